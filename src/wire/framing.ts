@@ -1,0 +1,116 @@
+/**
+ * Bytes of a connection to lines and bodies and nothing more: no JSON, no messages, no sockets. Synchronous, so
+ * that back-pressure stays where the bytes come from.
+ *
+ * Cost: every byte is looked at once for the newline; a body is handed on in the pieces it came in, without a
+ * copy; a line that lies in several pieces is joined once, at its end.
+ */
+import { ProtocolError } from "./protocol-error.ts";
+
+export interface FrameSink {
+  /**
+   * One line without its newline (and without a carriage return before it). Returns how many raw bytes follow
+   * before the next line.
+   */
+  onLine(line: Uint8Array): number;
+  /** A piece of the body announced last; its bytes may be kept. Never empty. */
+  onBody(piece: Uint8Array): void;
+}
+
+const newline = 0x0a;
+const carriageReturn = 0x0d;
+
+export class FrameReader {
+  /** The beginning of a line whose end has not come; grows by doubling, so that drips cost no more than bursts. */
+  private unfinished = new Uint8Array(0);
+  private unfinishedBytes = 0;
+  private bodyLeft = 0;
+  private stopped = false;
+  private paused = false;
+  /** What had arrived when reading was paused. */
+  private waiting: Uint8Array | undefined;
+
+  /** `maxLineBytes` may be raised later, after a handshake. */
+  constructor(
+    private readonly sink: FrameSink,
+    public maxLineBytes: number,
+  ) {}
+
+  /** Feeds what arrived. Throws `ProtocolError` LINE_TOO_LONG, and whatever the sink throws. */
+  push(bytes: Uint8Array): void {
+    let at = 0;
+    while (at < bytes.length && !this.stopped) {
+      if (this.paused) {
+        const rest = bytes.subarray(at);
+        this.waiting = this.waiting === undefined ? rest : Buffer.concat([this.waiting, rest]);
+        return;
+      }
+      if (this.bodyLeft > 0) {
+        const take = Math.min(this.bodyLeft, bytes.length - at);
+        this.bodyLeft -= take;
+        this.sink.onBody(bytes.subarray(at, at + take));
+        at += take;
+        continue;
+      }
+      const end = bytes.indexOf(newline, at);
+      const stop = end === -1 ? bytes.length : end;
+      if (this.unfinishedBytes + stop - at > this.maxLineBytes) throw new ProtocolError("LINE_TOO_LONG");
+      if (end === -1) {
+        this.keep(bytes.subarray(at));
+        return;
+      }
+      const line = this.endLine(bytes.subarray(at, end));
+      at = end + 1;
+      this.bodyLeft = this.sink.onLine(line);
+    }
+  }
+
+  /** From now on nothing is handed to the sink, also of what has arrived already. The caller pauses the socket. */
+  pause(): void {
+    this.paused = true;
+  }
+
+  get isPaused(): boolean {
+    return this.paused;
+  }
+
+  /** Hands on what was held back. Throws as `push` does; the sink may pause again meanwhile. */
+  resume(): void {
+    this.paused = false;
+    const waiting = this.waiting;
+    this.waiting = undefined;
+    if (waiting !== undefined) this.push(waiting);
+  }
+
+  /** Nothing more is handed to the sink: the connection is being closed. */
+  stop(): void {
+    this.stopped = true;
+    this.waiting = undefined;
+    this.unfinished = new Uint8Array(0);
+    this.unfinishedBytes = 0;
+  }
+
+  private keep(part: Uint8Array): void {
+    const needed = this.unfinishedBytes + part.length;
+    if (needed > this.unfinished.length) {
+      const larger = new Uint8Array(
+        Math.min(this.maxLineBytes, Math.max(needed, 2 * this.unfinished.length)),
+      );
+      larger.set(this.unfinished.subarray(0, this.unfinishedBytes));
+      this.unfinished = larger;
+    }
+    this.unfinished.set(part, this.unfinishedBytes);
+    this.unfinishedBytes = needed;
+  }
+
+  private endLine(last: Uint8Array): Uint8Array {
+    let line = last;
+    if (this.unfinishedBytes > 0) {
+      this.keep(last);
+      line = this.unfinished.subarray(0, this.unfinishedBytes);
+      this.unfinished = new Uint8Array(0);
+      this.unfinishedBytes = 0;
+    }
+    return line.length > 0 && line[line.length - 1] === carriageReturn ? line.subarray(0, -1) : line;
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * One line to a plain object, and the checks of single fields that every decoder shares. Objects of the wire are
+ * never copied whole or merged into ours: decoders take field by field what they know.
+ */
+import { maxJsonDepth, maxKeysPerObject } from "./limits.ts";
+import { type ErrorCode, ProtocolError } from "./protocol-error.ts";
+
+export type Fields = Record<string, unknown>;
+
+/** `ignoreBOM` keeps a byte order mark in the text, where JSON.parse refuses it. */
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+const quote = 0x22;
+const backslash = 0x5c;
+const openBracket = 0x5b;
+const closeBracket = 0x5d;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+
+/**
+ * Whether the line nests no deeper than allowed. Looked at before parsing: JSON.parse itself takes a million
+ * levels, and whatever walks the result afterwards overflows the stack.
+ */
+function nestsWithin(line: Uint8Array, limit: number): boolean {
+  let depth = 0;
+  let inString = false;
+  for (let i = 0; i < line.length; i++) {
+    const byte = line[i]!;
+    if (inString) {
+      if (byte === backslash) i++;
+      else if (byte === quote) inString = false;
+    } else if (byte === quote) {
+      inString = true;
+    } else if (byte === openBrace || byte === openBracket) {
+      if (++depth > limit) return false;
+    } else if (byte === closeBrace || byte === closeBracket) {
+      depth--;
+    }
+  }
+  return true;
+}
+
+/** Throws ProtocolError TOO_DEEP or BAD_JSON (after which the stream is not to be trusted), or BAD_MESSAGE. */
+export function parseLine(line: Uint8Array): Fields {
+  if (!nestsWithin(line, maxJsonDepth)) throw new ProtocolError("TOO_DEEP");
+  let value: unknown;
+  try {
+    value = JSON.parse(utf8.decode(line));
+  } catch {
+    throw new ProtocolError("BAD_JSON");
+  }
+  return fieldsOf(value, null);
+}
+
+/** `value` as an object with a bounded number of keys. */
+export function fieldsOf(value: unknown, id: number | null): Fields {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new ProtocolError("BAD_MESSAGE", id);
+  if (Object.keys(value).length > maxKeysPerObject)
+    throw new ProtocolError("TOO_MANY", id, "too many fields");
+  return value as Fields;
+}
+
+/** The request's id where one can be read, else null: for the ERROR that answers a wrong message. */
+export function readableId(fields: Fields): number | null {
+  return isWhole(fields.id) ? fields.id : null;
+}
+
+/** A whole number from 0 to 2^53 - 1. (-0 is 0 to JSON.stringify as well.) */
+export function isWhole(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+export function wholeField(
+  fields: Fields,
+  key: string,
+  id: number | null,
+  code: ErrorCode = "BAD_MESSAGE",
+): number {
+  const value = fields[key];
+  if (!isWhole(value)) throw new ProtocolError(code, id);
+  return value;
+}
+
+/** Well-formed text of at most `maxBytes` of UTF-8. */
+export function textField(fields: Fields, key: string, maxBytes: number, id: number | null): string {
+  const value = fields[key];
+  if (typeof value !== "string" || !value.isWellFormed()) throw new ProtocolError("BAD_MESSAGE", id);
+  if (value.length > maxBytes || Buffer.byteLength(value) > maxBytes)
+    throw new ProtocolError("BAD_MESSAGE", id);
+  return value;
+}
+
+export function listField(fields: Fields, key: string, maxLength: number, id: number | null): unknown[] {
+  const value = fields[key];
+  if (!Array.isArray(value)) throw new ProtocolError("BAD_MESSAGE", id);
+  if (value.length > maxLength) throw new ProtocolError("TOO_MANY", id);
+  return value;
+}
+
+const md5Text = /^[0-9a-f]{32}$/;
+const rootText = /^[0-9a-f]{64}$/;
+
+export function md5Field(fields: Fields, id: number | null): string {
+  const value = fields.md5;
+  if (typeof value !== "string" || !md5Text.test(value)) throw new ProtocolError("BAD_HASH", id);
+  return value;
+}
+
+export function rootField(fields: Fields, id: number | null): string {
+  const value = fields.root;
+  if (typeof value !== "string" || !rootText.test(value)) throw new ProtocolError("BAD_HASH", id);
+  return value;
+}
+
+export function portField(fields: Fields, id: number | null): number {
+  const value = fields.port;
+  if (!isWhole(value) || value < 1 || value > 65_535) throw new ProtocolError("BAD_PORT", id);
+  return value;
+}

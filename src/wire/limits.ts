@@ -1,0 +1,71 @@
+/**
+ * Every bound of the protocol, in one place, with where it comes from. A length is checked against these before
+ * memory is committed to it.
+ */
+
+/** Version that HELLO and WELCOME carry. */
+export const protocolVersion = 1;
+
+/** Part of a content that has its own hash: 64 leaves of BEP 52's 16 KiB. */
+export const chunkBytes = 1024 * 1024;
+/** Leaf of the Merkle tree (BEP 52). */
+export const leafBytes = 16 * 1024;
+/** 1 TiB of content; keeps the chunk hashes of one content at 32 MiB and its bitfield at 128 KiB. */
+export const maxChunksPerContent = 1_048_576;
+export const maxContentBytes = maxChunksPerContent * chunkBytes;
+
+/** A line before HELLO was understood, and every request to a peer: all of them are short. */
+export const maxShortLineBytes = 4 * 1024;
+/** A line of the index protocol after HELLO. */
+export const maxIndexLineBytes = 1024 * 1024;
+/** A line that a peer answers with: HAVE with the bitfield of 1,048,576 chunks in base64 is 171 KiB. */
+export const maxPeerAnswerLineBytes = 256 * 1024;
+
+/** Levels of nesting in a line; our deepest message has four. */
+export const maxJsonDepth = 8;
+/** Keys of one message or file entry, unknown ones included. */
+export const maxKeysPerObject = 64;
+
+/** Files in one REGISTER or UPDATE (added and removed together). */
+export const maxFilesPerMessage = 2_000;
+/** Files one peer may register in all. */
+export const maxFilesPerPeer = 100_000;
+/** Files of all peers together. */
+export const maxFilesPerIndex = 10_000_000;
+
+/** UTF-8 bytes of a whole name, its parts, and how many of those. */
+export const maxNameBytes = 1024;
+export const maxNamePartBytes = 255;
+export const maxNameParts = 32;
+
+/** Contents in one RESULT, sources and names of each. */
+export const maxContentsPerResult = 100;
+export const maxSourcesPerContent = 64;
+export const maxNamesPerContent = 16;
+
+/** Text of a SEARCH, its words, and the matches of one answer. */
+export const maxSearchTextBytes = 1024;
+export const maxSearchWords = 16;
+export const maxMatchesPerSearch = 1_000;
+export const defaultMatchesPerSearch = 50;
+
+/** Longest range of one GET. */
+export const maxGetBytes = 16 * 1024 * 1024;
+/** Agent text of HELLO and WELCOME. */
+export const maxAgentBytes = 128;
+
+/** From accept to a good HELLO. */
+export const handshakeTimeoutMs = 10_000;
+/** Connecting to a source (DESIGN.md, section 5). */
+export const connectTimeoutMs = 5_000;
+/** A connection without a message in either direction is closed after this. */
+export const idleTimeoutMs = 120_000;
+/** The other side accepts not one byte for this long while we have some for it. */
+export const writeTimeoutMs = 30_000;
+/** What one connection may have waiting to be sent before reading from it stops. */
+export const maxBufferedBytes = 1024 * 1024;
+
+/** A registered peer that says nothing for this long is taken for gone. */
+export const leaseMs = 90_000;
+/** How often a registered peer says PING when it has nothing else to say. */
+export const pingIntervalMs = 30_000;
