@@ -1,0 +1,162 @@
+/**
+ * Opens a SQLite database the one way this program does it: pragmas, a check, numbered migrations, and errors a
+ * user can act on. What is in the tables is the business of whoever opens it.
+ */
+import { Database, SQLiteError } from "bun:sqlite";
+import { closeSync, constants, existsSync, mkdirSync, openSync, renameSync } from "node:fs";
+import { dirname } from "node:path";
+import { LocalIoError, reasonOf } from "./errors.ts";
+import { printable } from "./printable.ts";
+
+export interface DatabaseOptions {
+  /** A file, created (0600) with its folder (0700) when missing, or `:memory:`. */
+  path: string;
+  /** Texts of `migrations/<database>/001-….sql`, `002-….sql` … in that order. `PRAGMA user_version` counts them. */
+  migrations: readonly string[];
+  /** How long a statement waits for the lock of another process (5 s). The wait blocks this thread. */
+  busyTimeoutMs?: number;
+}
+
+/** The file is damaged, or no database. Whoever can rebuild its content may set it aside. */
+export class CorruptDatabaseError extends LocalIoError {}
+
+/**
+ * Throws a `CorruptDatabaseError`, or a `LocalIoError` for whatever else keeps it from being used. The caller
+ * closes it with `close(true)`, which also ends the prepared statements and so removes `-wal` and `-shm`. Integers
+ * beyond 2^53 are rounded silently unless the statement is told `safeIntegers(true)`.
+ */
+export function openDatabase(options: DatabaseOptions): Database {
+  const { path, migrations, busyTimeoutMs = 5_000 } = options;
+  if (path !== ":memory:") createFile(path);
+  let database: Database | undefined;
+  try {
+    database = new Database(path, { readwrite: true, create: true, strict: true });
+    prepare(database, path, busyTimeoutMs);
+    migrate(database, path, migrations);
+    return database;
+  } catch (error) {
+    database?.close();
+    throw explained(error, path, busyTimeoutMs);
+  }
+}
+
+/**
+ * As `openDatabase`, for a content that can be rebuilt: a corrupt file is renamed to `<path>.corrupt-<timestamp>`
+ * and an empty database takes its place; `warn` gets one line about it.
+ */
+export function openRebuildableDatabase(options: DatabaseOptions, warn: (line: string) => void): Database {
+  try {
+    return openDatabase(options);
+  } catch (error) {
+    if (!(error instanceof CorruptDatabaseError)) throw error;
+    const aside = setAside(options.path);
+    const database = openDatabase(options);
+    warn(`${error.message}; it was set aside as ${printable(aside, pathLimit)} and is rebuilt from nothing`);
+    return database;
+  }
+}
+
+const pathLimit = 500;
+
+/** Made here and not by SQLite: state is for its owner alone, whatever the umask; and errors have their code. */
+function createFile(path: string): void {
+  try {
+    const folder = dirname(path);
+    if (!existsSync(folder)) mkdirSync(folder, { recursive: true, mode: 0o700 });
+    closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600));
+  } catch (error) {
+    throw new LocalIoError(`cannot open the database ${printable(path, pathLimit)}: ${reasonOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function prepare(database: Database, path: string, busyTimeoutMs: number): void {
+  database.run(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
+  database.run("PRAGMA trusted_schema = OFF");
+  database.run("PRAGMA foreign_keys = ON");
+  const verdict = database.query("PRAGMA quick_check(1)").values()[0]?.[0];
+  if (verdict !== "ok") throw corrupt(path, undefined);
+  database.run("PRAGMA journal_mode = WAL");
+  database.run("PRAGMA synchronous = NORMAL");
+}
+
+/** One transaction a migration, each deciding anew under the lock: several processes may start at once. */
+function migrate(database: Database, path: string, migrations: readonly string[]): void {
+  const step = database.transaction((): boolean => {
+    const version = versionOf(database);
+    if (version > migrations.length) {
+      throw new LocalIoError(
+        `the database ${printable(path, pathLimit)} has schema ${version} of a newer p2p, this one knows schemas up ` +
+          `to ${migrations.length}: use the newer p2p, or another file`,
+      );
+    }
+    const sql = migrations[version];
+    if (sql === undefined) return false;
+    if (version === 0 && hasTables(database)) {
+      throw new LocalIoError(
+        `${printable(path, pathLimit)} is a database of another program: choose another file`,
+      );
+    }
+    database.run(sql);
+    database.run(`PRAGMA user_version = ${version + 1}`);
+    return true;
+  });
+  // Current already: no write lock, so that a start does not wait for whoever is writing.
+  if (versionOf(database) === migrations.length) return;
+  while (step.immediate()) {
+    // Until there is none left.
+  }
+}
+
+function versionOf(database: Database): number {
+  return Number(database.query("PRAGMA user_version").values()[0]?.[0]);
+}
+
+function hasTables(database: Database): boolean {
+  return database.query("SELECT 1 FROM sqlite_schema LIMIT 1").values().length > 0;
+}
+
+function explained(error: unknown, path: string, busyTimeoutMs: number): unknown {
+  if (!(error instanceof SQLiteError)) return error;
+  const shown = printable(path, pathLimit);
+  const code = error.code ?? "";
+  if (/^SQLITE_(CORRUPT|NOTADB)/.test(code)) return corrupt(path, error);
+  const say = (line: string): LocalIoError => new LocalIoError(line, { cause: error });
+  if (/^SQLITE_(BUSY|LOCKED)/.test(code)) {
+    return say(
+      `the database ${shown} is locked by another process for over ${busyTimeoutMs / 1000} s: end that process, or use another file`,
+    );
+  }
+  if (/^SQLITE_(READONLY|PERM|AUTH)/.test(code)) {
+    return say(
+      `the database ${shown} cannot be written: the file, its folder or the file system is read-only`,
+    );
+  }
+  if (code.startsWith("SQLITE_FULL"))
+    return say(`the database ${shown} cannot be written: no space left on the device`);
+  return say(`cannot open the database ${shown}: ${error.message}${code === "" ? "" : ` (${code})`}`);
+}
+
+function corrupt(path: string, cause: unknown): CorruptDatabaseError {
+  return new CorruptDatabaseError(`the database ${printable(path, pathLimit)} is damaged or no database`, {
+    cause,
+  });
+}
+
+/** Renames the file and what belongs to it; a `-wal` left behind would be replayed into the new one. */
+function setAside(path: string): string {
+  const timestamp = new Date().toISOString().replaceAll(/[-:]|\.\d+/g, "");
+  const aside = `${path}.corrupt-${timestamp}`;
+  try {
+    for (const suffix of ["-wal", "-shm", ""]) {
+      if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
+    }
+  } catch (error) {
+    throw new LocalIoError(
+      `the damaged database ${printable(path, pathLimit)} cannot be set aside: ${reasonOf(error)}`,
+      { cause: error },
+    );
+  }
+  return aside;
+}
