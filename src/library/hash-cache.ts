@@ -1,0 +1,150 @@
+/**
+ * Remembers the hashes of files across runs, so that a start with nothing changed reads no file. A hint and not a
+ * truth: losing it costs time only. Several peers may share it at the same time.
+ */
+import type { Database, Statement } from "bun:sqlite";
+import firstMigration from "../../migrations/hash-cache/001-files.sql" with { type: "text" };
+import { reasonOf } from "../errors.ts";
+import { openRebuildableDatabase } from "../sqlite.ts";
+import { type FileIdentity, sameContentIdentity } from "./file-identity.ts";
+import type { FileHashes } from "./hash-messages.ts";
+
+/** Collected this long before they are written in one transaction. */
+const writeDelayMs = 200;
+/** After a write that failed. */
+const retryDelayMs = 30_000;
+/** Rows in one transaction: a few milliseconds. */
+const maxRowsPerWrite = 1_000;
+
+export interface CachedHashes {
+  /** In hex. */
+  md5: string;
+  /** In hex. */
+  root: string;
+}
+
+export class HashCache {
+  private readonly database: Database;
+  private readonly select: Statement<{ md5: Uint8Array; root: Uint8Array }, [string, number, bigint, bigint]>;
+  private readonly selectChunks: Statement<
+    { chunkHashes: Uint8Array },
+    [string, number, bigint, bigint, Uint8Array]
+  >;
+  private readonly selectBelow: Statement<{ path: string }, [string, string]>;
+  private readonly insert: Statement;
+  private readonly delete: Statement;
+  /** Not written yet (undefined: to be removed); what cannot be written stays here until it can. */
+  private readonly unwritten = new Map<string, FileHashes | undefined>();
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private complained = false;
+
+  /** Throws a LocalIoError when `path` cannot be used; `warn` gets one clear line about lesser trouble. */
+  constructor(
+    path: string,
+    private readonly warn: (line: string) => void,
+  ) {
+    this.database = openRebuildableDatabase({ path, migrations: [firstMigration] }, warn);
+    const unchanged = "path = ? AND size = ? AND mtime_ns = ? AND inode = ?";
+    this.select = this.database.prepare(`SELECT md5, root FROM files WHERE ${unchanged}`);
+    this.selectChunks = this.database.prepare(
+      `SELECT chunk_hashes AS chunkHashes FROM files WHERE ${unchanged} AND root = ?`,
+    );
+    this.selectBelow = this.database.prepare("SELECT path FROM files WHERE path >= ? AND path < ?");
+    this.insert = this.database.prepare("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)");
+    this.delete = this.database.prepare("DELETE FROM files WHERE path = ?");
+  }
+
+  /** What the file had when it was hashed, if it is still that file. */
+  find(path: string, identity: FileIdentity): CachedHashes | undefined {
+    if (this.unwritten.has(path)) {
+      const hashes = this.unwritten.get(path);
+      return hashes !== undefined && sameContentIdentity(hashes.identity, identity) ? hashes : undefined;
+    }
+    const row = this.attempt("read", () => this.select.get(...keyOf(path, identity)));
+    return row == null ? undefined : { md5: row.md5.toHex(), root: row.root.toHex() };
+  }
+
+  /** The chunk hashes of that content of that file, or undefined when they are not known (any more). */
+  chunkHashes(path: string, identity: FileIdentity, root: string): Uint8Array | undefined {
+    const unwritten = this.unwritten.get(path);
+    if (unwritten?.root === root) return unwritten.chunkHashes;
+    const row = this.attempt("read", () =>
+      this.selectChunks.get(...keyOf(path, identity), Uint8Array.fromHex(root)),
+    );
+    return row?.chunkHashes;
+  }
+
+  put(path: string, hashes: FileHashes): void {
+    this.writeLater(path, hashes);
+  }
+
+  remove(path: string): void {
+    this.writeLater(path, undefined);
+  }
+
+  /** Forgets the files below `folder` that are not `known`. */
+  prune(folder: string, known: (path: string) => boolean): void {
+    this.attempt("written", () => {
+      // "0" is the character after "/".
+      const gone = this.selectBelow.all(`${folder}/`, `${folder}0`).filter(({ path }) => !known(path));
+      if (gone.length === 0) return;
+      this.database.transaction(() => {
+        for (const { path } of gone) this.delete.run(path);
+      })();
+    });
+  }
+
+  /** Writes what is left. */
+  close(): void {
+    while (this.unwritten.size > 0 && this.write());
+    clearTimeout(this.timer);
+    this.database.close(true);
+  }
+
+  private writeLater(path: string, hashes: FileHashes | undefined): void {
+    this.unwritten.set(path, hashes);
+    this.timer ??= setTimeout(() => this.write(), writeDelayMs);
+  }
+
+  /** False when it could not be written. */
+  private write(): boolean {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    const rows = [...this.unwritten.entries().take(maxRowsPerWrite)];
+    const written = this.attempt("written", () => {
+      this.database.transaction(() => {
+        for (const [path, hashes] of rows) this.writeRow(path, hashes);
+      })();
+      return true;
+    });
+    if (written === true) for (const [path] of rows) this.unwritten.delete(path);
+    if (this.unwritten.size > 0) {
+      this.timer = setTimeout(() => this.write(), written === true ? 0 : retryDelayMs);
+    }
+    return written === true;
+  }
+
+  private writeRow(path: string, hashes: FileHashes | undefined): void {
+    if (hashes === undefined) {
+      this.delete.run(path);
+      return;
+    }
+    const { identity, md5, root, chunkHashes } = hashes;
+    this.insert.run(...keyOf(path, identity), Uint8Array.fromHex(md5), Uint8Array.fromHex(root), chunkHashes);
+  }
+
+  /** Trouble with the cache is said once and survived: files are hashed again at worst. */
+  private attempt<Result>(what: string, run: () => Result): Result | undefined {
+    try {
+      return run();
+    } catch (error) {
+      if (!this.complained) this.warn(`the hash cache cannot be ${what}: ${reasonOf(error)}`);
+      this.complained = true;
+      return undefined;
+    }
+  }
+}
+
+function keyOf(path: string, { sizeBytes, mtimeNs, ino }: FileIdentity): [string, number, bigint, bigint] {
+  return [path, sizeBytes, BigInt.asIntN(64, mtimeNs), BigInt.asIntN(64, ino)];
+}

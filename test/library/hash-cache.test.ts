@@ -1,0 +1,103 @@
+import { Database } from "bun:sqlite";
+import { expect, test } from "bun:test";
+import { readdirSync, statSync, writeFileSync } from "node:fs";
+import type { FileIdentity } from "../../src/library/file-identity.ts";
+import { HashCache } from "../../src/library/hash-cache.ts";
+import type { FileHashes } from "../../src/library/hash-messages.ts";
+import { temporaryFolder } from "./temporary-folder.ts";
+
+const identity: FileIdentity = {
+  dev: 7n,
+  ino: 2n ** 64n - 3n,
+  sizeBytes: 3_000_000,
+  mtimeNs: 1_763_852_000_123_456_789n,
+  ctimeNs: 5n,
+};
+const hashes: FileHashes = {
+  identity,
+  md5: "0123456789abcdef0123456789abcdef",
+  root: "ab".repeat(32),
+  chunkHashes: Uint8Array.from({ length: 96 }, (_, i) => i),
+};
+const noWarning = (line: string): void => {
+  throw new Error(`unexpected: ${line}`);
+};
+
+test("knows the hashes of files that are as they were, also after a restart", () => {
+  using folder = temporaryFolder();
+  const path = folder.at("state/hashes.db");
+  let cache = new HashCache(path, noWarning);
+  cache.put("/share/a", hashes);
+  for (let run = 0; run < 2; run++) {
+    expect(cache.find("/share/a", identity)).toMatchObject({ md5: hashes.md5, root: hashes.root });
+    expect(cache.find("/share/a", { ...identity, ctimeNs: 9n })).toBeDefined();
+    expect(cache.find("/share/b", identity)).toBeUndefined();
+    expect(cache.find("/share/a", { ...identity, mtimeNs: identity.mtimeNs + 1n })).toBeUndefined();
+    expect(cache.find("/share/a", { ...identity, sizeBytes: 1 })).toBeUndefined();
+    expect(cache.find("/share/a", { ...identity, ino: 3n })).toBeUndefined();
+    expect(cache.chunkHashes("/share/a", identity, hashes.root)).toEqual(hashes.chunkHashes);
+    expect(cache.chunkHashes("/share/a", identity, "cd".repeat(32))).toBeUndefined();
+    cache.close();
+    cache = new HashCache(path, noWarning);
+  }
+  cache.close();
+  expect(readdirSync(folder.at("state"))).toEqual(["hashes.db"]);
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+});
+
+test("forgets what is removed at once, and below a folder what is not known", () => {
+  using folder = temporaryFolder();
+  const cache = new HashCache(folder.at("hashes.db"), noWarning);
+  for (const path of ["/s/a", "/s/sub/b", "/s", "/s0", "/s/c"]) cache.put(path, hashes);
+  cache.remove("/s/c");
+  expect(cache.find("/s/c", identity)).toBeUndefined();
+  cache.close();
+  const again = new HashCache(folder.at("hashes.db"), noWarning);
+  again.prune("/s", (path) => path === "/s/a");
+  const left = ["/s/a", "/s/sub/b", "/s", "/s0", "/s/c"].filter(
+    (path) => again.find(path, identity) !== undefined,
+  );
+  expect(left).toEqual(["/s/a", "/s", "/s0"]);
+  again.close();
+});
+
+test("two peers share one cache, with thousands of files each", () => {
+  using folder = temporaryFolder();
+  const one = new HashCache(folder.at("hashes.db"), noWarning);
+  const other = new HashCache(folder.at("hashes.db"), noWarning);
+  for (let i = 0; i < 2500; i++) {
+    one.put(`/one/${i}`, hashes);
+    other.put(`/other/${i}`, hashes);
+  }
+  one.close();
+  other.close();
+  const database = new Database(folder.at("hashes.db"));
+  expect(database.query("SELECT count(*) FROM files").values()).toEqual([[5000]]);
+  database.close(true);
+});
+
+test("what cannot be written is said once, and not lost while the peer runs", () => {
+  using folder = temporaryFolder();
+  const warnings: string[] = [];
+  const cache = new HashCache(folder.at("hashes.db"), (line) => warnings.push(line));
+  const other = new Database(folder.at("hashes.db"));
+  other.run("DROP TABLE files");
+  cache.put("/share/a", hashes);
+  cache.prune("/share", () => false);
+  cache.prune("/share", () => false);
+  expect(warnings).toHaveLength(1);
+  expect(cache.chunkHashes("/share/a", identity, hashes.root)).toEqual(hashes.chunkHashes);
+  other.close(true);
+  cache.close();
+});
+
+test("a damaged cache is set aside", () => {
+  using folder = temporaryFolder();
+  writeFileSync(folder.at("hashes.db"), "no database at all".repeat(500));
+  const warnings: string[] = [];
+  const cache = new HashCache(folder.at("hashes.db"), (line) => warnings.push(line));
+  cache.put("/share/a", hashes);
+  cache.close();
+  expect(warnings).toHaveLength(1);
+  expect(readdirSync(folder.path)).toHaveLength(2);
+});

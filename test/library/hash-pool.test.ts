@@ -1,0 +1,147 @@
+import { afterEach, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
+import { appendFileSync, lstatSync, mkdirSync, symlinkSync, truncateSync } from "node:fs";
+import { ContentHasher } from "../../src/content/merkle.ts";
+import { identityOf } from "../../src/library/file-identity.ts";
+import type { HashOutcome } from "../../src/library/hash-messages.ts";
+import { type HashJob, HashPool, type HashPoolOptions } from "../../src/library/hash-pool.ts";
+import { temporaryFolder, until } from "./temporary-folder.ts";
+
+const mib = 1024 * 1024;
+const pools: HashPool[] = [];
+afterEach(() => {
+  for (const pool of pools.splice(0)) pool.stop();
+});
+
+function newPool(options: Partial<HashPoolOptions> = {}): HashPool {
+  const pool = new HashPool({ threads: 2, ...options });
+  pools.push(pool);
+  return pool;
+}
+
+function hash(pool: HashPool, path: string, sizeBytes: number = lstatSync(path).size): Promise<HashOutcome> {
+  const { promise, resolve } = Promise.withResolvers<HashOutcome>();
+  pool.add({ path, sizeBytes, done: resolve });
+  return promise;
+}
+
+function bytes(length: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, i) => (i * 31) ^ (i >> 8));
+}
+
+// Around the reading block of 256 KiB, the leaf, the chunk, and several chunks.
+test.each([0, 1, 16_384, 256 * 1024 - 1, 256 * 1024, 256 * 1024 + 1, mib, mib + 1, 5 * mib + 12_345])(
+  "hashes a file of %d bytes like everybody else",
+  async (length) => {
+    using folder = temporaryFolder();
+    const content = bytes(length);
+    const path = folder.write("file", content);
+    const outcome = await hash(newPool(), path);
+    const tree = new ContentHasher(length);
+    tree.update(content);
+    const { root, chunkHashes } = tree.finish();
+    expect(outcome).toEqual({
+      kind: "hashed",
+      hashes: {
+        identity: identityOf(lstatSync(path, { bigint: true })),
+        md5: createHash("md5").update(content).digest("hex"),
+        root: root.toHex(),
+        chunkHashes,
+      },
+    });
+  },
+);
+
+test("a file that is no regular file (any more) is reported as changed", async () => {
+  using folder = temporaryFolder();
+  const path = folder.write("file", "x");
+  symlinkSync(path, folder.at("link"));
+  mkdirSync(folder.at("folder"));
+  expect(Bun.spawnSync(["mkfifo", folder.at("pipe")]).exitCode).toBe(0);
+  const pool = newPool();
+  for (const name of ["missing", "file/below", "link", "folder", "pipe"]) {
+    expect([name, await hash(pool, folder.at(name), 1)]).toEqual([name, { kind: "changed" }]);
+  }
+});
+
+test.each([
+  ["grows", (path: string) => appendFileSync(path, "more")],
+  ["shrinks", (path: string) => truncateSync(path, 1)],
+])("a file that %s while it is read is reported as changed", async (_, change) => {
+  using folder = temporaryFolder();
+  const path = folder.write("large", "");
+  truncateSync(path, 200 * mib);
+  const pool = newPool();
+  const outcome = hash(pool, path);
+  await until(
+    () => pool.bytesInProgress > 0,
+    () => "no progress",
+  );
+  change(path);
+  expect(await outcome).toEqual({ kind: "changed" });
+});
+
+test("small files are done while all workers have a large one, and a cancelled one is given up", async () => {
+  using folder = temporaryFolder();
+  const pool = newPool();
+  const done: string[] = [];
+  const add = (name: string): HashJob => {
+    const job = {
+      path: folder.at(name),
+      sizeBytes: lstatSync(folder.at(name)).size,
+      done: () => done.push(name),
+    };
+    pool.add(job);
+    return job;
+  };
+  folder.write("large-1", "");
+  truncateSync(folder.at("large-1"), 40_000 * mib);
+  folder.write("large-2", "");
+  truncateSync(folder.at("large-2"), 40_000 * mib);
+  const large = [add("large-1"), add("large-2")];
+  await until(
+    () => pool.bytesInProgress > 0,
+    () => "no progress",
+  );
+  for (let i = 0; i < 50; i++) folder.write(`small-${i}`, "x".repeat(i));
+  for (let i = 0; i < 50; i++) add(`small-${i}`);
+  await until(
+    () => done.length === 50,
+    () => `${done.length} done`,
+  );
+  for (const job of large) pool.cancel(job);
+  folder.write("after", new Uint8Array(5 * mib));
+  add("after");
+  await until(
+    () => done.includes("after"),
+    () => "the worker to be free again",
+  );
+  await until(
+    () => pool.bytesInProgress === 0,
+    () => "both given up",
+  );
+  expect(done).toHaveLength(51);
+});
+
+test("starts no more workers than allowed, and ends them when idle", async () => {
+  using folder = temporaryFolder();
+  const pool = newPool({ idleMs: 50 });
+  expect(pool.workerCount).toBe(0);
+  const all = Array.from({ length: 300 }, (_, i) => hash(pool, folder.write(`f${i}`, `${i}`)));
+  expect(pool.workerCount).toBe(2);
+  for (const outcome of await Promise.all(all)) expect(outcome.kind).toBe("hashed");
+  await until(
+    () => pool.workerCount === 0,
+    () => `${pool.workerCount} workers`,
+  );
+  expect((await hash(pool, folder.at("f1"))).kind).toBe("hashed");
+});
+
+test("the jobs of a worker that fails fail, and the pool goes on", async () => {
+  using folder = temporaryFolder();
+  const path = folder.write("file", "x");
+  const broken = newPool({ entry: "library/there-is-no-such-worker.ts" });
+  const outcome = await hash(broken, path);
+  expect(outcome.kind).toBe("failed");
+  expect((await hash(broken, path)).kind).toBe("failed");
+});
