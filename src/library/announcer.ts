@@ -1,0 +1,104 @@
+/**
+ * Keeps an index told of what a peer shares: sends what `Announcements` says over whatever connection there is,
+ * one message at a time.
+ */
+import { type IndexClient, IndexRefusal } from "../net/index-client.ts";
+import type { FileName } from "../wire/file-name.ts";
+import type { FileEntry } from "../wire/messages.ts";
+import { type Announcement, Announcements } from "./announcements.ts";
+
+export interface AnnouncerListener {
+  /** The index has everything that is shared, for the first time over this connection. */
+  settled(client: IndexClient): void;
+  /** The index has accepted a change, after it had been settled. */
+  updated(added: FileName[], removed: FileName[]): void;
+  /** One line for the user, already printable. */
+  notice(line: string): void;
+}
+
+/** A refusal does not go away by asking at once. */
+const refusedRetryMs = 5_000;
+
+export class Announcer {
+  private readonly announcements = new Announcements();
+  private client: IndexClient | undefined;
+  private hasSettled = false;
+  /** Nothing is settled before the first scan is. */
+  private isComplete = false;
+  private refusedTimer: Timer | undefined;
+  private lastRefusal = "";
+
+  constructor(
+    private readonly port: number,
+    private readonly listener: AnnouncerListener,
+  ) {}
+
+  changed(added: Iterable<FileEntry>, removed: Iterable<FileName>): void {
+    this.announcements.changed(added, removed);
+    this.advance();
+  }
+
+  /** All files of the first scan have been told through `changed`. */
+  complete(): void {
+    this.isComplete = true;
+    this.advance();
+  }
+
+  connected(client: IndexClient): void {
+    this.stop();
+    this.client = client;
+    this.announcements.connected();
+    this.advance();
+  }
+
+  /** The connection is gone, or the peer is being stopped. */
+  stop(): void {
+    clearTimeout(this.refusedTimer);
+    this.refusedTimer = undefined;
+    this.client = undefined;
+    this.hasSettled = false;
+    this.announcements.lost();
+  }
+
+  private advance(): void {
+    const { client } = this;
+    if (client === undefined || this.refusedTimer !== undefined) return;
+    const message = this.announcements.nextMessage();
+    if (message !== undefined) {
+      void this.send(client, message);
+    } else if (this.isComplete && !this.hasSettled && this.announcements.settled) {
+      this.hasSettled = true;
+      this.listener.settled(client);
+    }
+  }
+
+  /** Never rejects. */
+  private async send(client: IndexClient, { type, add, remove }: Announcement): Promise<void> {
+    try {
+      if (type === "REGISTER") await client.register(this.port, add);
+      else await client.update(add, remove);
+    } catch (error) {
+      // A lost connection is told by its owner; what it had under way goes with it.
+      if (this.client === client && error instanceof IndexRefusal) this.onRefused(error);
+      return;
+    }
+    if (this.client !== client) return;
+    this.announcements.acknowledged();
+    this.lastRefusal = "";
+    if (this.hasSettled) {
+      const added = add.map(({ name }) => name);
+      this.listener.updated(added, remove);
+    }
+    this.advance();
+  }
+
+  private onRefused(error: IndexRefusal): void {
+    this.announcements.refused();
+    if (error.message !== this.lastRefusal) this.listener.notice(`${error.message}; trying again`);
+    this.lastRefusal = error.message;
+    this.refusedTimer = setTimeout(() => {
+      this.refusedTimer = undefined;
+      this.advance();
+    }, refusedRetryMs);
+  }
+}

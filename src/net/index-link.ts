@@ -1,0 +1,93 @@
+/**
+ * A peer's lasting connection to an index: made again, by itself, whenever it is lost, with a growing and
+ * random wait; to the next of several addresses when there are some. One line a change of state.
+ */
+import { IndexError } from "../errors.ts";
+import { backoffMs } from "./backoff.ts";
+import type { Address } from "./connect.ts";
+import { IndexClient } from "./index-client.ts";
+
+export interface IndexLinkOptions {
+  addresses: readonly Address[];
+  /** A connection is up (again). */
+  onUp: (client: IndexClient) => void;
+  /** The connection is gone; the next is being made. */
+  onDown: () => void;
+  /** One line for the user, already printable. */
+  onNotice: (line: string) => void;
+}
+
+export class IndexLink {
+  private current: IndexClient | undefined;
+  private failures = 0;
+  private timer: Timer | undefined;
+  private stopped = false;
+  /** The next address to begin with. */
+  private turn = 0;
+
+  constructor(private readonly options: IndexLinkOptions) {}
+
+  /** Undefined while there is no connection. */
+  get client(): IndexClient | undefined {
+    return this.current;
+  }
+
+  /** The first connection. With `keepTrying` it waits for as long as it takes, else it throws an IndexError. */
+  async start(keepTrying: boolean): Promise<void> {
+    try {
+      await this.connect();
+    } catch (error) {
+      if (!keepTrying || !(error instanceof IndexError)) throw error;
+      this.options.onNotice(`${error.message}; trying until it can be reached`);
+      this.connectLater();
+    }
+  }
+
+  /** Idempotent. */
+  stop(): void {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    this.current?.close();
+    this.current = undefined;
+  }
+
+  private async connect(): Promise<void> {
+    const { addresses } = this.options;
+    const inTurn = addresses.map((_, i) => addresses[(this.turn + i) % addresses.length]!);
+    const client = await IndexClient.open(inTurn);
+    if (this.stopped) {
+      client.close();
+      return;
+    }
+    this.turn = addresses.indexOf(client.address);
+    this.current = client;
+    client.keep((error) => this.onLost(error));
+    this.options.onUp(client);
+  }
+
+  private onLost(error: Error): void {
+    this.current = undefined;
+    this.turn++;
+    this.options.onNotice(`${error.message}; trying to get it back`);
+    this.options.onDown();
+    this.connectLater();
+  }
+
+  private connectLater(): void {
+    if (this.stopped) return;
+    this.failures++;
+    this.timer = setTimeout(() => void this.tryAgain(), backoffMs(this.failures, Math.random()));
+  }
+
+  private async tryAgain(): Promise<void> {
+    try {
+      await this.connect();
+    } catch {
+      // Said once, when it was lost: the next attempt fails for much the same reason.
+      this.connectLater();
+      return;
+    }
+    this.failures = 0;
+    if (this.current !== undefined) this.options.onNotice(`index ${this.current.label} is back`);
+  }
+}
