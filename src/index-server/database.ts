@@ -1,0 +1,114 @@
+/**
+ * The index's database file: opened by one process at a time, made anew when it is damaged, and what its errors
+ * mean to a peer that asks and to the log. Knows no table.
+ */
+import { Database, SQLiteError } from "bun:sqlite";
+import { mkdirSync, realpathSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import catalogSql from "../../migrations/index/001-catalog.sql" with { type: "text" };
+import { LocalIoError, reasonOf } from "../errors.ts";
+import { printable } from "../printable.ts";
+import { openRebuildableDatabase } from "../sqlite.ts";
+import type { ErrorCode } from "../wire/protocol-error.ts";
+
+export const inMemory = ":memory:";
+
+export interface IndexDatabase {
+  database: Database;
+  /** Closes it, and lets another process have the file. */
+  close(): void;
+}
+
+/** Throws LocalIoError when the file is another index's, or cannot be used. `warn` is told of a damaged one. */
+export function openIndexDatabase(path: string, warn: (line: string) => void): IndexDatabase {
+  const lock = path === inMemory ? undefined : lockFile(path);
+  try {
+    const database = openRebuildableDatabase({ path, migrations: [catalogSql] }, warn);
+    // What is in here is true only while its peers are connected, so a power cut costs nothing: a file damaged by
+    // it is noticed at the start and replaced. Waiting for the disk cost stalls of 100 to 900 ms.
+    database.run("PRAGMA synchronous = OFF");
+    database.run("PRAGMA temp_store = MEMORY");
+    return {
+      database,
+      close() {
+        database.close(true);
+        lock?.close(true);
+      },
+    };
+  } catch (error) {
+    lock?.close(true);
+    throw error;
+  }
+}
+
+/**
+ * A lock beside the database and not on it, because people read the database meanwhile: an open transaction on an
+ * empty file. The system ends it with the process, however that dies; the file stays.
+ */
+function lockFile(path: string): Database {
+  const shown = printable(path, 500);
+  let lock: Database | undefined;
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    lock = new Database(`${realPath(path)}.lock`, { create: true, readwrite: true });
+    lock.run("PRAGMA busy_timeout = 0");
+    lock.run("BEGIN EXCLUSIVE");
+    return lock;
+  } catch (error) {
+    lock?.close();
+    if (sqliteCode(error).startsWith("SQLITE_BUSY")) {
+      throw new LocalIoError(
+        `the database ${shown} is in use by another index: end that one, or choose another file with --db`,
+        { cause: error },
+      );
+    }
+    if (error instanceof SQLiteError) {
+      throw new LocalIoError(
+        `cannot lock the database ${shown} (by ${printable(basename(path))}.lock beside it): ${error.message}`,
+        { cause: error },
+      );
+    }
+    throw new LocalIoError(`cannot open the database ${shown}: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+/** The one path of a file that may be reached through links, also when it is not there yet. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return join(realpathSync(dirname(path)), basename(path));
+  }
+}
+
+/** `SQLITE_FULL` …, or empty when `error` is none of SQLite's. */
+export function sqliteCode(error: unknown): string {
+  return error instanceof SQLiteError ? (error.code ?? "SQLITE_ERROR") : "";
+}
+
+/** What a peer is told when its request failed here. */
+export function codeForPeer(error: unknown): ErrorCode {
+  const code = sqliteCode(error);
+  if (code.startsWith("SQLITE_FULL")) return "STORAGE_FULL";
+  if (/^SQLITE_(BUSY|LOCKED|READONLY)/.test(code)) return "RETRY";
+  return "INTERNAL";
+}
+
+/** One line for the log: what is wrong with the database, and what to do. */
+export function describeFailure(error: unknown): string {
+  const code = sqliteCode(error);
+  const advice = [
+    [/^SQLITE_FULL/, "no space is left on its device: make room; queries go on"],
+    [/^SQLITE_(BUSY|LOCKED)/, "another program keeps it locked: end that program; queries go on"],
+    [/^SQLITE_READONLY/, "it has become read-only: make it writable; queries go on"],
+    [/^SQLITE_(CORRUPT|NOTADB)/, "it is damaged: start the index again, which sets it aside and begins anew"],
+    [
+      /^SQLITE_(IOERR|CANTOPEN)/,
+      "it can no longer be read or written: look at the disk, then start the index again",
+    ],
+  ] as const;
+  const known = advice.find(([pattern]) => pattern.test(code))?.[1];
+  const reason = error instanceof Error ? printable(error.message) : String(error);
+  if (known !== undefined) return `the index database: ${known} (${code}: ${reason})`;
+  return `a request to the index failed: ${reason}${code === "" ? "" : ` (${code})`}`;
+}

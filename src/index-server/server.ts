@@ -1,0 +1,199 @@
+/**
+ * A running index: listener, database, catalog and the queue of long work, started and stopped together. What is
+ * said on a connection is index-connection.ts and session.ts.
+ */
+import { SQLiteError } from "bun:sqlite";
+import { monotonicMs } from "../clock.ts";
+import { LocalIoError, reasonOf } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { formatAddress } from "../net/connect.ts";
+import { Listener } from "../net/listener.ts";
+import { agent } from "../version.ts";
+import { Catalog, type CatalogLimits } from "./catalog.ts";
+import { describeFailure, type IndexDatabase, openIndexDatabase } from "./database.ts";
+import { IndexConnection, type IndexParts } from "./index-connection.ts";
+import { Lookup } from "./lookup.ts";
+import { Search } from "./search.ts";
+import { WorkQueue } from "./work-queue.ts";
+
+export interface IndexServerOptions {
+  host: string;
+  /** 0 takes any free one. */
+  port: number;
+  /** A file, or `:memory:`. */
+  databasePath: string;
+  log: Pick<Log, "info" | "warn" | "error">;
+  maxConnections?: number;
+  /** For each address that is not loopback. */
+  maxConnectionsPerHost?: number;
+  limits?: CatalogLimits;
+}
+
+/** Idle peers cost 2 KiB each; descriptors are what there may be too few of. */
+const defaultMaxConnections = 4_096;
+const defaultMaxConnectionsPerHost = 64;
+
+/** A purge that failed (no space, a lock) is tried again after this. */
+const purgeRetryMs = 5_000;
+/** The same trouble is logged once in this time. */
+const failureLogMs = 10_000;
+
+export class IndexServer {
+  private readonly log: IndexServerOptions["log"];
+  private readonly catalog: Catalog;
+  private readonly queue: WorkQueue;
+  private readonly listener: Listener;
+  /** Owns the purges, which so come one after the other. */
+  private readonly purger = {};
+  private readonly timers = new Set<Timer>();
+  private readonly startedMs = monotonicMs();
+  private readonly failuresLoggedMs = new Map<string, number>();
+  private queries = 0;
+  private queriesSinceMs = monotonicMs();
+  private stopped = false;
+
+  /** Throws LocalIoError: the database cannot be used, or the port cannot be listened on. */
+  static start(options: IndexServerOptions): IndexServer {
+    const { databasePath, log } = options;
+    const database = openIndexDatabase(databasePath, (line) => log.warn(line));
+    try {
+      return new IndexServer(options, database);
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+  }
+
+  private constructor(
+    options: IndexServerOptions,
+    private readonly database: IndexDatabase,
+  ) {
+    this.log = options.log;
+    this.catalog = openCatalog(database, options.limits);
+    this.queue = new WorkQueue({
+      nowMs: monotonicMs,
+      soon: (run) => setImmediate(run),
+      later: (run, delayMs) => this.later(run, delayMs),
+    });
+    const lookup = new Lookup(this.catalog, Math.random);
+    const parts: IndexParts = {
+      catalog: this.catalog,
+      lookup,
+      search: new Search(this.catalog, lookup),
+      queue: this.queue,
+      // What peers registered before is not known any more, so every start has another one.
+      welcome: { agent, epoch: crypto.randomUUID() },
+      onQuery: () => this.queries++,
+      onFailure: (error) => this.logFailure(error),
+      onLeft: (peer) => {
+        if (this.stopped) return;
+        this.catalog.leave(peer);
+        this.purge(peer.id);
+      },
+    };
+    this.listener = listen(options, parts);
+    for (const peerId of this.catalog.hiddenPeers) this.purge(peerId);
+  }
+
+  get port(): number {
+    return this.listener.port;
+  }
+
+  /** Turns of long work so far: for statistics, and for tests of who waits for whom. */
+  get turnsTaken(): number {
+    return this.queue.turnsTaken;
+  }
+
+  /** True when nothing is waiting to be applied or purged. */
+  get idle(): boolean {
+    return this.queue.idle;
+  }
+
+  /** One line; queries a second are those since the last call. */
+  statistics(): string {
+    const nowMs = monotonicMs();
+    const { peers, names, holdings } = this.catalog.counts;
+    const perSecond = this.queries / Math.max(0.001, (nowMs - this.queriesSinceMs) / 1000);
+    this.queries = 0;
+    this.queriesSinceMs = nowMs;
+    const uptimeSeconds = Math.round((nowMs - this.startedMs) / 1000);
+    const memoryMiB = Math.round(process.memoryUsage.rss() / 1024 / 1024);
+    return (
+      `peers ${peers}, names ${names}, holdings ${holdings}, connections ${this.listener.connectionCount}, ` +
+      `queries/s ${perSecond.toFixed(1)}, uptime ${uptimeSeconds} s, memory ${memoryMiB} MiB`
+    );
+  }
+
+  /** Cuts every connection, says in the database that nobody is there, and closes it. May be called again. */
+  stop(): void {
+    if (this.stopped) return;
+    this.stopped = true;
+    this.queue.stop();
+    for (const timer of this.timers) clearTimeout(timer);
+    this.listener.stop();
+    try {
+      this.catalog.hideAll();
+    } catch (error) {
+      this.log.warn(describeFailure(error));
+    }
+    this.database.close();
+  }
+
+  // --- internal ---
+
+  private purge(peerId: number): void {
+    this.queue.add({
+      owner: this.purger,
+      steps: this.catalog.purge(peerId),
+      slice: (run) => this.catalog.tryTransaction(run),
+      finished: () => this.catalog.forget(peerId),
+      failed: (error) => {
+        this.logFailure(error);
+        this.later(() => this.purge(peerId), purgeRetryMs);
+      },
+    });
+  }
+
+  private later(run: () => void, delayMs: number): void {
+    const timer = setTimeout(() => {
+      this.timers.delete(timer);
+      run();
+    }, delayMs);
+    this.timers.add(timer);
+  }
+
+  private logFailure(error: unknown): void {
+    const line = describeFailure(error);
+    const nowMs = monotonicMs();
+    const loggedMs = this.failuresLoggedMs.get(line);
+    if (loggedMs !== undefined && nowMs - loggedMs < failureLogMs) return;
+    this.failuresLoggedMs.set(line, nowMs);
+    this.log.error(line);
+  }
+}
+
+function openCatalog(database: IndexDatabase, limits: CatalogLimits | undefined): Catalog {
+  try {
+    return new Catalog(database.database, limits);
+  } catch (error) {
+    if (error instanceof SQLiteError) throw new LocalIoError(describeFailure(error), { cause: error });
+    throw error;
+  }
+}
+
+function listen(options: IndexServerOptions, parts: IndexParts): Listener {
+  const { host, port } = options;
+  try {
+    return new Listener({
+      host,
+      port,
+      maxConnections: options.maxConnections ?? defaultMaxConnections,
+      maxConnectionsPerHost: options.maxConnectionsPerHost ?? defaultMaxConnectionsPerHost,
+      accept: (connection) => new IndexConnection(connection, parts),
+    });
+  } catch (error) {
+    throw new LocalIoError(`cannot listen on ${formatAddress({ host, port })}: ${reasonOf(error)}`, {
+      cause: error,
+    });
+  }
+}
