@@ -1,0 +1,58 @@
+/**
+ * What crosses between the downloader (one thread, decides) and its workers (sockets, hashes, disk): which chunk,
+ * from whom, and done. Never the bytes of a content.
+ */
+
+/** What a worker must know of the download. Sent once, first. */
+export interface DownloadJob {
+  kind: "job";
+  /** 64 hex digits. */
+  root: string;
+  sizeBytes: number;
+  /** Of the partial file, open for reading and writing; the downloader closes it when the workers have ended. */
+  fd: number;
+}
+
+export type ToDownloadWorker =
+  | DownloadJob
+  /** 32 bytes a chunk, checked against the root. Before it nothing can be verified. */
+  | { kind: "chunk-hashes"; hashes: Uint8Array }
+  /** Resume: say which of these chunks on disk are right. Answered by `on-disk`. */
+  | { kind: "check-disk"; first: number; count: number }
+  | { kind: "connect"; connection: number; host: string; port: number }
+  | { kind: "have"; connection: number }
+  | { kind: "hashes"; connection: number }
+  | { kind: "get"; connection: number; request: number; first: number; count: number }
+  | { kind: "close"; connection: number }
+  /** Close everything, write nothing more, answer `stopped`. */
+  | { kind: "stop" };
+
+/** What a worker says of one of its connections. */
+export type SourceNews =
+  | { kind: "connected"; connection: number }
+  /** Not made, or ended by the other side; `reason` is for the log. */
+  | { kind: "closed"; connection: number; reason: string }
+  /** What arrived of chunks and hashes since the last report of this connection. */
+  | { kind: "bytes"; connection: number; bytes: number }
+  /** Undefined when they did not add up to the root. */
+  | { kind: "hashes"; connection: number; hashes: Uint8Array | undefined }
+  | { kind: "held"; connection: number; chunks: Uint8Array }
+  | { kind: "held-news"; connection: number; chunk: number }
+  /** Verified and on disk; `bytes` as above. */
+  | { kind: "chunk"; connection: number; request: number; chunk: number; bytes: number }
+  | { kind: "bad-chunk"; connection: number; chunk: number }
+  /** It answered what was not asked. */
+  | { kind: "wrong-answer"; connection: number; reason: string }
+  | { kind: "gone"; connection: number };
+
+/** What the downloader hears. */
+export type DownloadNews =
+  | SourceNews
+  | { kind: "disk-failed"; reason: string }
+  /** Said for a worker, not by it: it failed in a way it should not have. */
+  | { kind: "worker-died"; reason: string };
+
+export type FromDownloadWorker =
+  | DownloadNews
+  | { kind: "on-disk"; first: number; right: boolean[] }
+  | { kind: "stopped" };

@@ -1,0 +1,358 @@
+/**
+ * One download from start to end: joins the scheduler (decides), the workers (sockets, hashes, disk), the partial
+ * file and the index. Carries facts one way and actions the other, owns what it started, and decides nothing.
+ */
+import { monotonicMs } from "../clock.ts";
+import { Bitfield } from "../content/bitfield.ts";
+import { chunkCountOf, chunkLength } from "../content/chunks.ts";
+import { LocalIoError, NoSourceError, VerificationError } from "../errors.ts";
+import { formatBytes } from "../format.ts";
+import { PartialFile } from "../library/partial-file.ts";
+import { formatAddress } from "../net/connect.ts";
+import { printable } from "../printable.ts";
+import { chunkBytes } from "../wire/limits.ts";
+import type { DownloadNews, SourceNews } from "./download-messages.ts";
+import { DownloadWorkers } from "./download-workers.ts";
+import { RateMeter } from "./rate-meter.ts";
+import { type Action, type Outcome, Scheduler } from "./scheduler.ts";
+import type { SourceAddress } from "./source-table.ts";
+
+/** Who has the content, as the index says. */
+export interface KnownSources {
+  addresses: SourceAddress[];
+  /** These are all there are, not a sample. */
+  whole: boolean;
+}
+
+export interface DownloadOptions {
+  content: { root: string; sizeBytes: number };
+  /** Where the file goes; its folder exists. */
+  target: string;
+  /** Another file there is replaced. */
+  replace: boolean;
+  checkSpace: boolean;
+  /** Of one request at most: a multiple of 1 MiB. */
+  requestBytes: number;
+  connections: number;
+  threads: number;
+  timeoutMs: number;
+  sources: KnownSources;
+  /** Asks the index again; rejects when it cannot be asked. */
+  askIndex: () => Promise<KnownSources>;
+  onProgress: (progress: DownloadProgress) => void;
+  /** Something a person should know, already printable: a source was dropped, the download goes on from before. */
+  onNotice: (line: string) => void;
+  signal: AbortSignal;
+}
+
+export interface DownloadProgress {
+  /** Verified, those of an earlier run included. */
+  bytes: number;
+  bytesPerSecond: number;
+  /** Sources that are connected and not silent. */
+  sources: number;
+}
+
+export interface DownloadReport {
+  /** Verified bytes that an earlier run had left. */
+  resumedBytes: number;
+  /** All that were known; `bytes` are verified ones. */
+  sources: { host: string; port: number; bytes: number; badChunks: number }[];
+}
+
+const progressIntervalMs = 200;
+/** setTimeout takes 31 bits; the scheduler is simply asked again. */
+const longestTimerMs = 60_000;
+/** A worker is worth its start for this many chunks. */
+const chunksPerWorker = 4;
+
+/** Resolves when the file is complete under its name; rejects with the P2pError that says why it is not. */
+export async function download(options: DownloadOptions): Promise<DownloadReport> {
+  const partial = PartialFile.open({
+    target: options.target,
+    root: options.content.root,
+    sizeBytes: options.content.sizeBytes,
+    checkSpace: options.checkSpace,
+  });
+  try {
+    const report = await new Download(options, partial).run();
+    partial.complete(options.replace);
+    return report;
+  } finally {
+    partial.close();
+  }
+}
+
+class Download {
+  private readonly chunkCount: number;
+  private readonly workers: DownloadWorkers;
+  private readonly end = Promise.withResolvers<void>();
+  private readonly rate = new RateMeter(monotonicMs());
+  /** Why a source was dropped or could not be reached, for the last message. */
+  private readonly reasons = new Map<string, string>();
+  private readonly addressOf = new Map<number, string>();
+  private scheduler: Scheduler | undefined;
+  private wakeup: Timer | undefined;
+  private verifiedBytes = 0;
+  private over = false;
+
+  constructor(
+    private readonly options: DownloadOptions,
+    private readonly partial: PartialFile,
+  ) {
+    this.chunkCount = chunkCountOf(options.content.sizeBytes);
+    const threads = Math.max(1, Math.min(options.threads, Math.ceil(this.chunkCount / chunksPerWorker)));
+    this.workers = new DownloadWorkers(threads, (message) => this.onMessage(message));
+    // It may be rejected before `transfer` waits for it.
+    this.end.promise.catch(() => {});
+  }
+
+  async run(): Promise<DownloadReport> {
+    const { signal } = this.options;
+    const onAbort = () => this.fail(signal.reason);
+    const ticker = setInterval(() => this.reportProgress(), progressIntervalMs);
+    signal.addEventListener("abort", onAbort);
+    try {
+      if (signal.aborted) onAbort();
+      const resumedBytes = this.chunkCount === 0 ? 0 : await this.transfer();
+      const sources = [...(this.scheduler?.sources ?? [])];
+      return {
+        resumedBytes,
+        sources: sources.map(({ host, port, bytes, badChunks }) => ({ host, port, bytes, badChunks })),
+      };
+    } finally {
+      clearInterval(ticker);
+      clearTimeout(this.wakeup);
+      signal.removeEventListener("abort", onAbort);
+      // Only now may the file be closed: no worker writes to it any more.
+      await this.workers.stop();
+    }
+  }
+
+  private async transfer(): Promise<number> {
+    const { content, sources } = this.options;
+    this.workers.start({
+      kind: "job",
+      root: content.root,
+      sizeBytes: content.sizeBytes,
+      fd: this.partial.fd,
+    });
+    const hashes = this.chunkCount > 1 ? this.partial.readChunkHashes() : undefined;
+    if (hashes !== undefined) this.workers.broadcast({ kind: "chunk-hashes", hashes });
+    const needsHashes = this.chunkCount > 1 && hashes === undefined;
+    const verified = needsHashes ? new Bitfield(this.chunkCount) : await this.checkDisk();
+    const resumedBytes = this.verifiedBytes;
+    const nowMs = monotonicMs();
+    this.scheduler = new Scheduler(
+      {
+        sizeBytes: content.sizeBytes,
+        verified,
+        needsHashes,
+        maxRequestChunks: this.options.requestBytes / chunkBytes,
+        maxConnections: this.options.connections,
+        timeoutMs: this.options.timeoutMs,
+        random: Math.random,
+      },
+      nowMs,
+    );
+    this.scheduler.onIndexAnswer(sources.addresses, sources.whole, nowMs);
+    this.advance();
+    await this.end.promise;
+    this.reportProgress();
+    return resumedBytes;
+  }
+
+  /** Which chunks an earlier run left on disk and are right. */
+  private async checkDisk(): Promise<Bitfield> {
+    const verified = new Bitfield(this.chunkCount);
+    const onDisk = this.partial.chunksOnDisk;
+    if (onDisk === 0) return verified;
+    const checked = this.workers.checkDisk(onDisk, (chunk) => {
+      verified.add(chunk);
+      this.verifiedBytes += this.lengthOf(chunk);
+    });
+    await Promise.race([checked, this.end.promise]);
+    if (verified.count > 0)
+      this.options.onNotice(`resuming: ${verified.count}/${this.chunkCount} chunks verified`);
+    return verified;
+  }
+
+  // --- facts in ---
+
+  private onMessage(message: DownloadNews): void {
+    if (this.over) return;
+    if (message.kind === "disk-failed") {
+      const path = printable(this.partial.path);
+      this.fail(new LocalIoError(`cannot write ${path}: ${message.reason}; what was verified is kept`));
+    } else if (message.kind === "worker-died") {
+      this.fail(new Error(`a download worker failed: ${message.reason}`));
+    } else if (this.scheduler !== undefined) {
+      this.tell(this.scheduler, message, monotonicMs());
+      this.advance();
+    }
+  }
+
+  private tell(scheduler: Scheduler, message: SourceNews, nowMs: number): void {
+    const id = message.connection;
+    switch (message.kind) {
+      case "connected":
+        scheduler.onConnected(id, nowMs);
+        break;
+      case "closed":
+        this.note(id, message.reason);
+        scheduler.onClosed(id, nowMs);
+        break;
+      case "bytes":
+        scheduler.onBytes(id, message.bytes, nowMs);
+        break;
+      case "hashes":
+        if (message.hashes !== undefined) this.keepHashes(message.hashes);
+        else this.dropped(id, "its chunk hashes do not add up to the root");
+        scheduler.onHashes(id, message.hashes !== undefined, nowMs);
+        break;
+      case "held":
+        scheduler.onHave(id, Bitfield.from(message.chunks, this.chunkCount) ?? new Bitfield(this.chunkCount));
+        break;
+      case "held-news":
+        scheduler.onHaveNews(id, message.chunk);
+        break;
+      case "chunk":
+        scheduler.onBytes(id, message.bytes, nowMs);
+        if (scheduler.onChunk(id, message.request, message.chunk, nowMs)) this.count(message.chunk, nowMs);
+        break;
+      case "bad-chunk":
+        this.dropped(id, `chunk ${message.chunk} is wrong`);
+        scheduler.onBadChunk(id, nowMs);
+        break;
+      case "wrong-answer":
+        this.dropped(id, message.reason);
+        scheduler.onWrongAnswer(id, nowMs);
+        break;
+      case "gone":
+        this.dropped(id, "the file changed or is gone there");
+        scheduler.onGone(id, nowMs);
+        break;
+    }
+  }
+
+  private count(chunk: number, nowMs: number): void {
+    this.verifiedBytes += this.lengthOf(chunk);
+    this.rate.add(this.lengthOf(chunk), nowMs);
+  }
+
+  private keepHashes(hashes: Uint8Array): void {
+    try {
+      this.partial.saveChunkHashes(hashes);
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    this.workers.broadcast({ kind: "chunk-hashes", hashes });
+  }
+
+  private note(connection: number, reason: string): void {
+    const address = this.addressOf.get(connection);
+    if (address !== undefined) this.reasons.set(address, reason);
+  }
+
+  private dropped(connection: number, reason: string): void {
+    const address = this.addressOf.get(connection) ?? "a source";
+    if (this.reasons.get(address) === reason) return;
+    this.note(connection, reason);
+    this.options.onNotice(`source ${address} dropped: ${reason}`);
+  }
+
+  // --- actions out ---
+
+  private advance(): void {
+    const { scheduler } = this;
+    if (scheduler === undefined || this.over) return;
+    for (const action of scheduler.nextActions(monotonicMs())) this.perform(action);
+    clearTimeout(this.wakeup);
+    if (scheduler.outcome !== undefined) {
+      this.finish(scheduler.outcome);
+      return;
+    }
+    const nowMs = monotonicMs();
+    const waitMs = Math.min(longestTimerMs, Math.ceil(scheduler.nextWakeupMs(nowMs) - nowMs));
+    this.wakeup = setTimeout(() => this.advance(), waitMs);
+  }
+
+  private perform(action: Action): void {
+    switch (action.do) {
+      case "connect": {
+        const { connection, host, port } = action;
+        this.addressOf.set(connection, formatAddress({ host, port }));
+        this.workers.send(connection, { kind: "connect", connection, host, port });
+        break;
+      }
+      case "get": {
+        const { connection, request, first, count } = action;
+        this.workers.send(connection, { kind: "get", connection, request, first, count });
+        break;
+      }
+      case "have":
+      case "hashes":
+      case "close":
+        this.workers.send(action.connection, { kind: action.do, connection: action.connection });
+        break;
+      case "ask-index":
+        this.askIndex();
+        break;
+    }
+  }
+
+  private askIndex(): void {
+    this.options
+      .askIndex()
+      .then(
+        ({ addresses, whole }) => this.scheduler?.onIndexAnswer(addresses, whole, monotonicMs()),
+        // A running download lives without the index; its client has said that it is away.
+        () => this.scheduler?.onIndexFailed(monotonicMs()),
+      )
+      .then(() => this.advance())
+      .catch((error: unknown) => this.fail(error));
+  }
+
+  // --- the end ---
+
+  private finish(outcome: Outcome): void {
+    if (outcome.kind === "complete") {
+      this.over = true;
+      this.end.resolve();
+    } else {
+      this.fail(this.errorOf(outcome.kind));
+    }
+  }
+
+  private fail(error: unknown): void {
+    if (this.over) return;
+    this.over = true;
+    this.end.reject(error);
+  }
+
+  private errorOf(kind: "wrong-data" | "gone" | "timeout"): Error {
+    const tried = [...this.reasons].map(([address, reason]) => `${address}: ${reason}`).join("; ");
+    const who = tried === "" ? "" : ` (${tried})`;
+    if (kind === "wrong-data") return new VerificationError(`no source delivered valid data${who}`);
+    const kept =
+      this.verifiedBytes === 0
+        ? ""
+        : `; ${formatBytes(this.verifiedBytes)} of ${formatBytes(this.options.content.sizeBytes)} are kept, run it again`;
+    if (kind === "gone") return new NoSourceError(`no source has this content any more${who}${kept}`);
+    return new NoSourceError(`no source delivered for ${this.options.timeoutMs / 1000} s${who}${kept}`);
+  }
+
+  private reportProgress(): void {
+    if (this.scheduler === undefined) return;
+    this.options.onProgress({
+      bytes: this.verifiedBytes,
+      bytesPerSecond: this.rate.bytesPerSecond(monotonicMs()),
+      sources: this.scheduler.activeSources,
+    });
+  }
+
+  private lengthOf(chunk: number): number {
+    return chunkLength(chunk, this.options.content.sizeBytes);
+  }
+}

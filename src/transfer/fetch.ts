@@ -1,0 +1,115 @@
+/**
+ * A file by its name: asks the index what the name means, looks what is at the target, downloads what is not
+ * there. The same for `p2p query` and for QUERY in the prompt; how it is told to people is theirs.
+ */
+import { monotonicMs } from "../clock.ts";
+import { AmbiguousError, NotFoundError } from "../errors.ts";
+import { wouldOverwrite } from "../library/partial-file.ts";
+import { printable } from "../printable.ts";
+import { maxNameBytes } from "../wire/limits.ts";
+import type { FoundContent } from "../wire/messages.ts";
+import { chooseContent } from "./choose-content.ts";
+import { type DownloadProgress, type DownloadReport, download, type KnownSources } from "./downloader.ts";
+import { type Target, whatIsThere } from "./target.ts";
+
+/** How every download of this process is made. */
+export interface TransferOptions {
+  requestBytes: number;
+  connections: number;
+  threads: number;
+  timeoutMs: number;
+  checkSpace: boolean;
+}
+
+export interface FetchRequest {
+  /** As the user typed it. */
+  name: string;
+  rootPrefix: string | undefined;
+  /** Called once it is known that the name stands for one content. */
+  target: () => Target;
+  force: boolean;
+  transfer: TransferOptions;
+  /** What the index has for a name. */
+  ask: (name: string) => Promise<FoundContent[]>;
+  signal: AbortSignal;
+}
+
+export interface FetchListener {
+  found(content: FoundContent): void;
+  /** Followed by an AmbiguousError. */
+  ambiguous(contents: readonly FoundContent[]): void;
+  progress(progress: DownloadProgress): void;
+  notice(line: string): void;
+}
+
+export interface Fetched {
+  content: FoundContent;
+  /** As the user would write it. */
+  path: string;
+  alreadyThere: boolean;
+  seconds: number;
+  report: DownloadReport;
+}
+
+/** Resolves with the one content that `name` (and the prefix) stands for. Throws NotFoundError, AmbiguousError. */
+export async function findContent(
+  { name, rootPrefix, ask }: Pick<FetchRequest, "name" | "rootPrefix" | "ask">,
+  listener: Pick<FetchListener, "ambiguous">,
+): Promise<FoundContent> {
+  // No peer can have such a name, and the index would not take it for one.
+  const isPossible = name.isWellFormed() && Buffer.byteLength(name) <= maxNameBytes;
+  const choice = chooseContent(isPossible ? await ask(name) : [], rootPrefix);
+  if (choice.kind === "one") return choice.content;
+  const shown = printable(name, maxNameBytes);
+  if (choice.kind === "none") {
+    const root = rootPrefix === undefined ? "" : ` with a root that begins with ${rootPrefix}`;
+    throw new NotFoundError(`nobody shares a file named ${shown}${root}`);
+  }
+  listener.ambiguous(choice.contents);
+  throw new AmbiguousError(
+    `${shown} stands for ${choice.contents.length} different contents; choose one with --root PREFIX`,
+  );
+}
+
+/** Throws the P2pError that says why the file is not there. */
+export async function fetchByName(request: FetchRequest, listener: FetchListener): Promise<Fetched> {
+  const startMs = monotonicMs();
+  const content = await findContent(request, listener);
+  listener.found(content);
+  const target = request.target();
+  const there = await whatIsThere(target, content, request.signal);
+  const finished = (report: DownloadReport): Fetched => ({
+    content,
+    path: target.shown,
+    alreadyThere: there === "same",
+    seconds: (monotonicMs() - startMs) / 1000,
+    report,
+  });
+  if (there === "same") return finished(unused(content));
+  if (there === "different" && !request.force) throw wouldOverwrite(target.shown);
+  const report = await download({
+    ...request.transfer,
+    content,
+    target: target.path,
+    replace: request.force,
+    sources: sourcesOf(content),
+    askIndex: async () =>
+      sourcesOf((await request.ask(request.name)).find(({ root }) => root === content.root)),
+    onProgress: (progress) => listener.progress(progress),
+    onNotice: (line) => listener.notice(line),
+    signal: request.signal,
+  });
+  return finished(report);
+}
+
+function sourcesOf(content: FoundContent | undefined): KnownSources {
+  if (content === undefined) return { addresses: [], whole: true };
+  return { addresses: content.sources, whole: content.sources.length >= content.total };
+}
+
+function unused({ sources }: FoundContent): DownloadReport {
+  return {
+    resumedBytes: 0,
+    sources: sources.map(({ host, port }) => ({ host, port, bytes: 0, badChunks: 0 })),
+  };
+}

@@ -1,0 +1,130 @@
+/**
+ * One shared file, open for serving: its bytes, and the certainty that they are those that were hashed. No byte
+ * is given out of which that is not known at that moment.
+ *
+ * - Device, inode, size and mtime are compared after every read: whatever was written since the hashing shows.
+ * - A changed ctime alone (a link was made, permissions changed, times set back) costs only the trust in the
+ *   hashes: the file must still be where it was, and chunks are hashed again before they are sent.
+ * - Hashes that come from an earlier run are not trusted either until the chunk was hashed once in this one.
+ *
+ * Read with `readSync`, never mapped: a file that shrinks under a mapping kills the process.
+ */
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from "node:fs";
+import { Bitfield } from "../content/bitfield.ts";
+import { chunkCountOf, chunkLength, chunkOffset } from "../content/chunks.ts";
+import { ChunkHasher, hashBytes } from "../content/merkle.ts";
+import { type FileIdentity, identityOf, sameContentIdentity } from "../library/file-identity.ts";
+import { chunkBytes } from "../wire/limits.ts";
+
+export interface ServedFileOptions {
+  path: string;
+  /** As it was when it was hashed, or as it is now when the hashes are of an earlier run. */
+  identity: FileIdentity;
+  root: string;
+  sizeBytes: number;
+  chunkHashes: Uint8Array;
+  /** This process has hashed the file itself, with that very identity. */
+  trusted: boolean;
+}
+
+/** Somebody who touches the file faster than it can be read cannot be served. */
+const maxAttempts = 3;
+
+const hasher = new ChunkHasher();
+/** One for the thread: a chunk is read and hashed without a pause in between. */
+const scratch = new Uint8Array(chunkBytes);
+
+export class ServedFile {
+  /** Chunks whose hash was checked since the last doubt; undefined while nothing is in doubt. */
+  private checked: Bitfield | undefined;
+  private ctimeNs: bigint;
+
+  private constructor(
+    private readonly fd: number,
+    readonly options: ServedFileOptions,
+  ) {
+    this.ctimeNs = options.identity.ctimeNs;
+    this.checked = options.trusted ? undefined : this.nothingChecked();
+  }
+
+  /** Undefined when the path no longer leads to the file that was hashed. */
+  static open(options: ServedFileOptions): ServedFile | undefined {
+    let fd: number;
+    try {
+      // A link is not followed; a pipe put in its place is not waited for.
+      fd = openSync(options.path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    } catch {
+      // Whatever the reason, its bytes cannot be had here now, which is all that matters to who asked.
+      return undefined;
+    }
+    const file = new ServedFile(fd, options);
+    if (file.isUnchanged()) return file;
+    file.close();
+    return undefined;
+  }
+
+  /**
+   * Fills `into` from `offset`; the range is inside the content. False when the bytes are not those that were
+   * hashed: nothing of `into` may be used then.
+   */
+  read(into: Uint8Array, offset: number): boolean {
+    for (let attempt = 0; attempt < maxAttempts; attempt++) {
+      const doubt = this.checked;
+      if (doubt !== undefined && !this.checkChunks(offset, into.length)) return false;
+      if (!this.fill(into, offset)) return false;
+      if (this.checked === doubt) return true;
+    }
+    return false;
+  }
+
+  close(): void {
+    closeSync(this.fd);
+  }
+
+  private nothingChecked(): Bitfield {
+    return new Bitfield(chunkCountOf(this.options.sizeBytes));
+  }
+
+  private fill(into: Uint8Array, offset: number): boolean {
+    let filled = 0;
+    while (filled < into.length) {
+      const read = readSync(this.fd, into, filled, into.length - filled, offset + filled);
+      if (read === 0) return false;
+      filled += read;
+    }
+    return this.isUnchanged();
+  }
+
+  private isUnchanged(): boolean {
+    const stats = fstatSync(this.fd, { bigint: true });
+    const identity = identityOf(stats);
+    if (!stats.isFile() || !sameContentIdentity(identity, this.options.identity)) return false;
+    if (identity.ctimeNs === this.ctimeNs) return true;
+    const there = lstatSync(this.options.path, { bigint: true, throwIfNoEntry: false });
+    if (there === undefined || there.ino !== identity.ino || there.dev !== identity.dev) return false;
+    this.ctimeNs = identity.ctimeNs;
+    this.checked = this.nothingChecked();
+    return true;
+  }
+
+  private checkChunks(offset: number, length: number): boolean {
+    for (let chunk = Math.floor(offset / chunkBytes); chunkOffset(chunk) < offset + length; chunk++) {
+      if (this.checked === undefined || this.checked.has(chunk)) continue;
+      if (!this.isRight(chunk)) return false;
+      this.checked.add(chunk);
+    }
+    return true;
+  }
+
+  private isRight(chunk: number): boolean {
+    const { root, sizeBytes, chunkHashes } = this.options;
+    const block = scratch.subarray(0, chunkLength(chunk, sizeBytes));
+    if (!this.fill(block, chunkOffset(chunk))) return false;
+    hasher.update(block);
+    const alone = chunkCountOf(sizeBytes) === 1;
+    const wanted = alone
+      ? Buffer.from(root, "hex")
+      : chunkHashes.subarray(chunk * hashBytes, (chunk + 1) * hashBytes);
+    return Buffer.compare(hasher.finish(alone), wanted) === 0;
+  }
+}

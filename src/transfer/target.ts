@@ -1,0 +1,107 @@
+/**
+ * Where a download goes, and what is there already. The name that decides is what the user typed, never what
+ * the index or a source says.
+ */
+import { mkdirSync, type Stats, statSync } from "node:fs";
+import { dirname, join, resolve, sep } from "node:path";
+import { LocalIoError, reasonOf, systemCode } from "../errors.ts";
+import { HashPool } from "../library/hash-pool.ts";
+import { printable } from "../printable.ts";
+import { lastPart, safeNameProblem } from "../wire/file-name.ts";
+
+/** The path as the user would write it, and the one to write to. */
+export interface Target {
+  shown: string;
+  path: string;
+}
+
+/**
+ * For `p2p query`: the last part of the name in the working folder, or what `-o` says, a file, or a folder when it
+ * exists or ends in a slash. Makes missing folders; throws LocalIoError.
+ */
+export function targetOfQuery(name: string, output: string | undefined): Target {
+  if (output === undefined) return checked(nameFor(name));
+  const isMeantAsFolder = output.endsWith("/") || output.endsWith(sep) || isFolder(output);
+  return checked(isMeantAsFolder ? join(output, nameFor(name)) : output);
+}
+
+/**
+ * For QUERY in the prompt: into the shared folder, under the last part of the name, or under the whole name when
+ * the user gave one with a slash.
+ */
+export function targetInFolder(folder: string, name: string): Target {
+  const parts = name.includes("/") ? name.split("/") : [name];
+  return checked(join(folder, ...parts.map(nameFor)));
+}
+
+/** The last part of `name`, which must be one that this system can store as it is. */
+function nameFor(name: string): string {
+  const part = lastPart(name);
+  const problem = safeNameProblem(part, process.platform);
+  if (problem !== undefined) {
+    throw new LocalIoError(
+      `cannot store a file as "${printable(part)}": ${problem}; choose another name with -o`,
+    );
+  }
+  return part;
+}
+
+function checked(shown: string): Target {
+  const path = resolve(shown);
+  if (isFolder(path)) throw new LocalIoError(`cannot write ${printable(shown)}: it is a folder`);
+  const folder = dirname(path);
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw new LocalIoError(`cannot make the folder ${printable(folder)}: ${reasonOf(error)}`, {
+      cause: error,
+    });
+  }
+  return { shown, path };
+}
+
+function isFolder(path: string): boolean {
+  return statOf(path)?.isDirectory() === true;
+}
+
+/** Follows links: what is meant is what the user would open. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch (error) {
+    if (systemCode(error) === "ENOENT" || systemCode(error) === "ENOTDIR") return undefined;
+    throw new LocalIoError(`cannot look at ${printable(path)}: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+/** What is at the target before the download: nothing, the very content, or something else. */
+export async function whatIsThere(
+  { path, shown }: Target,
+  content: { root: string; sizeBytes: number },
+  signal: AbortSignal,
+): Promise<"nothing" | "same" | "different"> {
+  const stats = statOf(path);
+  if (stats === undefined) return "nothing";
+  if (!stats.isFile() || stats.size !== content.sizeBytes) return "different";
+  const pool = new HashPool({ threads: 1 });
+  try {
+    const { promise, resolve: hashed, reject } = Promise.withResolvers<"same" | "different">();
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    if (signal.aborted) reject(signal.reason);
+    pool.add({
+      path,
+      sizeBytes: stats.size,
+      done: (outcome) => {
+        if (outcome.kind === "hashed") hashed(outcome.hashes.root === content.root ? "same" : "different");
+        else if (outcome.kind !== "failed") hashed("different");
+        else
+          reject(
+            new LocalIoError(`cannot read ${printable(shown)}, which is there already: ${outcome.reason}`),
+          );
+      },
+    });
+    return await promise;
+  } finally {
+    pool.stop();
+  }
+}
