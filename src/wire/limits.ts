@@ -18,6 +18,10 @@ export const maxContentBytes = maxChunksPerContent * chunkBytes;
 export const maxShortLineBytes = 4 * 1024;
 /** A line of the index protocol after HELLO. */
 export const maxIndexLineBytes = 1024 * 1024;
+/**
+ * A line that the index answers with: 100 contents with 16 names of 1 KiB and 64 sources each are 2.5 MiB.
+ */
+export const maxIndexAnswerLineBytes = 4 * 1024 * 1024;
 /** A line that a peer answers with: HAVE with the bitfield of 1,048,576 chunks in base64 is 171 KiB. */
 export const maxPeerAnswerLineBytes = 256 * 1024;
 

@@ -1,0 +1,77 @@
+/** What a download says while it runs and at its end: events, progress and notices, for `query` and the prompt. */
+
+import { monotonicMs } from "../clock.ts";
+import type { CompleteEvent } from "../events.ts";
+import { printable } from "../printable.ts";
+import type { DownloadProgress } from "../transfer/downloader.ts";
+import type { Fetched, FetchListener } from "../transfer/fetch.ts";
+import type { FoundContent } from "../wire/messages.ts";
+import type { CommandContext } from "./context.ts";
+
+/** Events for machines come at this pace; the bar on a terminal is drawn more often. */
+const progressEventIntervalMs = 500;
+
+export class FetchOutput implements FetchListener {
+  private sizeBytes = 0;
+  private lastEventMs = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    private readonly name: string,
+    private readonly context: Pick<CommandContext, "output" | "log" | "progress">,
+  ) {}
+
+  found({ sizeBytes, md5, root, total }: FoundContent): void {
+    const { output, progress } = this.context;
+    this.sizeBytes = sizeBytes;
+    output.event({ event: "found", name: this.name, size: sizeBytes, md5, root, sources: total });
+    progress.start({ label: printable(this.name), sizeBytes });
+  }
+
+  ambiguous(contents: readonly FoundContent[]): void {
+    this.context.output.event({
+      event: "ambiguous",
+      name: this.name,
+      contents: contents.map(({ root, sizeBytes, md5, names, total }) => ({
+        root,
+        size: sizeBytes,
+        md5,
+        names,
+        sources: total,
+      })),
+    });
+  }
+
+  progress({ bytes, bytesPerSecond, sources }: DownloadProgress): void {
+    const { output, progress } = this.context;
+    progress.update({ bytes, bytesPerSecond, sources });
+    const nowMs = monotonicMs();
+    if (nowMs - this.lastEventMs < progressEventIntervalMs) return;
+    this.lastEventMs = nowMs;
+    const rate = Math.round(bytesPerSecond);
+    output.event({ event: "progress", bytes, size: this.sizeBytes, bytesPerSecond: rate, sources });
+  }
+
+  notice(line: string): void {
+    this.context.log.warn(line, "download");
+  }
+
+  complete({ content, path, alreadyThere, seconds, report }: Fetched): void {
+    const { root, sizeBytes, md5 } = content;
+    const event: CompleteEvent = {
+      event: "complete",
+      path,
+      size: sizeBytes,
+      md5,
+      root,
+      seconds: Math.round(seconds * 1000) / 1000,
+      resumedBytes: report.resumedBytes,
+      sources: report.sources,
+    };
+    this.context.output.event(alreadyThere ? { ...event, alreadyThere: true } : event);
+  }
+
+  /** The bar goes, however it ended. */
+  close(): void {
+    this.context.progress.stop();
+  }
+}

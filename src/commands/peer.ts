@@ -1,0 +1,100 @@
+/**
+ * `p2p peer [DIR]`: shares a folder, serves it, and prompts, until EXIT or a signal.
+ */
+import { join } from "node:path";
+import { defaultPeerPort, stateFolder } from "../config.ts";
+import * as kinds from "../options/kinds.ts";
+import { argument, declare, flag, type OptionsOf, optional, single } from "../options/options.ts";
+import { PeerNode } from "../peer-node.ts";
+import { runPrompt } from "../prompt/prompt.ts";
+import { aborted } from "../shutdown.ts";
+import type { CommandContext } from "./context.ts";
+import { PeerOutput } from "./peer-output.ts";
+import { PeerPromptActions } from "./prompt-actions.ts";
+import {
+  checkOpen,
+  downloading,
+  index,
+  listening,
+  printing,
+  threads,
+  transferOptions,
+} from "./shared-args.ts";
+
+export const declaration = declare({
+  verb: "peer",
+  summary: "Share a folder and find, fetch and serve files",
+  arguments: {
+    folder: argument({
+      name: "DIR",
+      default: "./shared",
+      description: "Folder to share, created when missing",
+    }),
+  },
+  options: {
+    index,
+    host: listening.host,
+    /** Undefined when nobody asked for a port: then a taken `defaultPeerPort` is no error. */
+    port: optional(kinds.port, {
+      flag: "port",
+      defaultText: `${defaultPeerPort}, or any free one when it is taken`,
+      description: "Port to listen on; 0 takes any free one",
+    }),
+    open: listening.open,
+    threads,
+    settleSeconds: single(kinds.seconds(), {
+      flag: "settle",
+      default: 1,
+      description: "How long a file must have been still before it is offered",
+    }),
+    rescanSeconds: single(kinds.seconds(0), {
+      flag: "rescan",
+      default: 10,
+      description: "How often to look through the whole folder when it cannot be watched",
+    }),
+    wait: flag({
+      flag: "wait",
+      default: false,
+      description: "Keep trying when no index can be reached at start",
+    }),
+    prompt: flag({ flag: "prompt", default: true, description: "Never read standard input" }),
+    ...downloading,
+    ...printing,
+  },
+});
+
+export type PeerOptions = OptionsOf<typeof declaration>;
+
+export async function run(options: PeerOptions, context: CommandContext): Promise<void> {
+  const { folder, host, port } = options;
+  checkOpen(host, options.open);
+  const { output, log, terminal, signal } = context;
+  const state = stateFolder();
+  const node = await PeerNode.start({
+    folder,
+    cachePath: join(state, "hashes.db"),
+    host,
+    port: port ?? defaultPeerPort,
+    anyPortIfTaken: port === undefined,
+    indexes: options.index,
+    waitForIndex: options.wait,
+    threads: options.threads,
+    settleMs: options.settleSeconds * 1000,
+    rescanMs: options.rescanSeconds * 1000,
+    listener: new PeerOutput(context),
+  });
+  try {
+    if (options.prompt) {
+      const transfer = transferOptions(options, true);
+      const actions = new PeerPromptActions({ node, folder, host, transfer, context });
+      const historyPath = join(state, "history");
+      const input = process.stdin;
+      const left = await runPrompt({ actions, input, terminal, output, log, historyPath, signal });
+      if (left === "exit") return;
+    }
+    await aborted(signal);
+  } finally {
+    await node.stop();
+  }
+  if (output.failure !== undefined) throw output.failure;
+}

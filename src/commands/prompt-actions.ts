@@ -1,0 +1,120 @@
+/** What the verbs of the prompt do on a running peer. Reading them is `prompt/`; each says its result itself. */
+import { monotonicMs } from "../clock.ts";
+import { IndexError } from "../errors.ts";
+import { formatAddress } from "../net/connect.ts";
+import type { IndexClient } from "../net/index-client.ts";
+import type { PeerNode } from "../peer-node.ts";
+import type { PromptActions } from "../prompt/prompt.ts";
+import { unlessAborted } from "../shutdown.ts";
+import { fetchByName, type TransferOptions } from "../transfer/fetch.ts";
+import { targetInFolder } from "../transfer/target.ts";
+import { defaultMatchesPerSearch } from "../wire/limits.ts";
+import type { CommandContext } from "./context.ts";
+import { FetchOutput } from "./fetch-output.ts";
+import { sayMatches, searchText } from "./search.ts";
+
+export interface PeerPromptOptions {
+  node: PeerNode;
+  folder: string;
+  host: string;
+  transfer: TransferOptions;
+  context: CommandContext;
+}
+
+/** Names for Tab, the newest ones: more than that nobody looks through. */
+const maxSeenNames = 1_000;
+
+export class PeerPromptActions implements PromptActions {
+  private readonly startMs = monotonicMs();
+  private readonly seen = new Set<string>();
+  private downloads = 0;
+  private downloadedBytes = 0;
+
+  constructor(private readonly options: PeerPromptOptions) {}
+
+  async query(name: string, signal: AbortSignal): Promise<void> {
+    const { folder, transfer, context } = this.options;
+    const said = new FetchOutput(name, context);
+    this.downloads++;
+    try {
+      const fetched = await fetchByName(
+        {
+          name,
+          rootPrefix: undefined,
+          target: () => targetInFolder(folder, name),
+          force: false,
+          transfer,
+          ask: async (asked) => await this.index().query(asked),
+          signal,
+        },
+        said,
+      );
+      said.close();
+      said.complete(fetched);
+      for (const { bytes } of fetched.report.sources) this.downloadedBytes += bytes;
+      this.remember([name]);
+    } finally {
+      this.downloads--;
+      said.close();
+    }
+  }
+
+  async search(words: string, signal: AbortSignal): Promise<void> {
+    const { output, log } = this.options.context;
+    const text = searchText(words);
+    const answer = await unlessAborted(this.index().search(text, defaultMatchesPerSearch), signal);
+    this.remember(answer.matches.map(({ name }) => name));
+    sayMatches(answer, text, output, log);
+  }
+
+  list(): void {
+    const { node, context } = this.options;
+    const files = [...node.files()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    for (const { name, sizeBytes, md5, root } of files) {
+      context.output.event({ event: "file", name, size: sizeBytes, md5, root });
+    }
+  }
+
+  status(): void {
+    const { node, host, folder, context } = this.options;
+    const { connections, bytes } = node.uploads;
+    context.output.event({
+      event: "status",
+      host,
+      port: node.port,
+      folder,
+      files: node.fileCount,
+      bytes: node.totalBytes,
+      hashing: node.filesToHash,
+      indexes: node.indexes.map(({ address, connected }) => ({ index: formatAddress(address), connected })),
+      uploads: connections,
+      uploadedBytes: bytes,
+      downloads: this.downloads,
+      downloadedBytes: this.downloadedBytes,
+      uptimeSeconds: Math.round((monotonicMs() - this.startMs) / 1000),
+    });
+  }
+
+  *names(): Iterable<string> {
+    yield* this.seen;
+    for (const { name } of this.options.node.files()) yield name;
+  }
+
+  private index(): IndexClient {
+    const { index } = this.options.node;
+    if (index === undefined)
+      throw new IndexError("the index cannot be reached at the moment; trying to get it back");
+    return index;
+  }
+
+  private remember(names: readonly string[]): void {
+    for (const name of names) {
+      this.seen.delete(name);
+      this.seen.add(name);
+    }
+    for (const name of this.seen) {
+      if (this.seen.size <= maxSeenNames) break;
+      this.seen.delete(name);
+    }
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * `p2p serve-index`: runs an index until a signal.
+ */
+import { join } from "node:path";
+import { defaultIndexPort, stateFolder } from "../config.ts";
+import { IndexServer } from "../index-server/server.ts";
+import * as kinds from "../options/kinds.ts";
+import { declare, type OptionsOf, single } from "../options/options.ts";
+import { aborted } from "../shutdown.ts";
+import type { CommandContext } from "./context.ts";
+import { checkOpen, listening, printing } from "./shared-args.ts";
+
+export const declaration = declare({
+  verb: "serve-index",
+  summary: "Run an index: the server that knows who has what",
+  arguments: {},
+  options: {
+    host: listening.host,
+    port: single(kinds.port, {
+      flag: "port",
+      default: defaultIndexPort,
+      description: "Port to listen on; 0 takes any free one",
+    }),
+    /** A path, or `:memory:`. */
+    databasePath: single(kinds.text("PATH"), {
+      flag: "db",
+      defaultFrom: (environment) => join(stateFolder(environment), "index.db"),
+      defaultText: "$P2P_HOME/index.db",
+      description: "SQLite database of the index; :memory: keeps it in memory",
+    }),
+    open: listening.open,
+    ...printing,
+  },
+});
+
+export type ServeIndexOptions = OptionsOf<typeof declaration>;
+
+export async function run(options: ServeIndexOptions, context: CommandContext): Promise<void> {
+  checkOpen(options.host, options.open);
+  const { output, log, terminal, signal } = context;
+  const { host, databasePath } = options;
+  const server = IndexServer.start({ host, port: options.port, databasePath, log });
+  const tellStatistics = () => terminal.print(`${server.statistics()}\n`);
+  process.on("SIGUSR1", tellStatistics);
+  try {
+    output.event({ event: "listening", host, port: server.port, db: databasePath });
+    await aborted(signal);
+  } finally {
+    process.off("SIGUSR1", tellStatistics);
+    server.stop();
+  }
+}

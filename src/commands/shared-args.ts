@@ -1,0 +1,102 @@
+/**
+ * Options that several verbs have, declared once, and the checks that go with them.
+ */
+import { availableParallelism } from "node:os";
+import { defaultIndexPort, loopbackHost } from "../config.ts";
+import { UsageError } from "../errors.ts";
+import * as kinds from "../options/kinds.ts";
+import { flag, repeated, single } from "../options/options.ts";
+import { printable } from "../printable.ts";
+import type { TransferOptions } from "../transfer/fetch.ts";
+import { chunkBytes, maxGetBytes } from "../wire/limits.ts";
+
+/** What every verb prints, and how. */
+export const printing = {
+  json: flag({
+    flag: "json",
+    default: false,
+    description: "Standard output becomes JSON events, one a line",
+  }),
+  quiet: flag({ flag: "quiet", default: false, description: "No logs but errors, and no progress" }),
+  verbose: flag({ flag: "verbose", default: false, description: "More logs" }),
+};
+
+export const index = repeated(kinds.address, {
+  flag: "index",
+  default: [{ host: loopbackHost, port: defaultIndexPort }],
+  description: "Index to ask; give it again for others to try when one cannot be reached",
+});
+
+/** For both servers; `checkOpen` goes with it. */
+export const listening = {
+  host: single(kinds.host, { flag: "host", default: loopbackHost, description: "Address to listen on" }),
+  open: flag({
+    flag: "open",
+    default: false,
+    description: "Allow a HOST that other machines can reach: anyone who can may then come",
+  }),
+};
+
+/** How a download is made, by `query` and by QUERY in the prompt. */
+export const downloading = {
+  connections: single(kinds.integer({ min: 1, max: 256 }), {
+    flag: "connections",
+    default: 8,
+    description: "Connections of a download, over all its sources",
+  }),
+  chunkSizeBytes: single(kinds.bytes({ min: chunkBytes, max: maxGetBytes, multipleOf: chunkBytes }), {
+    flag: "chunk-size",
+    default: 4 * chunkBytes,
+    description: "How much one request asks for",
+  }),
+  timeoutSeconds: single(kinds.seconds(0), {
+    flag: "timeout",
+    default: 30,
+    description: "How long a download waits without one verified byte from anybody",
+  }),
+};
+
+/** For the transfer engine. */
+export function transferOptions(
+  options: { connections: number; chunkSizeBytes: number; timeoutSeconds: number; threads: number },
+  checkSpace: boolean,
+): TransferOptions {
+  return {
+    requestBytes: options.chunkSizeBytes,
+    connections: options.connections,
+    threads: options.threads,
+    timeoutMs: options.timeoutSeconds * 1000,
+    checkSpace,
+  };
+}
+
+export const threads = single(kinds.integer({ min: 1, max: 64 }), {
+  flag: "threads",
+  defaultFrom: () => Math.min(64, availableParallelism()),
+  defaultText: "one per core",
+  description: "Worker threads for hashing and transfers",
+});
+
+/** Throws when `host` can be reached by other machines and nobody said that this is meant. */
+export function checkOpen(host: string, open: boolean): void {
+  if (open || isLoopback(host)) return;
+  throw new UsageError(
+    `--host ${printable(host)} lets everybody who can reach this machine in, without a password: ` +
+      "add --open if that is meant",
+  );
+}
+
+/** 127.0.0.0/8 (RFC 1122) and ::1 (RFC 4291), the former also mapped into IPv6. Other names can be anything. */
+function isLoopback(host: string): boolean {
+  const shortest = host.includes(":") ? shortestIpv6(host) : host.toLowerCase();
+  return (
+    shortest === "localhost" ||
+    shortest === "::1" ||
+    /^(127(\.\d{1,3}){3}|::ffff:7f[\da-f]{2}:.*)$/.test(shortest)
+  );
+}
+
+/** As the URL standard writes an IPv6 address; an empty text for what is none. */
+function shortestIpv6(host: string): string {
+  return URL.parse(`http://[${host}]`)?.hostname.slice(1, -1) ?? "";
+}

@@ -1,0 +1,188 @@
+/**
+ * The program: finds the verb, runs it, and is the one place that prints a failure and sets the exit code. What a
+ * verb does is in `commands/`.
+ */
+import type { CommandContext, CommandModule } from "./commands/context.ts";
+import { type ConfigFile, configPath, type Environment, readConfigFile } from "./config.ts";
+import { ExitCode, UsageError } from "./errors.ts";
+import { reportFailure } from "./failure.ts";
+import { createLog } from "./log.ts";
+import { asksForHelp } from "./options/arguments.ts";
+import { nearest } from "./options/nearest.ts";
+import type { Declaration } from "./options/options.ts";
+import { checkConfig, type OptionSources, resolveOptions, wantsJson } from "./options/resolve.ts";
+import { Output } from "./output.ts";
+import { printable } from "./printable.ts";
+import { Progress } from "./progress.ts";
+import { Shutdown } from "./shutdown.ts";
+import { Terminal } from "./terminal.ts";
+import { version } from "./version.ts";
+
+/** Options of every verb that decide how it prints. */
+interface Printing {
+  json: boolean;
+  quiet: boolean;
+  verbose: boolean;
+}
+
+/** A verb whose options have been read. */
+interface PreparedVerb {
+  printing: Printing;
+  run(context: CommandContext): Promise<void>;
+}
+
+interface Verb {
+  declaration: Declaration;
+  prepare(sources: OptionSources): PreparedVerb;
+}
+
+/** The modules are loaded when they are needed: `--version` needs none of them. */
+const verbs = {
+  "serve-index": async () => verb(await import("./commands/serve-index.ts")),
+  peer: async () => verb(await import("./commands/peer.ts")),
+  query: async () => verb(await import("./commands/query.ts")),
+  search: async () => verb(await import("./commands/search.ts")),
+} satisfies Record<string, () => Promise<Verb>>;
+
+function verb<Declared extends Declaration & { options: Record<keyof Printing, unknown> }>(
+  module: CommandModule<Declared>,
+): Verb {
+  return {
+    declaration: module.declaration,
+    prepare: (sources) => {
+      const options = resolveOptions(module.declaration, sources);
+      // Every verb spreads `printing` of shared-args.ts into its options; the constraint above sees to it.
+      const printing = options as unknown as Printing;
+      return { printing, run: (context) => module.run(options, context) };
+    },
+  };
+}
+
+const terminal = new Terminal(process.stderr, process.env);
+// A standard error that nobody reads any more is no reason to stop, and there is nowhere left to tell it.
+process.stderr.on("error", () => {});
+
+await main(process.argv.slice(2), process.env);
+
+async function main(argv: readonly string[], environment: Environment): Promise<void> {
+  const shutdown = new Shutdown({ source: process, endAtOnce: end });
+  const output = new Output({
+    stream: process.stdout,
+    terminal,
+    onFailure: (error) => shutdown.abort(error),
+  });
+  const onBug = (error: unknown): void => {
+    reportFailure(error, output, terminal);
+    void output.flush().then(() => end(ExitCode.internal));
+  };
+  process.on("uncaughtException", onBug);
+  process.on("unhandledRejection", onBug);
+
+  let exit: number = ExitCode.ok;
+  try {
+    const text = await helpOrVersion(argv);
+    if (text !== undefined) output.text([text.trimEnd()]);
+    else await run(argv, environment, output, shutdown);
+  } catch (error) {
+    exit = reportFailure(error, output, terminal);
+  }
+  await output.flush();
+  if (exit === ExitCode.ok && output.failure !== undefined) {
+    exit = reportFailure(output.failure, output, terminal);
+  }
+  end(exit);
+}
+
+/** By `process.exit`: what still runs now is not worth waiting for. Standard output has been flushed before. */
+function end(exit: number): never {
+  terminal.restore();
+  process.exit(exit);
+}
+
+async function run(
+  argv: readonly string[],
+  environment: Environment,
+  output: Output,
+  shutdown: Shutdown,
+): Promise<void> {
+  // In steps, because each can fail, and how to say so must be known by then.
+  output.json = wantsJson({ argv, environment, config: undefined });
+  const config = readConfigFile(configPath(environment));
+  output.json = wantsJson({ argv, environment, config });
+  const prepared = await prepare(argv, environment, config);
+  const { json, quiet, verbose } = prepared.printing;
+  output.json = json;
+
+  const log = createLog({ terminal, quiet, verbose });
+  const progress = new Progress({ terminal, log, quiet });
+  const backgroundProgress = new Progress({ terminal, log, quiet, isBackground: true });
+  try {
+    await prepared.run({ output, log, progress, backgroundProgress, terminal, signal: shutdown.signal });
+  } finally {
+    progress.stop();
+    backgroundProgress.stop();
+    log.close();
+  }
+}
+
+async function prepare(
+  argv: readonly string[],
+  environment: Environment,
+  config: ConfigFile | undefined,
+): Promise<PreparedVerb> {
+  const load = findVerb(argv[0]);
+  if (config !== undefined) {
+    const all = await Promise.all(Object.values(verbs).map((loadOther) => loadOther()));
+    checkConfig(
+      config,
+      all.map((one) => one.declaration),
+    );
+  }
+  const { prepare: prepareVerb } = await load();
+  return prepareVerb({ argv: argv.slice(1), environment, config });
+}
+
+function findVerb(word: string | undefined): () => Promise<Verb> {
+  const names = Object.keys(verbs);
+  if (word === undefined)
+    throw new UsageError(`missing command: one of ${names.join(", ")} (see p2p --help)`);
+  if (Object.hasOwn(verbs, word)) return verbs[word as keyof typeof verbs];
+  if (word.startsWith("-")) {
+    const found = nearest(word.replace(/^-+/, ""), ["help", "version"]);
+    const hint =
+      found === undefined ? "options come after the command, see p2p --help" : `did you mean --${found}?`;
+    throw new UsageError(`unknown option ${printable(word)} (${hint})`);
+  }
+  const found = nearest(word, names);
+  const hint = found === undefined ? "see p2p --help" : `did you mean ${found}?`;
+  throw new UsageError(`unknown command ${printable(word)} (${hint})`);
+}
+
+/** The text to print when that is all that was asked for. */
+async function helpOrVersion(argv: readonly string[]): Promise<string | undefined> {
+  const [first, second] = argv;
+  if (first === "--version") return version;
+  if (first === "--help" || first === "-h" || (first === "help" && second === undefined)) {
+    const { programUsage } = await import("./options/usage.ts");
+    const all = await Promise.all(Object.values(verbs).map((load) => load()));
+    return await programUsage(
+      all.map((one) => one.declaration),
+      version,
+      columns(),
+    );
+  }
+  if (first === "help") return await verbHelp(await findVerb(second)());
+  if (first === undefined || !Object.hasOwn(verbs, first)) return undefined;
+  const found = await findVerb(first)();
+  return asksForHelp(found.declaration, argv.slice(1)) ? await verbHelp(found) : undefined;
+}
+
+async function verbHelp(found: Verb): Promise<string> {
+  const { verbUsage } = await import("./options/usage.ts");
+  return await verbUsage(found.declaration, columns());
+}
+
+/** Help in a pipe is read by people all the same. */
+function columns(): number {
+  return process.stdout.columns || 100;
+}

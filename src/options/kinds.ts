@@ -1,0 +1,167 @@
+/**
+ * What the value of an option can be: how each kind is read from text and written for the help. Which options
+ * there are, and where their texts come from, does not belong here.
+ */
+
+/** Reads and shows one kind of value. `parse` answers undefined for what is none; `expected` says what is one. */
+export interface Kind<Value> {
+  /** Stands for the value in the help: `--port=<PORT>`. */
+  readonly hint: string;
+  /** Completes "bad value …: expected …". */
+  readonly expected: string;
+  parse(text: string): Value | undefined;
+  show(value: Value): string;
+}
+
+/** Where something listens. An IPv6 host is without brackets here and with them in text. */
+export interface Address {
+  host: string;
+  port: number;
+}
+
+export function formatAddress(address: Address): string {
+  const host = address.host.includes(":") ? `[${address.host}]` : address.host;
+  return `${host}:${address.port}`;
+}
+
+/** Any text but the empty one. */
+export function text(hint: string): Kind<string> {
+  return {
+    hint,
+    expected: "a text that is not empty",
+    parse: (given) => (given === "" ? undefined : given),
+    show: (value) => value,
+  };
+}
+
+export const truth: Kind<boolean> = {
+  hint: "BOOLEAN",
+  expected: "1, 0, true or false",
+  parse: (given) => truthValues.get(given.toLowerCase()),
+  show: String,
+};
+
+const truthValues = new Map([
+  ["1", true],
+  ["true", true],
+  ["0", false],
+  ["false", false],
+]);
+
+/** A whole number from `min` to `max`. */
+export function integer(range: { min: number; max: number }, hint = "N"): Kind<number> {
+  return {
+    hint,
+    expected: `a whole number from ${range.min} to ${range.max}`,
+    parse: (given) => (/^\d{1,15}$/.test(given) ? within(Number(given), range) : undefined),
+    show: String,
+  };
+}
+
+/** A port to listen on; 0 means any free one. */
+export const port: Kind<number> = {
+  ...integer({ min: 0, max: 65_535 }, "PORT"),
+  expected: "a port from 0 to 65535",
+};
+
+/** The longest that a timer of the platform can wait, rounded down to whole days. */
+const maxSeconds = 24 * 86_400;
+
+/** A time in seconds, with decimals if need be, more than `moreThan`. */
+export function seconds(moreThan?: number): Kind<number> {
+  return {
+    hint: "SECONDS",
+    expected: `a number of seconds${moreThan === undefined ? "" : ` above ${moreThan}`}, at most ${maxSeconds}`,
+    parse: (given) => {
+      if (!/^\d{1,9}(\.\d{1,6})?$/.test(given)) return undefined;
+      const value = Number(given);
+      return moreThan !== undefined && value <= moreThan
+        ? undefined
+        : within(value, { min: 0, max: maxSeconds });
+    },
+    show: String,
+  };
+}
+
+/**
+ * A number of bytes: `4194304`, `500k`, `4M`, `4MiB`, `4MB`. As in aria2, curl and rclone a bare letter and `KiB`,
+ * `MiB` … are powers of 1024; `kB`, `MB` … are powers of 1000.
+ */
+export function bytes(limits: { min: number; max: number; multipleOf?: number }): Kind<number> {
+  const { multipleOf = 1 } = limits;
+  const steps = multipleOf === 1 ? "" : ` in steps of ${showBytes(multipleOf)}`;
+  return {
+    hint: "SIZE",
+    expected: `a size from ${showBytes(limits.min)} to ${showBytes(limits.max)}${steps}`,
+    parse: (given) => {
+      const value = parseBytes(given);
+      return value === undefined || value % multipleOf !== 0 ? undefined : within(value, limits);
+    },
+    show: showBytes,
+  };
+}
+
+const unitPowers = ["", "k", "m", "g", "t"];
+
+function parseBytes(given: string): number | undefined {
+  const match = /^(\d{1,15}(?:\.\d{1,6})?)(?:([kmgt])(i?b|i)?|b)?$/i.exec(given);
+  if (match === null) return undefined;
+  const unit = match[2]?.toLowerCase() ?? "";
+  const base = match[3]?.toLowerCase() === "b" ? 1000 : 1024;
+  const value = Number(match[1]) * base ** unitPowers.indexOf(unit);
+  return Number.isSafeInteger(value) ? value : undefined;
+}
+
+/** The shortest exact writing with binary suffixes, which `parseBytes` reads back. */
+function showBytes(value: number): string {
+  const suffixes = ["", "KiB", "MiB", "GiB", "TiB"];
+  let power = 0;
+  while (power < suffixes.length - 1 && value > 0 && value % 1024 ** (power + 1) === 0) power++;
+  return `${value / 1024 ** power}${suffixes[power]}`;
+}
+
+/** A name or literal address to listen on; brackets around an IPv6 address are dropped. */
+export const host: Kind<string> = {
+  hint: "HOST",
+  expected: "a host name or an address such as 127.0.0.1 or ::1",
+  parse: (given) => {
+    const bare = /^\[(.*)\]$/.exec(given)?.[1] ?? given;
+    return isHost(bare) ? bare : undefined;
+  },
+  show: (value) => value,
+};
+
+/** `HOST:PORT` of something to connect to. */
+export const address: Kind<Address> = {
+  hint: "HOST:PORT",
+  expected: "HOST:PORT such as 127.0.0.1:7766 or [::1]:7766",
+  parse: (given) => {
+    const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(given);
+    const bare = match?.[1] ?? match?.[2];
+    const number = within(Number(match?.[3]), { min: 1, max: 65_535 });
+    if (bare === undefined || number === undefined || !isHost(bare)) return undefined;
+    return (match?.[1] !== undefined) === bare.includes(":") ? { host: bare, port: number } : undefined;
+  },
+  show: formatAddress,
+};
+
+/** RFC 1123 names (with the `_` people use), IPv4, and IPv6 with a zone. */
+function isHost(given: string): boolean {
+  return given.length <= 253 && (/^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?$/i.test(given) || isIpv6(given));
+}
+
+function isIpv6(given: string): boolean {
+  return /^[0-9a-f:.]*:[0-9a-f:.]*(%[a-z0-9_.-]+)?$/i.test(given);
+}
+
+/** At least four hex digits, at most a whole root, in any case; lower case from here on. */
+export const rootPrefix: Kind<string> = {
+  hint: "PREFIX",
+  expected: "4 to 64 hex digits",
+  parse: (given) => (/^[0-9a-f]{4,64}$/i.test(given) ? given.toLowerCase() : undefined),
+  show: (value) => value,
+};
+
+function within(value: number, range: { min: number; max: number }): number | undefined {
+  return value >= range.min && value <= range.max ? value : undefined;
+}

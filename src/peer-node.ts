@@ -1,0 +1,190 @@
+/**
+ * A running peer: library, uploader and announcements, started in order and stopped in reverse. What it says of
+ * itself goes to its listener; the prompt and the command line are not its business.
+ */
+import { mkdirSync } from "node:fs";
+import { LocalIoError, reasonOf } from "./errors.ts";
+import { Announcer } from "./library/announcer.ts";
+import { Library, type ScanProgress, type SharedFile } from "./library/library.ts";
+import { type Address, formatAddress } from "./net/connect.ts";
+import type { IndexClient } from "./net/index-client.ts";
+import { IndexLink } from "./net/index-link.ts";
+import { printable } from "./printable.ts";
+import { Stopper } from "./shutdown.ts";
+import { Uploader } from "./transfer/uploader.ts";
+
+export interface PeerNodeOptions {
+  /** Created when missing. */
+  folder: string;
+  /** The hash cache's database. */
+  cachePath: string;
+  host: string;
+  port: number;
+  /** Nobody asked for the port: any other will do when it is taken. */
+  anyPortIfTaken: boolean;
+  indexes: readonly Address[];
+  /** Wait for an index instead of failing when none can be reached at the start. */
+  waitForIndex: boolean;
+  threads: number;
+  settleMs: number;
+  rescanMs: number;
+  listener: PeerNodeListener;
+}
+
+export interface PeerNodeListener {
+  listening(host: string, port: number): void;
+  /** The index has accepted all files of the first scan, or (`again`) all files after it had been lost. */
+  registered(index: string, files: number, bytes: number, again: boolean): void;
+  updated(added: readonly string[], removed: readonly string[]): void;
+  /** Files are being hashed. */
+  hashing(progress: ScanProgress): void;
+  /** None is, any more. */
+  hashed(): void;
+  /** One line for the user, already printable. */
+  notice(line: string): void;
+}
+
+export class PeerNode {
+  private readonly stopper: Stopper;
+  private readonly link: IndexLink;
+  private readonly library: Library;
+  private uploader: Uploader | undefined;
+  private announcer: Announcer | undefined;
+  private hashing: ScanProgress | undefined;
+  private wasRegistered = false;
+
+  private constructor(private readonly options: PeerNodeOptions) {
+    const { listener, indexes, folder, cachePath, threads, settleMs, rescanMs } = options;
+    this.stopper = new Stopper((problem) => listener.notice(problem));
+    this.link = new IndexLink({
+      addresses: indexes,
+      onUp: (client) => this.announcer?.connected(client),
+      onDown: () => this.announcer?.stop(),
+      onNotice: (line) => listener.notice(line),
+    });
+    this.library = new Library({
+      folder,
+      cachePath,
+      threads,
+      settleMs,
+      rescanMs,
+      listener: {
+        changed: (added, removed) => this.announcer?.changed(added, removed),
+        progress: (progress) => this.onHashing(progress),
+        ready: () => this.announcer?.complete(),
+        notice: (line) => listener.notice(line),
+      },
+    });
+  }
+
+  /**
+   * In this order: the index (IndexError when it cannot be reached and nobody wants to wait), the port and the
+   * folder (LocalIoError). Resolves when others can fetch; the first scan goes on after that.
+   */
+  static async start(options: PeerNodeOptions): Promise<PeerNode> {
+    const node = new PeerNode(options);
+    try {
+      await node.start();
+      return node;
+    } catch (error) {
+      await node.stop();
+      throw error;
+    }
+  }
+
+  /** 0 before it listens. */
+  get port(): number {
+    return this.uploader?.port ?? 0;
+  }
+
+  /** Undefined while the index cannot be reached. */
+  get index(): IndexClient | undefined {
+    return this.link.client;
+  }
+
+  get indexes(): { address: Address; connected: boolean }[] {
+    const connected = this.link.client?.address;
+    return this.options.indexes.map((address) => ({ address, connected: address === connected }));
+  }
+
+  files(): Iterable<SharedFile> {
+    return this.library.files();
+  }
+
+  get fileCount(): number {
+    return this.library.fileCount;
+  }
+
+  get totalBytes(): number {
+    return this.library.totalBytes;
+  }
+
+  /** Known of, and not hashed yet. */
+  get filesToHash(): number {
+    return this.hashing === undefined ? 0 : this.hashing.totalFiles - this.hashing.files;
+  }
+
+  /** Downloaders connected now, and bytes they have got, both as of about a second ago. */
+  get uploads(): { connections: number; bytes: number } {
+    return { connections: this.uploader?.connectionCount ?? 0, bytes: this.uploader?.servedBytes ?? 0 };
+  }
+
+  /** Idempotent. Never rejects. */
+  stop(): Promise<void> {
+    return this.stopper.stop();
+  }
+
+  private async start(): Promise<void> {
+    const { host, port, anyPortIfTaken, threads, folder, listener, waitForIndex } = this.options;
+    makeFolder(folder);
+    this.stopper.add("the connection to the index", () => this.link.stop());
+    await this.link.start(waitForIndex);
+
+    const uploader = await Uploader.start({
+      host,
+      port,
+      anyPortIfTaken,
+      threads,
+      contentOf: (root) => this.library.contentOf(root),
+      onChanged: (path) => this.library.suspect(path),
+      onFailed: (error) => listener.notice(error.message),
+    });
+    this.uploader = uploader;
+    this.stopper.add("serving", () => uploader.stop());
+    listener.listening(host, uploader.port);
+
+    const announcer = new Announcer(uploader.port, {
+      settled: (client) => this.onSettled(client),
+      updated: (added, removed) => listener.updated(added, removed),
+      notice: (line) => listener.notice(line),
+    });
+    this.announcer = announcer;
+    this.stopper.add("announcing", () => announcer.stop());
+    if (this.link.client !== undefined) announcer.connected(this.link.client);
+
+    this.stopper.add("sharing the folder", () => this.library.stop());
+    await this.library.start();
+  }
+
+  private onHashing(progress: ScanProgress): void {
+    const isOver = progress.files === progress.totalFiles;
+    this.hashing = isOver ? undefined : progress;
+    if (isOver) this.options.listener.hashed();
+    else this.options.listener.hashing(progress);
+  }
+
+  private onSettled(client: IndexClient): void {
+    const again = this.wasRegistered;
+    this.wasRegistered = true;
+    this.options.listener.registered(formatAddress(client.address), this.fileCount, this.totalBytes, again);
+  }
+}
+
+/** Before anything is started, so that a wrong DIR is said at once. */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    throw new LocalIoError(`cannot share ${printable(path)}: ${reasonOf(error)}`, { cause: error });
+  }
+}

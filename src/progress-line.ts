@@ -1,0 +1,116 @@
+/**
+ * One line about how far a download or the hashing of a folder is, made to fit. Pure; when it is drawn and where is
+ * `progress.ts`.
+ */
+import { formatBytes, formatCount, formatDuration, formatPercent, formatRate } from "./format.ts";
+import { printable } from "./printable.ts";
+
+export interface ProgressState {
+  /** What it is about: a name from elsewhere, or words such as "hashing". */
+  label: string;
+  sizeBytes: number;
+  bytes: number;
+  bytesPerSecond: number;
+  /** Peers delivering now; for downloads. */
+  sources?: number;
+  /** Files done and in all; for hashing. */
+  files?: { done: number; total: number };
+}
+
+const barWidth = { min: 8, max: 40 };
+
+/**
+ * At most `columns` wide: label, bar and all details if there is room; else shorter details and, before the label, a
+ * bar; else what fits of the details, the most wanted first. `drawBar` makes a bar of a given width.
+ */
+export function progressLine(
+  state: ProgressState,
+  columns: number,
+  drawBar: (share: number, width: number) => string,
+): string {
+  const label = printable(state.label);
+  const leastLabel = Math.min(Bun.stringWidth(label), minLabelWidth);
+  const mostLabel = Math.min(Bun.stringWidth(label), Math.max(minLabelWidth, Math.floor(columns / 3)));
+  for (const details of [wideDetails(state), shortDetails(state)]) {
+    const room = columns - details.join(gap).length - 2 * gap.length;
+    const labelWidth = Math.min(mostLabel, room - barWidth.min);
+    if (labelWidth < leastLabel) continue;
+    const bar = drawBar(shareOf(state), clampBar(room - labelWidth));
+    return [fit(label, labelWidth), bar, ...details].join(gap);
+  }
+  const details = shortDetails(state);
+  const room = columns - details.join(gap).length - gap.length;
+  if (room >= barWidth.min) return [drawBar(shareOf(state), clampBar(room)), ...details].join(gap);
+  while (details.length > 1 && details.join(gap).length > columns) details.pop();
+  return fit(details.join(gap), columns);
+}
+
+/** The same for a log, where lines are not redrawn. */
+export function progressSummary(state: ProgressState): string {
+  return `${printable(state.label)}: ${wideDetails(state)
+    .map((detail) => detail.trim())
+    .join(", ")}`;
+}
+
+const gap = "  ";
+const minLabelWidth = 12;
+
+/** The most wanted first. Padded to the width they can grow to, so that the line does not jitter. */
+function wideDetails(state: ProgressState): string[] {
+  const { bytes, sizeBytes, bytesPerSecond, sources, files } = state;
+  const left = secondsLeft(state);
+  return [
+    percentOf(state).padStart(5),
+    `${formatBytes(bytes).padStart(7)} of ${formatBytes(sizeBytes)}`,
+    formatRate(bytesPerSecond).padStart(9),
+    (left === undefined ? "stalled" : `${formatDuration(left)} left`).padStart(10),
+    ...(sources === undefined ? [] : [formatCount(sources, "source")]),
+    ...(files === undefined ? [] : [`${files.done} of ${formatCount(files.total, "file")}`]),
+  ];
+}
+
+function shortDetails(state: ProgressState): string[] {
+  const { bytes, sizeBytes, bytesPerSecond, sources, files } = state;
+  const left = secondsLeft(state);
+  const whole = formatBytes(sizeBytes);
+  const part = formatBytes(bytes);
+  const unit = whole.slice(whole.indexOf(" "));
+  return [
+    percentOf(state),
+    `${part.endsWith(unit) ? part.slice(0, -unit.length) : part}/${whole}`,
+    formatRate(bytesPerSecond),
+    left === undefined ? "stalled" : `${formatDuration(left)} left`,
+    ...(sources === undefined ? [] : [`${sources} src`]),
+    ...(files === undefined ? [] : [`${files.done}/${formatCount(files.total, "file")}`]),
+  ];
+}
+
+/** Whole seconds; undefined when at this rate it never ends. */
+function secondsLeft(state: ProgressState): number | undefined {
+  const leftBytes = Math.max(0, state.sizeBytes - state.bytes);
+  if (leftBytes === 0) return 0;
+  return state.bytesPerSecond > 0 ? Math.ceil(leftBytes / state.bytesPerSecond) : undefined;
+}
+
+function percentOf(state: ProgressState): string {
+  return formatPercent(state.bytes, state.sizeBytes);
+}
+
+function shareOf(state: ProgressState): number {
+  return state.sizeBytes === 0 ? 1 : Math.min(1, state.bytes / state.sizeBytes);
+}
+
+function clampBar(room: number): number {
+  return Math.min(room, barWidth.max);
+}
+
+/** Cut to `width` columns, a wide character counting two. */
+export function fit(text: string, width: number): string {
+  if (Bun.stringWidth(text) <= width) return text;
+  let cut = "";
+  for (const { segment } of new Intl.Segmenter().segment(text)) {
+    if (Bun.stringWidth(cut + segment) > width - 1) break;
+    cut += segment;
+  }
+  return width > 0 ? `${cut}…` : "";
+}

@@ -1,0 +1,118 @@
+import { expect, test } from "bun:test";
+import { completeLines, eventLines } from "../src/event-lines.ts";
+import type { CompleteEvent, OutputEvent } from "../src/events.ts";
+
+const root = "0123456789abcdef".repeat(4);
+const md5 = "0".repeat(32);
+const complete: CompleteEvent = {
+  event: "complete",
+  path: "a.iso",
+  size: 734_000_000,
+  md5,
+  root,
+  seconds: 7,
+  resumedBytes: 34_000_000,
+  sources: [
+    { host: "10.0.0.5", port: 7767, bytes: 200_000_000, badChunks: 0 },
+    { host: "::1", port: 7767, bytes: 500_000_000, badChunks: 0 },
+    { host: "10.0.0.6", port: 7767, bytes: 0, badChunks: 1 },
+    { host: "10.0.0.7", port: 7767, bytes: 0, badChunks: 0 },
+  ],
+};
+
+test("a finished download: whole, then the sources that were used, the best first", () => {
+  expect(completeLines(complete)).toEqual([
+    "a.iso: 734 MB in 7 s (100 MB/s), 34.0 MB were there, every chunk verified",
+    "  [::1]:7767      500 MB   71 %",
+    "  10.0.0.5:7767   200 MB   28 %",
+    "  10.0.0.6:7767      0 B    0 %  sent 1 wrong chunk, dropped",
+  ]);
+  expect(completeLines({ ...complete, alreadyThere: true })).toEqual([
+    "a.iso: already there, 734 MB, verified",
+  ]);
+  expect(completeLines({ ...complete, size: 0, seconds: 0, resumedBytes: 0, sources: [] })).toEqual([
+    "a.iso: 0 B in 0 s, every chunk verified",
+  ]);
+});
+
+const cases: [OutputEvent, string[]][] = [
+  [{ event: "listening", host: "::1", port: 7767 }, ["peer listening on [::1]:7767"]],
+  [
+    { event: "listening", host: "127.0.0.1", port: 7766, db: "/d" },
+    ["index (database /d) listening on 127.0.0.1:7766"],
+  ],
+  [
+    { event: "registered", index: "127.0.0.1:7766", files: 12, bytes: 3456 },
+    ["registered with 127.0.0.1:7766: 12 files, 3.46 kB"],
+  ],
+  [
+    { event: "registered", index: "127.0.0.1:7766", files: 1, bytes: 1, again: true },
+    ["registered again with 127.0.0.1:7766: 1 file, 1 B"],
+  ],
+  [{ event: "updated", added: ["a"], removed: ["b"] }, ["+ a", "- b"]],
+  [
+    { event: "updated", added: Array(2000).fill("x"), removed: ["b"] },
+    ["2,000 files added or changed, 1 file removed"],
+  ],
+  [{ event: "file", name: "a b", size: 999, md5, root }, ["  999 B  0123456789ab  a b"]],
+  [{ event: "found", name: "a", size: 1, md5, root, sources: 3 }, ["a: 1 B, root 0123456789ab, 3 sources"]],
+  [{ event: "match", name: "d/a", size: 1, root, sources: 1 }, ["    1 B  0123456789ab    1 source  d/a"]],
+  [{ event: "progress", bytes: 1, size: 2, bytesPerSecond: 3, sources: 3 }, []],
+  [
+    {
+      event: "ambiguous",
+      name: "a",
+      contents: [{ root, size: 1000, md5, names: ["a", "b/a", "c/a", "d/a"], sources: 2 }],
+    },
+    [
+      "a stands for 1 contents; choose one with --root:",
+      "1.00 kB  0123456789ab   2 sources  a, b/a, c/a, 1 more",
+    ],
+  ],
+  [{ event: "error", code: "USAGE", exit: 2, message: "no" }, ["p2p: no"]],
+];
+test.each(cases.map(([event, lines]) => [event.event, lines, event] as const))(
+  "%s: %p",
+  (_name, lines, event) => {
+    expect(eventLines(event)).toEqual([...lines]);
+  },
+);
+
+test("no event brings control characters to a screen", () => {
+  const evil = "\u001b[2J\u009b1m\u202ex\n";
+  const events: OutputEvent[] = [
+    { event: "listening", host: evil, port: 1, db: evil },
+    { event: "registered", index: evil, files: 1, bytes: 1 },
+    { event: "updated", added: [evil], removed: [evil] },
+    { event: "file", name: evil, size: 1, md5: evil, root: evil },
+    { event: "found", name: evil, size: 1, md5: evil, root: evil, sources: 1 },
+    { event: "match", name: evil, size: 1, root: evil, sources: 1 },
+    {
+      event: "ambiguous",
+      name: evil,
+      contents: [{ root: evil, size: 1, md5: evil, names: [evil], sources: 1 }],
+    },
+    { ...complete, path: evil, sources: [{ host: evil, port: 1, bytes: 1, badChunks: 1 }] },
+    {
+      event: "status",
+      host: evil,
+      port: 1,
+      folder: evil,
+      files: 1,
+      bytes: 1,
+      hashing: 1,
+      indexes: [{ index: evil, connected: false }],
+      uploads: 0,
+      uploadedBytes: 0,
+      downloads: 0,
+      downloadedBytes: 0,
+      uptimeSeconds: 1,
+    },
+    { event: "error", code: evil, exit: 1, message: evil },
+  ];
+  for (const event of events) {
+    const said = eventLines(event);
+    expect(said.length).toBeGreaterThan(0);
+    for (const line of said) expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202e]/);
+  }
+});
