@@ -62,7 +62,7 @@ export class PartialFile {
   static open(options: PartialFileOptions): PartialFile {
     const folder = dirname(options.target);
     const base = join(folder, `${partialPrefix}${options.root.slice(0, 16)}`);
-    const lock = ProcessLock.acquire(`${base}.lock`, `download to ${printable(options.target)}`);
+    const lock = ProcessLock.acquire(`${base}.lock`, `the partial file of ${printable(options.target)}`);
     try {
       const fd = openPart(`${base}.part`);
       const partial = new PartialFile(options, fd, lock, base);
@@ -88,12 +88,14 @@ export class PartialFile {
   readChunkHashes(): Uint8Array | undefined {
     let hashes: Uint8Array;
     try {
+      const stats = lstatSync(this.hashesPath, { throwIfNoEntry: false });
+      // Neither a pipe that would hang us nor a file of any size is read.
+      if (!stats?.isFile() || stats.size !== chunkCountOf(this.options.sizeBytes) * hashBytes)
+        return undefined;
       hashes = readFileSync(this.hashesPath);
     } catch (error) {
-      if (systemCode(error) === "ENOENT") return undefined;
       throw this.failed("read", this.hashesPath, error);
     }
-    if (hashes.length !== chunkCountOf(this.options.sizeBytes) * hashBytes) return undefined;
     const root = Buffer.from(rootOfChunkHashes(hashes)).toString("hex");
     return root === this.options.root ? hashes : undefined;
   }

@@ -2,7 +2,7 @@
  * A lock file that says which process holds something, and that a dead process does not hold anything any more:
  * `kill -9` leaves the file, not the lock. (Bun has no flock.)
  */
-import { linkSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
+import { linkSync, lstatSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { LocalIoError, reasonOf, systemCode } from "../errors.ts";
 import { printable } from "../printable.ts";
@@ -27,9 +27,9 @@ export class ProcessLock {
       writeFileSync(draft, ours, { mode: 0o600 });
       for (let attempt = 0; attempt < maxAttempts; attempt++) {
         if (take(draft, path, ours)) return new ProcessLock(path, ours);
-        const text = readQuietly(path);
+        const text = readLock(path);
         const holder = text === undefined ? undefined : livingHolder(text);
-        if (holder !== undefined) throw new LocalIoError(`another p2p (pid ${holder}) is at it: ${what}`);
+        if (holder !== undefined) throw new LocalIoError(`another p2p (pid ${holder}) is using it: ${what}`);
         if (text !== undefined) removeDead(path, draft, text);
       }
       throw new LocalIoError(`cannot lock ${printable(path)}: others take it all the time`);
@@ -84,13 +84,13 @@ function removeDead(path: string, draft: string, text: string): void {
 
 /** The pid of the lock's text when that process lives (or is on another machine, where we cannot know). */
 function livingHolder(text: string): number | undefined {
-  let holder: { pid?: unknown; started?: unknown; host?: unknown };
+  let holder: { pid?: unknown; started?: unknown; host?: unknown } | null;
   try {
     holder = JSON.parse(text);
   } catch {
     return undefined;
   }
-  const { pid, started, host } = holder;
+  const { pid, started, host } = holder ?? {};
   if (typeof pid !== "number" || !Number.isSafeInteger(pid) || pid < 1) return undefined;
   if (host !== hostname()) return pid;
   try {
@@ -101,6 +101,14 @@ function livingHolder(text: string): number | undefined {
   // The number of a dead process may have been given to another one since.
   const startedNow = startOf(pid);
   return startedNow !== undefined && started !== undefined && startedNow !== started ? undefined : pid;
+}
+
+/** Undefined when it is gone or unreadable. Throws when something lies there that is no lock (a pipe would hang us). */
+function readLock(path: string): string | undefined {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return undefined;
+  if (!stats.isFile()) throw new LocalIoError(`cannot write ${printable(path)}: it is no regular file`);
+  return readQuietly(path);
 }
 
 /** When the process began, in clock ticks since boot (field 22 of /proc/PID/stat); undefined elsewhere. */

@@ -103,7 +103,8 @@ export class Listener {
     else this.perHost.set(known.host, left);
   }
 
-  private sweep(nowMs: number): void {
+  /** Ends who is too slow or silent for too long. Done every second; tests name the time. */
+  sweep(nowMs: number): void {
     for (const [connection, { user, sinceMs }] of this.connections) {
       const { lastReadMs, lastWriteMs } = connection;
       if (!user.greeted) {

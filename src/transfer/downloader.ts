@@ -5,60 +5,17 @@
 import { monotonicMs } from "../clock.ts";
 import { Bitfield } from "../content/bitfield.ts";
 import { chunkCountOf, chunkLength } from "../content/chunks.ts";
-import { LocalIoError, NoSourceError, VerificationError } from "../errors.ts";
-import { formatBytes } from "../format.ts";
-import { PartialFile } from "../library/partial-file.ts";
+import { LocalIoError } from "../errors.ts";
+import type { PartialFile } from "../library/partial-file.ts";
 import { formatAddress } from "../net/connect.ts";
 import { printable } from "../printable.ts";
 import { chunkBytes } from "../wire/limits.ts";
+import type { DownloadOptions, DownloadReport } from "./download.ts";
 import type { DownloadNews, SourceNews } from "./download-messages.ts";
 import { DownloadWorkers } from "./download-workers.ts";
 import { RateMeter } from "./rate-meter.ts";
 import { type Action, type Outcome, Scheduler } from "./scheduler.ts";
-import type { SourceAddress } from "./source-table.ts";
-
-/** Who has the content, as the index says. */
-export interface KnownSources {
-  addresses: SourceAddress[];
-  /** These are all there are, not a sample. */
-  whole: boolean;
-}
-
-export interface DownloadOptions {
-  content: { root: string; sizeBytes: number };
-  /** Where the file goes; its folder exists. */
-  target: string;
-  /** Another file there is replaced. */
-  replace: boolean;
-  checkSpace: boolean;
-  /** Of one request at most: a multiple of 1 MiB. */
-  requestBytes: number;
-  connections: number;
-  threads: number;
-  timeoutMs: number;
-  sources: KnownSources;
-  /** Asks the index again; rejects when it cannot be asked. */
-  askIndex: () => Promise<KnownSources>;
-  onProgress: (progress: DownloadProgress) => void;
-  /** Something a person should know, already printable: a source was dropped, the download goes on from before. */
-  onNotice: (line: string) => void;
-  signal: AbortSignal;
-}
-
-export interface DownloadProgress {
-  /** Verified, those of an earlier run included. */
-  bytes: number;
-  bytesPerSecond: number;
-  /** Sources that are connected and not silent. */
-  sources: number;
-}
-
-export interface DownloadReport {
-  /** Verified bytes that an earlier run had left. */
-  resumedBytes: number;
-  /** All that were known; `bytes` are verified ones. */
-  sources: { host: string; port: number; bytes: number; badChunks: number }[];
-}
+import { SourceReasons } from "./source-reasons.ts";
 
 const progressIntervalMs = 200;
 /** setTimeout takes 31 bits; the scheduler is simply asked again. */
@@ -66,31 +23,12 @@ const longestTimerMs = 60_000;
 /** A worker is worth its start for this many chunks. */
 const chunksPerWorker = 4;
 
-/** Resolves when the file is complete under its name; rejects with the P2pError that says why it is not. */
-export async function download(options: DownloadOptions): Promise<DownloadReport> {
-  const partial = PartialFile.open({
-    target: options.target,
-    root: options.content.root,
-    sizeBytes: options.content.sizeBytes,
-    checkSpace: options.checkSpace,
-  });
-  try {
-    const report = await new Download(options, partial).run();
-    partial.complete(options.replace);
-    return report;
-  } finally {
-    partial.close();
-  }
-}
-
-class Download {
+export class Downloader {
   private readonly chunkCount: number;
   private readonly workers: DownloadWorkers;
   private readonly end = Promise.withResolvers<void>();
   private readonly rate = new RateMeter(monotonicMs());
-  /** Why a source was dropped or could not be reached, for the last message. */
-  private readonly reasons = new Map<string, string>();
-  private readonly addressOf = new Map<number, string>();
+  private readonly reasons = new SourceReasons();
   private scheduler: Scheduler | undefined;
   private wakeup: Timer | undefined;
   private verifiedBytes = 0;
@@ -199,7 +137,7 @@ class Download {
         scheduler.onConnected(id, nowMs);
         break;
       case "closed":
-        this.note(id, message.reason);
+        this.reasons.failed(id, message.reason);
         scheduler.onClosed(id, nowMs);
         break;
       case "bytes":
@@ -250,16 +188,9 @@ class Download {
     this.workers.broadcast({ kind: "chunk-hashes", hashes });
   }
 
-  private note(connection: number, reason: string): void {
-    const address = this.addressOf.get(connection);
-    if (address !== undefined) this.reasons.set(address, reason);
-  }
-
   private dropped(connection: number, reason: string): void {
-    const address = this.addressOf.get(connection) ?? "a source";
-    if (this.reasons.get(address) === reason) return;
-    this.note(connection, reason);
-    this.options.onNotice(`source ${address} dropped: ${reason}`);
+    const line = this.reasons.dropped(connection, reason);
+    if (line !== undefined) this.options.onNotice(line);
   }
 
   // --- actions out ---
@@ -282,7 +213,7 @@ class Download {
     switch (action.do) {
       case "connect": {
         const { connection, host, port } = action;
-        this.addressOf.set(connection, formatAddress({ host, port }));
+        this.reasons.opened(connection, formatAddress({ host, port }));
         this.workers.send(connection, { kind: "connect", connection, host, port });
         break;
       }
@@ -321,7 +252,8 @@ class Download {
       this.over = true;
       this.end.resolve();
     } else {
-      this.fail(this.errorOf(outcome.kind));
+      const kept = { bytes: this.verifiedBytes, sizeBytes: this.options.content.sizeBytes };
+      this.fail(this.reasons.error(outcome, kept, this.options.timeoutMs));
     }
   }
 
@@ -329,18 +261,6 @@ class Download {
     if (this.over) return;
     this.over = true;
     this.end.reject(error);
-  }
-
-  private errorOf(kind: "wrong-data" | "gone" | "timeout"): Error {
-    const tried = [...this.reasons].map(([address, reason]) => `${address}: ${reason}`).join("; ");
-    const who = tried === "" ? "" : ` (${tried})`;
-    if (kind === "wrong-data") return new VerificationError(`no source delivered valid data${who}`);
-    const kept =
-      this.verifiedBytes === 0
-        ? ""
-        : `; ${formatBytes(this.verifiedBytes)} of ${formatBytes(this.options.content.sizeBytes)} are kept, run it again`;
-    if (kind === "gone") return new NoSourceError(`no source has this content any more${who}${kept}`);
-    return new NoSourceError(`no source delivered for ${this.options.timeoutMs / 1000} s${who}${kept}`);
   }
 
   private reportProgress(): void {

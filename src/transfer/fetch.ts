@@ -9,7 +9,7 @@ import { printable } from "../printable.ts";
 import { maxNameBytes } from "../wire/limits.ts";
 import type { FoundContent } from "../wire/messages.ts";
 import { chooseContent } from "./choose-content.ts";
-import { type DownloadProgress, type DownloadReport, download, type KnownSources } from "./downloader.ts";
+import { type DownloadProgress, type DownloadReport, download, type KnownSources } from "./download.ts";
 import { type Target, whatIsThere } from "./target.ts";
 
 /** How every download of this process is made. */
@@ -94,12 +94,17 @@ export async function fetchByName(request: FetchRequest, listener: FetchListener
     replace: request.force,
     sources: sourcesOf(content),
     askIndex: async () =>
-      sourcesOf((await request.ask(request.name)).find(({ root }) => root === content.root)),
+      sourcesOf((await request.ask(request.name)).find((found) => isSameContent(found, content))),
     onProgress: (progress) => listener.progress(progress),
     onNotice: (line) => listener.notice(line),
     signal: request.signal,
   });
   return finished(report);
+}
+
+/** The size belongs to the identity: an index may know several that peers say of one root. */
+function isSameContent(one: FoundContent, other: FoundContent): boolean {
+  return one.root === other.root && one.sizeBytes === other.sizeBytes;
 }
 
 function sourcesOf(content: FoundContent | undefined): KnownSources {

@@ -16,11 +16,24 @@
  * - Every wait ends: `nextWakeupMs` names the moment of the next decision, whatever does not happen until then.
  */
 import { Bitfield } from "../content/bitfield.ts";
-import { chunkBytes, connectTimeoutMs } from "../wire/limits.ts";
+import { chunkLength } from "../content/chunks.ts";
+import { hashBytes } from "../content/merkle.ts";
+import { planConnections } from "./connection-plan.ts";
+import {
+  endOwing,
+  endSilence,
+  isCutAtMs,
+  isSlowAtMs,
+  onBytesOwed,
+  owes,
+  releaseDebts,
+  stall,
+  stallsAtMs,
+} from "./debts.ts";
+import { DownloadLife } from "./download-life.ts";
 import { IndexAsking } from "./index-asking.ts";
-import { ChunkPicker, type ChunkRange } from "./pick.ts";
-import { RateMeter } from "./rate-meter.ts";
-import { claimNext, claimRace } from "./request-plan.ts";
+import { ChunkPicker } from "./pick.ts";
+import { type Ask, RequestPlan } from "./request-plan.ts";
 import { type Source, type SourceAddress, type SourceConnection, SourceTable } from "./source-table.ts";
 
 export interface SchedulerOptions {
@@ -41,9 +54,7 @@ export interface SchedulerOptions {
 
 export type Action =
   | { do: "connect"; connection: number; host: string; port: number }
-  | { do: "have"; connection: number }
-  | { do: "hashes"; connection: number }
-  | { do: "get"; connection: number; request: number; first: number; count: number }
+  | Ask
   | { do: "close"; connection: number }
   | { do: "ask-index" };
 
@@ -55,27 +66,14 @@ export type Outcome =
   | { kind: "gone" }
   | { kind: "timeout" };
 
-/** Silence after which others may have what a connection owes, and after which it is cut (DESIGN.md, section 5). */
-export const stallMs = 2_000;
-export const cutMs = 10_000;
-/** Fewer bytes than these are still silence: nobody holds what it owes by dripping. */
-const leastBytes = 4 * 1024;
-/** A connect that takes this long no longer keeps us from trying somebody else. */
-const slowConnectMs = 1_000;
-/** The security limits' number of connections to one address. */
-const maxConnectionsPerSource = 4;
-/** Below this rate of bytes of all sources together, only verified chunks count as life. */
-const floorBytesPerSecond = 4 * 1024;
-
 export class Scheduler {
   private readonly picker: ChunkPicker;
   private readonly table: SourceTable;
-  private readonly arriving: RateMeter;
+  private readonly life: DownloadLife;
   private readonly index: IndexAsking;
+  private readonly requests: RequestPlan;
   private needsHashes: boolean;
-  private lastRequestId = 0;
-  private closing: number[] = [];
-  private lastLifeMs: number;
+  private readonly closing: number[] = [];
   private ended: Outcome | undefined;
 
   constructor(
@@ -84,10 +82,10 @@ export class Scheduler {
   ) {
     this.picker = new ChunkPicker(options.verified);
     this.table = new SourceTable(options.random);
-    this.arriving = new RateMeter(nowMs);
+    this.life = new DownloadLife({ ...options, hashesBytes: this.picker.size * hashBytes }, nowMs);
     this.needsHashes = options.needsHashes;
-    this.lastLifeMs = nowMs;
     this.index = new IndexAsking(nowMs);
+    this.requests = new RequestPlan(this.table, this.picker, options.maxRequestChunks);
   }
 
   get sources(): Iterable<Source> {
@@ -96,11 +94,7 @@ export class Scheduler {
 
   /** How many sources are connected and not silent. */
   get activeSources(): number {
-    const active = new Set<Source>();
-    for (const connection of this.table.connections) {
-      if (connection.ready && !connection.stalled) active.add(connection.source);
-    }
-    return active.size;
+    return this.table.activeSources;
   }
 
   // --- facts ---
@@ -121,8 +115,7 @@ export class Scheduler {
     const connection = this.table.connection(id);
     if (connection === undefined) return;
     connection.ready = true;
-    connection.stalled = false;
-    connection.quietSinceMs = nowMs;
+    endSilence(connection, this.picker, nowMs);
     connection.rate.restart(nowMs);
     connection.rate.pause(nowMs);
   }
@@ -140,12 +133,12 @@ export class Scheduler {
       return;
     }
     this.needsHashes = false;
-    this.lastLifeMs = nowMs;
+    this.life.onVerified(nowMs);
     const connection = this.table.connection(id);
     if (connection === undefined) return;
     connection.owesHashes = false;
-    this.heard(connection, nowMs);
-    this.pauseWhenIdle(connection, nowMs);
+    endSilence(connection, this.picker, nowMs);
+    endOwing(connection, nowMs);
   }
 
   /** All that a partial source has. */
@@ -163,28 +156,25 @@ export class Scheduler {
   onBytes(id: number, bytes: number, nowMs: number): void {
     const connection = this.table.connection(id);
     if (connection === undefined) return;
-    this.arriving.add(bytes, nowMs);
-    if (this.arriving.bytesPerSecond(nowMs) >= floorBytesPerSecond) this.lastLifeMs = nowMs;
-    connection.rate.add(bytes, nowMs);
-    connection.unheardBytes += bytes;
-    if (connection.unheardBytes >= leastBytes) this.heard(connection, nowMs);
+    this.life.onBytes(bytes, nowMs);
+    onBytesOwed(connection, bytes, this.picker, nowMs);
   }
 
   /** A chunk of that request came, its hash is right, and it is on disk. False when another was faster. */
   onChunk(id: number, request: number, chunk: number, nowMs: number): boolean {
     const first = this.picker.verify(chunk);
-    if (first) this.lastLifeMs = nowMs;
+    if (first) this.life.onVerified(nowMs);
     const connection = this.table.connection(id);
     if (connection === undefined) return first;
     connection.proven = true;
-    this.heard(connection, nowMs);
+    endSilence(connection, this.picker, nowMs);
     connection.source.failures = 0;
-    if (first) connection.source.bytes += this.lengthOf(chunk);
+    if (first) connection.source.bytes += chunkLength(chunk, this.options.sizeBytes);
     const asked = connection.requests.get(request);
     if (asked?.chunks.delete(chunk)) {
       this.picker.release(chunk);
       if (asked.chunks.size === 0) connection.requests.delete(request);
-      this.pauseWhenIdle(connection, nowMs);
+      endOwing(connection, nowMs);
     }
     return first;
   }
@@ -192,9 +182,8 @@ export class Scheduler {
   /** A chunk came and its hash is wrong: the source is out. */
   onBadChunk(id: number, nowMs: number): void {
     const connection = this.table.connection(id);
-    if (connection === undefined) return;
-    connection.source.badChunks++;
-    this.exclude(connection.source, "wrong data", nowMs);
+    if (connection !== undefined) connection.source.badChunks++;
+    this.onWrongAnswer(id, nowMs);
   }
 
   /** It answered what was not asked, or hashes that do not add up: the source is out. */
@@ -224,62 +213,49 @@ export class Scheduler {
     if (this.ended === undefined) {
       this.askIndex(nowMs, actions);
       this.connectMore(nowMs, actions);
-      this.askWhatTheyHave(actions);
-      if (this.needsHashes) this.askForHashes(nowMs, actions);
-      else this.askForChunks(nowMs, actions);
+      actions.push(...this.requests.next(this.needsHashes, nowMs));
     }
-    const closes = this.closing.map((connection): Action => ({ do: "close", connection }));
-    this.closing = [];
+    const closes = this.closing.splice(0).map((connection): Action => ({ do: "close", connection }));
     return [...closes, ...actions];
   }
 
   /** When `nextActions` may have something new to say although no fact came. */
   nextWakeupMs(nowMs: number): number {
     if (this.ended !== undefined) return Number.POSITIVE_INFINITY;
-    let next = Math.min(this.lastLifeMs + this.options.timeoutMs, this.table.nextRetryMs(nowMs));
+    let next = Math.min(this.life.deadlineMs, this.table.nextRetryMs(nowMs));
     next = Math.min(next, this.index.nextMs(this.table.candidates.length > 0));
     for (const connection of this.table.connections) {
       if (!owes(connection)) continue;
-      const { quietSinceMs } = connection;
-      if (!connection.stalled) next = Math.min(next, quietSinceMs + quietLimitMs(connection));
-      else next = Math.min(next, quietSinceMs + (connection.ready ? cutMs : connectTimeoutMs));
+      next = Math.min(next, connection.stalled ? isCutAtMs(connection) : stallsAtMs(connection));
+      const slowAtMs = isSlowAtMs(connection);
+      if (slowAtMs > nowMs) next = Math.min(next, slowAtMs);
     }
     return Math.max(next, nowMs);
   }
 
   // --- how it decides ---
 
-  private lengthOf(chunk: number): number {
-    return Math.min(chunkBytes, this.options.sizeBytes - chunk * chunkBytes);
-  }
-
   private expire(nowMs: number): void {
     for (const connection of [...this.table.connections]) {
       if (!owes(connection)) {
         if (connection.retiring) this.retire(connection);
-        continue;
-      }
-      const quietMs = nowMs - connection.quietSinceMs;
-      if (quietMs >= (connection.ready ? cutMs : connectTimeoutMs)) {
+      } else if (nowMs >= isCutAtMs(connection)) {
         this.closing.push(connection.id);
         this.drop(connection, nowMs);
-      } else if (!connection.stalled && quietMs >= quietLimitMs(connection)) {
-        this.releaseAll(connection);
-        connection.stalled = true;
-        connection.source.stalls++;
+      } else if (!connection.stalled && nowMs >= stallsAtMs(connection)) {
+        stall(connection, this.picker);
       }
     }
   }
 
   private findOutcome(nowMs: number): Outcome | undefined {
     if (this.picker.done) return { kind: "complete" };
-    const excluded = [...this.table.all].filter((source) => source.excluded !== undefined);
-    const lied = excluded.some((source) => source.excluded === "wrong data");
-    const noneLeft = this.table.candidates.length === 0;
-    if (noneLeft && excluded.length > 0 && this.index.isCurrent) {
+    const { exclusions, candidates } = this.table;
+    const lied = exclusions.has("wrong data");
+    if (candidates.length === 0 && exclusions.size > 0 && this.index.isCurrent) {
       return lied ? { kind: "wrong-data" } : { kind: "gone" };
     }
-    if (nowMs - this.lastLifeMs < this.options.timeoutMs) return undefined;
+    if (nowMs < this.life.deadlineMs) return undefined;
     return lied && this.activeSources === 0 ? { kind: "wrong-data" } : { kind: "timeout" };
   }
 
@@ -290,138 +266,27 @@ export class Scheduler {
   }
 
   private connectMore(nowMs: number, actions: Action[]): void {
-    const missing = this.picker.size - this.picker.verifiedCount;
-    const useless = new Set<Source>();
-    let working = 0;
-    for (const connection of this.table.connections) {
-      if (this.hasNothing(connection)) useless.add(connection.source);
-      else if (!connection.stalled) working++;
-    }
-    while (working < Math.min(this.options.maxConnections, missing)) {
-      const source = this.table.nextToConnect(maxConnectionsPerSource, useless, nowMs);
-      if (source === undefined) return;
+    const { connect, retire } = planConnections(this.table, this.picker, this.options.maxConnections, nowMs);
+    for (const source of connect) {
       const held = source.partial ? new Bitfield(this.picker.size) : undefined;
       const { id } = this.table.openTo(source, held, nowMs);
       actions.push({ do: "connect", connection: id, host: source.host, port: source.port });
-      working++;
     }
-    const waiting = this.table.nextToConnect(1, useless, nowMs);
-    if (waiting?.failures === 0) this.makeRoom(nowMs);
+    if (retire !== undefined) retire.retiring = true;
+    if (retire === undefined || owes(retire)) return;
+    this.retire(retire);
+    this.connectMore(nowMs, actions);
   }
 
-  /** A partial source that has nothing of what is missing takes nobody's place, and needs no second connection. */
-  private hasNothing(connection: SourceConnection): boolean {
-    const { held } = connection;
-    return connection.ready && !owes(connection) && held !== undefined && !this.picker.lacksSomeOf(held);
-  }
-
-  /** All connections that we may have are taken, and a source that was never tried has none: one at a time goes. */
-  private makeRoom(nowMs: number): void {
-    const connections = [...this.table.connections];
-    if (connections.some((connection) => connection.retiring && !connection.stalled)) return;
-    let slowest: SourceConnection | undefined;
-    for (const connection of connections) {
-      if (connection.stalled || connection.source.connections < 2) continue;
-      if (slowest === undefined || rateOf(connection, nowMs) < rateOf(slowest, nowMs)) slowest = connection;
-    }
-    if (slowest === undefined) return;
-    slowest.retiring = true;
-    if (!owes(slowest)) this.retire(slowest);
+  private drop(connection: SourceConnection, nowMs: number): void {
+    releaseDebts(connection, this.picker);
+    connection.requests.clear();
+    this.table.close(connection, nowMs);
   }
 
   private retire(connection: SourceConnection): void {
     this.closing.push(connection.id);
     this.table.retire(connection);
-  }
-
-  private askWhatTheyHave(actions: Action[]): void {
-    for (const connection of this.table.connections) {
-      if (!connection.ready || connection.askedWhatItHas) continue;
-      connection.askedWhatItHas = true;
-      actions.push({ do: "have", connection: connection.id });
-    }
-  }
-
-  private askForHashes(nowMs: number, actions: Action[]): void {
-    const waiting = [...this.table.connections].some(
-      (connection) => connection.owesHashes && !connection.stalled,
-    );
-    if (waiting) return;
-    for (const connection of this.table.connections) {
-      if (!connection.ready || connection.stalled || connection.owesHashes) continue;
-      this.startOwing(connection, nowMs);
-      connection.owesHashes = true;
-      actions.push({ do: "hashes", connection: connection.id });
-      return;
-    }
-  }
-
-  private askForChunks(nowMs: number, actions: Action[]): void {
-    // In rounds, so that all are asked before any is asked for much.
-    for (let asked = true; asked; ) {
-      asked = false;
-      for (const connection of this.table.connections) {
-        if (!connection.ready || connection.stalled) continue;
-        const { maxRequestChunks } = this.options;
-        const range = claimNext(connection, this.picker, this.table, maxRequestChunks, nowMs);
-        if (range === undefined) continue;
-        this.request(connection, range, nowMs, actions);
-        asked = true;
-      }
-    }
-    for (const connection of this.table.connections) {
-      if (owes(connection)) continue;
-      const range = claimRace(connection, this.picker, this.table, nowMs);
-      if (range !== undefined) this.request(connection, range, nowMs, actions);
-    }
-  }
-
-  /** The chunks are claimed already. */
-  private request(
-    connection: SourceConnection,
-    { first, count }: ChunkRange,
-    nowMs: number,
-    actions: Action[],
-  ): void {
-    const id = ++this.lastRequestId;
-    const chunks = new Set(Array.from({ length: count }, (_, i) => first + i));
-    this.startOwing(connection, nowMs);
-    connection.requests.set(id, { id, chunks });
-    actions.push({ do: "get", connection: connection.id, request: id, first, count });
-  }
-
-  /** Silence and rate count from the first thing that is owed to the last. */
-  private startOwing(connection: SourceConnection, nowMs: number): void {
-    if (owes(connection)) return;
-    connection.quietSinceMs = nowMs;
-    connection.unheardBytes = 0;
-    connection.rate.resume(nowMs);
-  }
-
-  private pauseWhenIdle(connection: SourceConnection, nowMs: number): void {
-    if (!owes(connection)) connection.rate.pause(nowMs);
-  }
-
-  /** It is not silent; what others may have had in the meantime it owes again. */
-  private heard(connection: SourceConnection, nowMs: number): void {
-    connection.quietSinceMs = nowMs;
-    connection.unheardBytes = 0;
-    if (!connection.stalled) return;
-    connection.stalled = false;
-    for (const { chunks } of connection.requests.values())
-      for (const chunk of chunks) this.picker.claim(chunk);
-  }
-
-  private releaseAll(connection: SourceConnection): void {
-    if (connection.stalled) return;
-    for (const { chunks } of connection.requests.values())
-      for (const chunk of chunks) this.picker.release(chunk);
-  }
-
-  private drop(connection: SourceConnection, nowMs: number): void {
-    this.releaseAll(connection);
-    connection.requests.clear();
-    this.table.close(connection, nowMs);
   }
 
   private exclude(source: Source, why: NonNullable<Source["excluded"]>, nowMs: number): void {
@@ -432,17 +297,4 @@ export class Scheduler {
       this.drop(connection, nowMs);
     }
   }
-}
-
-/** Whether silence of the connection means anything: it is being made, or was asked for something. */
-function owes(connection: SourceConnection): boolean {
-  return !connection.ready || connection.owesHashes || connection.requests.size > 0;
-}
-
-function rateOf(connection: SourceConnection, nowMs: number): number {
-  return connection.rate.bytesPerSecond(nowMs);
-}
-
-function quietLimitMs(connection: SourceConnection): number {
-  return connection.ready ? stallMs : slowConnectMs;
 }

@@ -58,7 +58,7 @@ export class ServedFile {
       return undefined;
     }
     const file = new ServedFile(fd, options);
-    if (file.isUnchanged()) return file;
+    if (file.orFalse(() => file.isUnchanged())) return file;
     file.close();
     return undefined;
   }
@@ -68,6 +68,14 @@ export class ServedFile {
    * hashed: nothing of `into` may be used then.
    */
   read(into: Uint8Array, offset: number): boolean {
+    return this.orFalse(() => this.tryToRead(into, offset));
+  }
+
+  close(): void {
+    closeSync(this.fd);
+  }
+
+  private tryToRead(into: Uint8Array, offset: number): boolean {
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
       const doubt = this.checked;
       if (doubt !== undefined && !this.checkChunks(offset, into.length)) return false;
@@ -77,8 +85,13 @@ export class ServedFile {
     return false;
   }
 
-  close(): void {
-    closeSync(this.fd);
+  /** A disk that fails, or a path that cannot be followed any more: the bytes cannot be had, whatever the reason. */
+  private orFalse(look: () => boolean): boolean {
+    try {
+      return look();
+    } catch {
+      return false;
+    }
   }
 
   private nothingChecked(): Bitfield {
@@ -109,9 +122,11 @@ export class ServedFile {
 
   private checkChunks(offset: number, length: number): boolean {
     for (let chunk = Math.floor(offset / chunkBytes); chunkOffset(chunk) < offset + length; chunk++) {
-      if (this.checked === undefined || this.checked.has(chunk)) continue;
+      // The doubt of now: when a new one comes while the chunk is hashed, it has to be hashed again.
+      const { checked } = this;
+      if (checked === undefined || checked.has(chunk)) continue;
       if (!this.isRight(chunk)) return false;
-      this.checked.add(chunk);
+      checked.add(chunk);
     }
     return true;
   }

@@ -44,7 +44,9 @@ export interface SourceConnection {
   ready: boolean;
   /** Since when it has owed us something and been silent: opened, asked, or heard last. */
   quietSinceMs: number;
-  /** Bytes that came since, too few to count. */
+  /** Since when it has owed chunks and delivered none. */
+  chunklessSinceMs: number;
+  /** Bytes that came since it is quiet, too few to count. */
   unheardBytes: number;
   /** Silent for so long that others may have what it was asked for. */
   stalled: boolean;
@@ -126,15 +128,34 @@ export class SourceTable {
     );
   }
 
-  /** The source to open the next connection to: the one with the fewest, none that waits or is at its limit. */
-  nextToConnect(maxPerSource: number, unwanted: ReadonlySet<Source>, nowMs: number): Source | undefined {
-    let best: Source | undefined;
-    for (const source of this.sources.values()) {
-      if (source.excluded !== undefined || !source.listed || unwanted.has(source)) continue;
-      if (source.retryAtMs > nowMs || source.connections >= maxPerSource) continue;
-      if (best === undefined || source.connections < best.connections) best = source;
+  /** How many are connected and not silent. */
+  get activeSources(): number {
+    const active = [...this.open.values()].filter(({ ready, stalled }) => ready && !stalled);
+    return new Set(active.map(({ source }) => source)).size;
+  }
+
+  /** Why sources are out. */
+  get exclusions(): ReadonlySet<Exclusion> {
+    return new Set([...this.sources.values()].flatMap(({ excluded }) => excluded ?? []));
+  }
+
+  /**
+   * The sources to open the next `count` connections to: always the one with the fewest, none that waits, is at its
+   * limit or is unwanted.
+   */
+  nextToConnect(count: number, maxPerSource: number, unwanted: ReadonlySet<Source>, nowMs: number): Source[] {
+    const eligible = [...this.sources.values()].filter(
+      (source) =>
+        source.excluded === undefined && source.listed && source.retryAtMs <= nowMs && !unwanted.has(source),
+    );
+    const next: Source[] = [];
+    for (let connections = 0; connections < maxPerSource; connections++) {
+      for (const source of eligible) {
+        if (next.length >= count) return next;
+        if (source.connections <= connections) next.push(source);
+      }
     }
-    return best;
+    return next;
   }
 
   /** When the next waiting source may be tried again. */
@@ -155,6 +176,7 @@ export class SourceTable {
       source,
       ready: false,
       quietSinceMs: nowMs,
+      chunklessSinceMs: nowMs,
       unheardBytes: 0,
       stalled: false,
       owesHashes: false,

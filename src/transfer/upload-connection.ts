@@ -103,7 +103,12 @@ export class UploadConnection implements AcceptedUser {
     this.block ??= new Uint8Array(blockBytes);
     const into = this.block.subarray(0, step.length);
     const file = this.contents.get(step.root, monotonicMs());
-    if (file === undefined || !file.read(into, step.offset)) {
+    if (file === undefined) {
+      // Idle for too long behind a slow reader, or one too many open.
+      this.session.onForgotten();
+      return;
+    }
+    if (!file.read(into, step.offset)) {
       this.contents.drop(step.root);
       this.session.onGone();
       return;

@@ -28,7 +28,7 @@ export type UploadStep =
   | { do: "find"; root: string }
   /**
    * Read this range, make sure that it is what was hashed, send `header` (when there is one) and the bytes.
-   * `onSent` or `onGone` answers; nothing of it may have been sent in the latter case.
+   * `onSent`, `onGone` or `onForgotten` answers; nothing of it may have been sent in the latter cases.
    */
   | { do: "send-range"; root: string; offset: number; length: number; header: string | undefined }
   | { do: "close" };
@@ -114,6 +114,12 @@ export class UploadSession {
     else this.answerWith(encodeError(new ProtocolError("GONE", request.id)));
   }
 
+  /** The content was closed in the meantime, which says nothing about its bytes: it must be looked for again. */
+  onForgotten(): void {
+    this.sending = false;
+    this.found = "no";
+  }
+
   // --- question ---
 
   /** What to do next; undefined: wait for a line, or for the answer to the last step. */
@@ -131,7 +137,9 @@ export class UploadSession {
       return { do: "find", root: request.root };
     }
     if (this.found === "missing") {
-      this.answerWith(encodeError(new ProtocolError("NOT_FOUND", request.id)));
+      // Forgotten in the middle of a body, and not found again.
+      if (this.sentBytes > 0) this.closing = true;
+      else this.answerWith(encodeError(new ProtocolError("NOT_FOUND", request.id)));
       return this.next();
     }
     switch (request.type) {

@@ -44,6 +44,7 @@ function tell(message: FromUploadWorker): void {
 function listen({
   host,
   port,
+  reusePort,
   maxConnections,
   maxConnectionsPerHost,
 }: ToUploadWorker & { kind: "listen" }): void {
@@ -51,7 +52,7 @@ function listen({
     listener = new Listener({
       host,
       port,
-      reusePort: true,
+      reusePort,
       maxConnections,
       maxConnectionsPerHost,
       accept: (connection) => new UploadConnection(connection, contents, count),

@@ -5,6 +5,7 @@
 import { LocalIoError, reasonOf, systemCode } from "../errors.ts";
 import type { FileIdentity } from "../library/file-identity.ts";
 import { formatAddress } from "../net/connect.ts";
+import { SharedPort } from "../net/shared-port.ts";
 import { workerUrl } from "../worker-url.ts";
 import type { FromUploadWorker, ToUploadWorker } from "./upload-messages.ts";
 
@@ -47,7 +48,7 @@ export class Uploader {
 
   private constructor(
     private readonly options: UploaderOptions,
-    readonly port: number,
+    private readonly taken: SharedPort,
   ) {
     // Windows knows no port that several sockets listen on.
     this.threads = process.platform === "win32" ? 1 : options.threads;
@@ -55,7 +56,7 @@ export class Uploader {
 
   /** Throws LocalIoError when the port cannot be listened on. */
   static async start(options: UploaderOptions): Promise<Uploader> {
-    const uploader = new Uploader(options, findPort(options));
+    const uploader = new Uploader(options, takePort(options));
     try {
       await Promise.all(Array.from({ length: uploader.threads }, () => uploader.startWorker()));
     } catch (error) {
@@ -63,6 +64,10 @@ export class Uploader {
       throw error;
     }
     return uploader;
+  }
+
+  get port(): number {
+    return this.taken.port;
   }
 
   /** Bytes of contents handed out since the start (as of about a second ago). */
@@ -86,6 +91,7 @@ export class Uploader {
     await this.stopped.promise;
     clearTimeout(timer);
     for (const worker of this.workers.splice(0)) worker.terminate();
+    this.taken.release();
   }
 
   private startWorker(): Promise<void> {
@@ -156,24 +162,12 @@ function cannotListen(host: string, port: number, reason: string): LocalIoError 
   return new LocalIoError(`cannot listen on ${formatAddress({ host, port })}: ${reason}`);
 }
 
-/**
- * The workers share the port, and sharing is open to any process of the same user: a second peer would get half
- * of the first one's connections. So the port is taken alone once, which fails when anybody has it, and then
- * given to the workers.
- */
-function findPort({ host, port, anyPortIfTaken }: UploaderOptions): number {
+function takePort({ host, port, anyPortIfTaken }: UploaderOptions): SharedPort {
   try {
-    return listenAlone(host, port);
+    return SharedPort.take(host, port);
   } catch (error) {
     if (systemCode(error) !== "EADDRINUSE" || !anyPortIfTaken)
       throw cannotListen(host, port, reasonOf(error));
   }
-  return listenAlone(host, 0);
-}
-
-function listenAlone(hostname: string, port: number): number {
-  const probe = Bun.listen({ hostname, port, socket: { data() {} } });
-  const found = probe.port;
-  probe.stop(true);
-  return found;
+  return SharedPort.take(host, 0);
 }

@@ -26,6 +26,8 @@ const maxConnectionsPerSource = 4;
 const maxRequestsPerConnection = 4;
 /** Less than this is still silence (STATES.md). */
 const leastBytes = 4 * 1024;
+/** Sums and differences of the same times differ in the last bits. */
+const roundingMs = 1e-6;
 
 export class Rules {
   readonly verified: Set<number>;
@@ -33,6 +35,8 @@ export class Rules {
   private readonly excluded = new Map<string, "wrong data" | "gone">();
   private listed = new Set<string>();
   private readonly arrivals: { atMs: number; bytes: number }[] = [];
+  private unverifiedBytes = 0;
+  private lastLifeMs = 0;
   private hashesKnown: boolean;
   private lastVerifiedMs = 0;
   private ended = false;
@@ -65,20 +69,37 @@ export class Rules {
 
   /** `counted`: the scheduler took it for a chunk that it had not had. */
   onSent(id: number, sent: Sent, counted: boolean, nowMs: number): void {
-    if ("bytes" in sent) this.arrivals.push({ atMs: nowMs, bytes: sent.bytes });
+    if ("bytes" in sent) this.onBytes(sent.bytes, nowMs);
     const seen = this.seen.get(id);
     if (seen !== undefined) this.follow(seen, sent, nowMs);
     if (sent.kind === "hashes" && sent.right) {
       this.hashesKnown = true;
-      this.lastVerifiedMs = nowMs;
+      this.onVerified(nowMs);
     }
     if (sent.kind !== "chunk" || !sent.right) {
       check(!counted, `${sent.kind} was counted as a chunk`);
       return;
     }
     check(counted !== this.verified.has(sent.chunk), `chunk ${sent.chunk} was counted twice or not at all`);
-    if (counted) this.lastVerifiedMs = nowMs;
+    if (counted) this.onVerified(nowMs);
     this.verified.add(sent.chunk);
+  }
+
+  private onBytes(bytes: number, nowMs: number): void {
+    this.arrivals.push({ atMs: nowMs, bytes });
+    this.unverifiedBytes += bytes;
+    if (!this.isFruitless) this.lastLifeMs = nowMs;
+  }
+
+  private onVerified(nowMs: number): void {
+    this.unverifiedBytes = 0;
+    this.lastVerifiedMs = nowMs;
+    this.lastLifeMs = nowMs;
+  }
+
+  /** More came than two chunks on each connection, and nothing came of it. */
+  private get isFruitless(): boolean {
+    return this.unverifiedBytes > 2 * this.plan.maxConnections * mebibyte + 32 * this.chunkCount;
   }
 
   private follow(seen: Seen, sent: Sent, nowMs: number): void {
@@ -159,8 +180,8 @@ export class Rules {
 
   /** Not silent for too long, and not idle for want of chunks. */
   private works(seen: Seen, nowMs: number): boolean {
-    if (!seen.ready) return nowMs - seen.openedMs < 1_000;
-    if (seen.requests.size > 0 || seen.owesHashes) return nowMs - seen.heardMs < 2_000;
+    if (!seen.ready) return nowMs + roundingMs < seen.openedMs + 1_000;
+    if (seen.requests.size > 0 || seen.owesHashes) return nowMs + roundingMs < seen.heardMs + 2_000;
     return seen.held === undefined;
   }
 
@@ -201,7 +222,8 @@ export class Rules {
     const lied = [...this.excluded.values()].includes("wrong data");
     const lastSecond = this.arrivals.filter(({ atMs }) => atMs > nowMs - 1_000);
     const littleArrives = lastSecond.reduce((sum, { bytes }) => sum + bytes, 0) < 12 * 1024;
-    const overdue = nowMs - this.lastVerifiedMs >= this.plan.timeoutMs && littleArrives;
+    const isLate = nowMs + roundingMs >= this.lastVerifiedMs + this.plan.timeoutMs;
+    const overdue = isLate && (littleArrives || this.isFruitless);
     switch (outcome.kind) {
       case "complete":
         return;
@@ -220,8 +242,10 @@ export class Rules {
 
   /** It goes on: is there still reason to? */
   onGoingOn(nowMs: number): void {
-    const lifeMs = Math.max(this.lastVerifiedMs, this.arrivals.at(-1)?.atMs ?? 0);
-    check(nowMs - lifeMs <= this.plan.timeoutMs, "nothing came for longer than the timeout");
+    check(
+      nowMs <= this.lastLifeMs + roundingMs + this.plan.timeoutMs,
+      "nothing came for longer than the timeout",
+    );
   }
 }
 

@@ -33,7 +33,7 @@ export function planOfSeed(seed: number): WorldPlan {
     needsHashes: chunks > 1 && !resumes,
     maxRequestChunks: random.pick([1, 2, 4, 16]),
     maxConnections: random.whole(1, 12),
-    timeoutMs: random.pick([2_000, 30_000, 30_000, 120_000]),
+    timeoutMs: random.pick([2_000, 30_000, 60_000]),
     downlinkBytesPerMs: random.betweenByFactor(1_000, 200_000),
     index: {
       answerMs: random.between(1, 500),
@@ -74,7 +74,7 @@ function faultySource(random: Random, host: string, chunks: number): SourcePlan 
   const has = (probability: number) => random.chance(probability);
   return sourcePlan(host, {
     latencyMs: random.betweenByFactor(0.1, 300),
-    bytesPerMs: has(0.2) ? random.betweenByFactor(0.001, 20) : random.betweenByFactor(20, 50_000),
+    bytesPerMs: has(0.2) ? random.betweenByFactor(0.001, 30) : random.betweenByFactor(20, 50_000),
     welcomeMs: has(0.1) ? random.pick([900, 1_500, 4_000, 6_000, forever]) : random.between(0, 100),
     refusing: spans(random, 0.15),
     silent: spans(random, 0.25),

@@ -34,8 +34,8 @@ export interface Surroundings {
   send(link: Link, sent: Sent): void;
 }
 
-/** So much time's worth of bytes is sent in one piece. */
-const pieceMs = 100;
+/** So much time's worth of bytes is sent in one piece: as often as a worker reports. */
+const pieceMs = 200;
 
 export class SimulatedSource {
   private readonly links: Link[] = [];
@@ -108,8 +108,11 @@ export class SimulatedSource {
 
   private sendPiece(link: Link, work: Work, bytes: number): void {
     const { lie, goneFromMs } = this.plan;
-    if (this.world.nowMs >= goneFromMs) return this.sendLast(link, { kind: "gone" });
-    if (lie?.kind === "answers") return this.sendLast(link, { kind: "wrong-answer" });
+    if (this.world.nowMs >= goneFromMs || lie?.kind === "answers") {
+      link.work.length = 0;
+      this.world.send(link, { kind: lie?.kind === "answers" ? "wrong-answer" : "gone" });
+      return;
+    }
     work.left -= bytes;
     if (work.left > 0) {
       this.world.send(link, { kind: "bytes", bytes });
@@ -126,10 +129,5 @@ export class SimulatedSource {
     work.chunk++;
     if (--work.chunksLeft === 0) link.work.shift();
     else work.left = this.world.chunkLength(work.chunk);
-  }
-
-  private sendLast(link: Link, sent: Sent): void {
-    link.work.length = 0;
-    this.world.send(link, sent);
   }
 }

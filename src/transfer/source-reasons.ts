@@ -1,0 +1,55 @@
+/** Why sources could not be reached or were dropped, and what a failed download says of it. Pure. */
+import { NoSourceError, type P2pError, VerificationError } from "../errors.ts";
+import { formatBytes } from "../format.ts";
+import type { Outcome } from "./scheduler.ts";
+
+/** More than a few say no more to a person. */
+const maxNamed = 5;
+
+export class SourceReasons {
+  /** `HOST:PORT` of every connection that was opened. */
+  private readonly addresses = new Map<number, string>();
+  private readonly last = new Map<string, string>();
+
+  opened(connection: number, address: string): void {
+    this.addresses.set(connection, address);
+  }
+
+  /** Not worth a line by itself: it may be tried again. */
+  failed(connection: number, reason: string): void {
+    const address = this.addresses.get(connection);
+    if (address !== undefined) this.last.set(address, reason);
+  }
+
+  /** The line to tell, or undefined when it was told for another connection to that source. */
+  dropped(connection: number, reason: string): string | undefined {
+    const address = this.addresses.get(connection);
+    if (address === undefined || this.last.get(address) === reason) return undefined;
+    this.last.set(address, reason);
+    return `source ${address} dropped: ${reason}`;
+  }
+
+  /** Why the download failed, in one line; `kept` are verified bytes on disk. */
+  error(
+    outcome: Exclude<Outcome, { kind: "complete" }>,
+    kept: { bytes: number; sizeBytes: number },
+    timeoutMs: number,
+  ): P2pError {
+    const who = this.named();
+    if (outcome.kind === "wrong-data") return new VerificationError(`no source delivered valid data${who}`);
+    const again =
+      kept.bytes === 0
+        ? ""
+        : `; ${formatBytes(kept.bytes)} of ${formatBytes(kept.sizeBytes)} are kept: run it again to go on`;
+    if (outcome.kind === "gone")
+      return new NoSourceError(`no source has this content any more${who}${again}`);
+    return new NoSourceError(`no source delivered for ${timeoutMs / 1000} s${who}${again}`);
+  }
+
+  private named(): string {
+    if (this.last.size === 0) return "";
+    const named = [...this.last].slice(0, maxNamed).map(([address, reason]) => `${address}: ${reason}`);
+    const more = this.last.size > maxNamed ? `; ${this.last.size - maxNamed} more` : "";
+    return ` (${named.join("; ")}${more})`;
+  }
+}

@@ -1,0 +1,266 @@
+/** The client of the index against a real one, and against whatever else may answer at its address. */
+import { afterEach, describe, expect, test } from "bun:test";
+import { IndexError } from "../../src/errors.ts";
+import { IndexServer } from "../../src/index-server/server.ts";
+import { Announcer } from "../../src/library/announcer.ts";
+import { IndexClient, IndexRefusal } from "../../src/net/index-client.ts";
+import { IndexLink } from "../../src/net/index-link.ts";
+import type { FileName } from "../../src/wire/file-name.ts";
+import { fileEntry, rootOf, wireEntry } from "../helpers/file-entries.ts";
+
+const cleanups: (() => void)[] = [];
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0).reverse()) cleanup();
+});
+
+function startIndex(port = 0): IndexServer {
+  const log = { info() {}, warn() {}, error() {} };
+  const server = IndexServer.start({ host: "127.0.0.1", port, databasePath: ":memory:", log });
+  cleanups.push(() => server.stop());
+  return server;
+}
+
+async function open(port: number, timeoutMs = 2_000): Promise<IndexClient> {
+  const client = await IndexClient.open([{ host: "127.0.0.1", port }], timeoutMs);
+  cleanups.push(() => client.close());
+  return client;
+}
+
+/** Something that accepts, and answers every line with what `answer` says. */
+function fakeIndex(answer: (line: string) => string | undefined): number {
+  const flush = (socket: Bun.Socket<{ unsent: Buffer }>) => {
+    const taken = socket.write(socket.data.unsent);
+    socket.data.unsent = socket.data.unsent.subarray(Math.max(0, taken));
+  };
+  const listener = Bun.listen<{ unsent: Buffer }>({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: {
+      open(socket) {
+        socket.data = { unsent: Buffer.alloc(0) };
+      },
+      data(socket, bytes) {
+        for (const line of bytes.toString().trimEnd().split("\n")) {
+          const text = answer(line);
+          if (text === "CUT") socket.terminate();
+          else if (text !== undefined)
+            socket.data.unsent = Buffer.concat([socket.data.unsent, Buffer.from(`${text}\n`)]);
+        }
+        if (socket.data.unsent.length > 0) flush(socket);
+      },
+      drain: flush,
+    },
+  });
+  cleanups.push(() => listener.stop(true));
+  return listener.port;
+}
+
+const welcome = '{"type":"WELCOME","version":1,"agent":"fake"}';
+
+async function failure(promise: Promise<unknown>): Promise<Error> {
+  try {
+    await promise;
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error("it did not fail");
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const deadlineMs = performance.now() + 10_000;
+  while (!condition()) {
+    if (performance.now() > deadlineMs) throw new Error("it did not happen within 10 s");
+    await Bun.sleep(5);
+  }
+}
+
+describe("against a real index", () => {
+  test("registers, updates, finds and searches, many requests at once", async () => {
+    const { port } = startIndex();
+    const peer = await open(port);
+    await peer.register(7767, [fileEntry("iso/a.iso", 1)]);
+    await peer.update([fileEntry("b.txt", 2)], []);
+    const client = await open(port);
+    const [content] = await client.query("a.iso");
+    expect(content).toMatchObject({ root: rootOf(1), names: ["iso/a.iso"], total: 1 });
+    expect(content?.sources).toMatchObject([{ host: "127.0.0.1", port: 7767, partial: false }]);
+    const { matches, more } = await client.search("TXT", 10);
+    expect(matches.map(({ name }) => name as string)).toEqual(["b.txt"]);
+    expect(more).toBe(false);
+    const many = await Promise.all(
+      Array.from({ length: 500 }, (_, i) => client.query(i % 2 ? "b.txt" : "none")),
+    );
+    expect(many.map((contents) => contents.length)).toEqual(many.map((_, i) => i % 2));
+    await peer.update([], ["b.txt" as FileName]);
+    expect(await client.query("b.txt")).toEqual([]);
+  });
+
+  test("a refusal has its code and leaves the connection alive", async () => {
+    const client = await open(startIndex().port);
+    const refused = await failure(client.update([fileEntry("a")], []));
+    expect(refused).toBeInstanceOf(IndexRefusal);
+    expect((refused as IndexRefusal).wireCode).toBe("BAD_STATE");
+    expect(refused.message).toContain("REGISTER comes first");
+    expect(await client.query("a")).toEqual([]);
+  });
+
+  test("its end is told once, and later requests fail at once", async () => {
+    const server = startIndex();
+    const client = await open(server.port);
+    const lost: string[] = [];
+    client.keep((error) => lost.push(error.message));
+    server.stop();
+    await until(() => lost.length > 0);
+    expect(await failure(client.query("a"))).toBeInstanceOf(IndexError);
+    client.close();
+    expect(lost).toHaveLength(1);
+  });
+
+  test("closing by ourselves is no loss", async () => {
+    const client = await open(startIndex().port);
+    const lost: string[] = [];
+    client.keep((error) => lost.push(error.message));
+    client.close();
+    await Bun.sleep(20);
+    expect(lost).toEqual([]);
+    expect(client.isOpen).toBe(false);
+  });
+
+  test("of several addresses the first that answers is taken", async () => {
+    const silent = fakeIndex(() => undefined);
+    const { port } = startIndex();
+    const closed = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+    const refusing = closed.port;
+    closed.stop(true);
+    const addresses = [refusing, silent, port].map((each) => ({ host: "127.0.0.1", port: each }));
+    const client = await IndexClient.open(addresses, 600);
+    cleanups.push(() => client.close());
+    expect(client.address.port).toBe(port);
+  });
+});
+
+describe("against something else", () => {
+  test("nobody listening is one clear line", async () => {
+    const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+    const { port } = listener;
+    listener.stop(true);
+    const error = await failure(open(port));
+    expect(error).toBeInstanceOf(IndexError);
+    expect(error.message).toContain(`127.0.0.1:${port}`);
+    expect(error.message).toContain("connection refused");
+    expect(error.message).not.toContain("\n");
+  });
+
+  const greetings: [what: string, answer: string | undefined, says: RegExp][] = [
+    ["silence", undefined, /accepted but does not answer/],
+    ["a web server", "HTTP/1.1 400 Bad Request", /does not speak the protocol/],
+    ["another message", '{"type":"OK","id":1}', /does not speak the protocol/],
+    ["another version", '{"type":"WELCOME","version":2,"agent":"x"}', /does not speak the protocol/],
+    [
+      "a refusal",
+      '{"type":"ERROR","id":null,"code":"BUSY","message":"too many\\u001b[2J"}',
+      /too many\\u\{1b\}\[2J \(BUSY\)/,
+    ],
+    ["the end", "CUT", /closed the connection|is gone/],
+  ];
+  test.each(greetings)("%s instead of WELCOME", async (_, answer, says) => {
+    const error = await failure(
+      open(
+        fakeIndex(() => answer),
+        300,
+      ),
+    );
+    expect(error).toBeInstanceOf(IndexError);
+    expect(error.message).toMatch(says);
+  });
+
+  const result = (name: string) =>
+    JSON.stringify({
+      type: "RESULT",
+      id: 1,
+      contents: [{ ...wireEntry("x"), names: [name], total: 1, sources: [] }],
+    });
+  const answers: [what: string, answer: string, says: RegExp][] = [
+    ["another name", result("b.iso"), /answered for another name/],
+    ["a name that only ends alike", result("xa.iso"), /answered for another name/],
+    ["an illegal name", result("../../.bashrc"), /does not speak the protocol/],
+    ["an answer to nothing", '{"type":"OK","id":77}', /does not speak the protocol/],
+    ["an answer of another kind", '{"type":"OK","id":1}', /does not speak the protocol/],
+    ["a line without end", "x".repeat(5 * 1024 * 1024), /does not speak the protocol/],
+    ["the end", "CUT", /closed the connection|is gone/],
+  ];
+  test.each(answers)("%s as the answer to QUERY", async (_, answer, says) => {
+    const client = await open(fakeIndex((line) => (line.includes("HELLO") ? welcome : answer)));
+    const error = await failure(client.query("a.iso"));
+    expect(error).toBeInstanceOf(IndexError);
+    expect(error.message).toMatch(says);
+    expect(client.isOpen).toBe(false);
+  });
+
+  test("a whole name is compared whole", async () => {
+    const client = await open(fakeIndex((line) => (line.includes("HELLO") ? welcome : result("y/a.iso"))));
+    expect((await failure(client.query("x/a.iso"))).message).toContain("another name");
+  });
+});
+
+describe("a lasting link", () => {
+  test("comes back by itself after the index was away, and everything is registered again", async () => {
+    const first = startIndex();
+    const { port } = first;
+    const said: string[] = [];
+    const announcer = new Announcer(7767, {
+      settled: () => said.push("settled"),
+      updated: (added, removed) => said.push(`+${added.join()} -${removed.join()}`),
+      notice: (line) => said.push(line),
+    });
+    const link = new IndexLink({
+      addresses: [{ host: "127.0.0.1", port }],
+      onUp: (client) => announcer.connected(client),
+      onDown: () => announcer.stop(),
+      onNotice: (line) => said.push(line.replace(/127\S+/, "ADDRESS")),
+    });
+    cleanups.push(() => {
+      link.stop();
+      announcer.stop();
+    });
+    await link.start(false);
+    announcer.changed([fileEntry("a"), fileEntry("b")], []);
+    announcer.complete();
+    await until(() => said.includes("settled"));
+    announcer.changed([fileEntry("c")], ["a" as FileName]);
+    await until(() => said.includes("+c -a"));
+
+    first.stop();
+    await until(() => link.client === undefined);
+    announcer.changed([fileEntry("d")], ["b" as FileName]);
+    startIndex(port);
+    await until(() => said.at(-1) === "settled" && said.length > 2);
+    const client = await open(port);
+    const found = await Promise.all(["a", "b", "c", "d"].map((name) => client.query(name)));
+    expect(found.map((contents) => contents.length)).toEqual([0, 0, 1, 1]);
+    const notices = said.filter((line) => line.includes("ADDRESS"));
+    expect(notices).toEqual([expect.stringContaining("trying to get it back"), "index ADDRESS is back"]);
+  });
+
+  test("fails at the start when the index is not there, unless it is to keep trying", async () => {
+    const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+    const { port } = listener;
+    listener.stop(true);
+    const notices: string[] = [];
+    const make = () => {
+      const link = new IndexLink({
+        addresses: [{ host: "127.0.0.1", port }],
+        onUp: () => notices.push("up"),
+        onDown: () => {},
+        onNotice: (line) => notices.push(line),
+      });
+      cleanups.push(() => link.stop());
+      return link;
+    };
+    expect(await failure(make().start(false))).toBeInstanceOf(IndexError);
+    await make().start(true);
+    expect(notices).toEqual([expect.stringContaining("trying until it can be reached")]);
+    startIndex(port);
+    await until(() => notices.includes("up"));
+  });
+});

@@ -1,0 +1,291 @@
+/** Real files under the hand of whoever serves them: what is given out is always what was hashed, or nothing. */
+import { describe, expect, test } from "bun:test";
+import {
+  appendFileSync,
+  chmodSync,
+  closeSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { identityOf } from "../../src/library/file-identity.ts";
+import { OpenContents } from "../../src/transfer/open-contents.ts";
+import { ServedFile, type ServedFileOptions } from "../../src/transfer/served-file.ts";
+import { testContent } from "../helpers/contents.ts";
+import { type TemporaryFolder, temporaryFolder } from "../library/temporary-folder.ts";
+
+const mebibyte = 1024 * 1024;
+const content = testContent(2 * mebibyte + 777);
+/** Where tests change a byte. */
+const changedAt = mebibyte + 5;
+
+function optionsFor(path: string, different: Partial<ServedFileOptions> = {}): ServedFileOptions {
+  const identity = identityOf(lstatSync(path, { bigint: true }));
+  const { root, sizeBytes, chunkHashes } = content;
+  return { path, identity, root, sizeBytes, chunkHashes, trusted: true, ...different };
+}
+
+/** One second ago, so that every change moves the time. */
+function share(folder: TemporaryFolder): string {
+  return folder.write("sub/file", content.bytes, 1_000);
+}
+
+function overwrite(path: string, at: number): void {
+  const fd = openSync(path, "r+");
+  writeSync(fd, Buffer.from([content.bytes[at]! ^ 0xff]), 0, 1, at);
+  closeSync(fd);
+}
+
+/** What is read of a range, or undefined when it is not given out. */
+function read(file: ServedFile, offset: number, length: number): Uint8Array | undefined {
+  const into = new Uint8Array(length);
+  return file.read(into, offset) ? into : undefined;
+}
+
+function isRight(file: ServedFile, offset: number, length: number): boolean {
+  const bytes = read(file, offset, length);
+  return bytes !== undefined && Buffer.compare(bytes, content.bytes.subarray(offset, offset + length)) === 0;
+}
+
+const ranges: [number, number][] = [
+  [0, 1],
+  [changedAt - 3, 10],
+  [mebibyte - 1, 2],
+  [content.sizeBytes - 5, 5],
+  [0, content.sizeBytes],
+];
+
+describe("a served file", () => {
+  test.each([true, false])("that nobody touches is given out (hashed in this run: %p)", (trusted) => {
+    using folder = temporaryFolder();
+    const file = ServedFile.open(optionsFor(share(folder), { trusted }))!;
+    for (const [offset, length] of ranges) expect(isRight(file, offset, length)).toBe(true);
+    file.close();
+  });
+
+  const changes: [string, (path: string, folder: TemporaryFolder) => void][] = [
+    ["a byte is overwritten in place", (path) => overwrite(path, changedAt)],
+    ["it is truncated", (path) => truncateSync(path, mebibyte)],
+    ["it is truncated to nothing", (path) => truncateSync(path, 0)],
+    ["something is appended", (path) => appendFileSync(path, "x")],
+    ["an edit is hidden by setting the time back", (path) => hideEdit(path)],
+  ];
+  test.each(changes)("nothing is given out of it after %s, open or not", (_, change) => {
+    using folder = temporaryFolder();
+    const path = share(folder);
+    const options = optionsFor(path);
+    const open = ServedFile.open(options)!;
+    expect(isRight(open, 0, 10)).toBe(true);
+    change(path, folder);
+    expect(read(open, changedAt - 3, 10)).toBeUndefined();
+    open.close();
+    const again = ServedFile.open(options);
+    if (again !== undefined) expect(read(again, changedAt - 3, 10)).toBeUndefined();
+    again?.close();
+  });
+
+  const departures: [string, (path: string, folder: TemporaryFolder) => void][] = [
+    ["replaced by a rename", (path, folder) => renameSync(folder.write("new", content.bytes.slice(1)), path)],
+    ["deleted", (path) => unlinkSync(path)],
+    ["moved away", (path, folder) => renameSync(path, folder.at("elsewhere"))],
+    [
+      "moved away, with a folder in its place",
+      (path, folder) => {
+        renameSync(path, folder.at("elsewhere"));
+        mkdirSync(path);
+      },
+    ],
+    [
+      "moved away, with a pipe in its place",
+      (path, folder) => {
+        renameSync(path, folder.at("elsewhere"));
+        pipe(path);
+      },
+    ],
+    [
+      "moved away, with a link to it in its place",
+      (path, folder) => {
+        renameSync(path, folder.at("elsewhere"));
+        symlinkSync(folder.at("elsewhere"), path);
+      },
+    ],
+    [
+      "moved away with its folder, and a file is where that was",
+      (path, folder) => {
+        renameSync(folder.at("sub"), folder.at("away"));
+        writeFileSync(folder.at("sub"), "x");
+        chmodSync(folder.at("away/file"), 0o600);
+        expect(() => lstatSync(path)).toThrow();
+      },
+    ],
+  ];
+  test.each(departures)("nothing is given out once it is %s", (_, depart) => {
+    using folder = temporaryFolder();
+    const path = share(folder);
+    const options = optionsFor(path);
+    const open = ServedFile.open(options)!;
+    depart(path, folder);
+    expect(read(open, 0, 10)).toBeUndefined();
+    open.close();
+    expect(ServedFile.open(options)).toBeUndefined();
+  });
+
+  const harmless: [string, (path: string, folder: TemporaryFolder) => void][] = [
+    ["its permissions change", (path) => chmodSync(path, 0o640)],
+    ["a hard link to it is made", (path, folder) => linkSync(path, folder.at("link"))],
+    ["its time is set to what it was", (path) => setBack(path, lstatSync(path))],
+  ];
+  test.each(harmless)("it is still given out, hashed again, when %s", (_, change) => {
+    using folder = temporaryFolder();
+    const path = share(folder);
+    // To the millisecond: utimes is no finer.
+    setBack(path, lstatSync(path));
+    const file = ServedFile.open(optionsFor(path))!;
+    change(path, folder);
+    for (const [offset, length] of ranges) expect(isRight(file, offset, length)).toBe(true);
+    file.close();
+  });
+
+  test("hashes of an earlier run are not believed: what does not fit them is not given out", () => {
+    using folder = temporaryFolder();
+    const path = share(folder);
+    const wrong = content.chunkHashes.slice();
+    wrong[32]! ^= 1;
+    const file = ServedFile.open(optionsFor(path, { chunkHashes: wrong, trusted: false }))!;
+    expect(isRight(file, 0, mebibyte)).toBe(true);
+    expect(read(file, mebibyte, 1)).toBeUndefined();
+    expect(read(file, mebibyte - 1, 2)).toBeUndefined();
+    expect(isRight(file, 2 * mebibyte, 777)).toBe(true);
+    file.close();
+  });
+
+  test("a content of one chunk is checked against its root", () => {
+    using folder = temporaryFolder();
+    const small = testContent(5_000, 2);
+    const path = folder.write("small", small.bytes);
+    const options = optionsFor(path, { ...small, trusted: false });
+    const right = ServedFile.open(options)!;
+    expect(read(right, 10, 20)).toEqual(small.bytes.slice(10, 30));
+    right.close();
+    const wrong = ServedFile.open({ ...options, root: content.root })!;
+    expect(read(wrong, 10, 20)).toBeUndefined();
+    wrong.close();
+  });
+});
+
+describe("the open contents", () => {
+  function opened(path: string) {
+    const asked: string[] = [];
+    const changed: string[] = [];
+    const contents = new OpenContents(
+      (root) => asked.push(root),
+      (changedPath) => changed.push(changedPath),
+    );
+    return { asked, changed, contents, options: optionsFor(path) };
+  }
+
+  test("asks once however many want it, and keeps the file open", () => {
+    using folder = temporaryFolder();
+    const { asked, contents, options } = opened(share(folder));
+    const found: (ServedFile | undefined)[] = [];
+    for (let i = 0; i < 3; i++) contents.find(content.root, 0, (file) => found.push(file));
+    expect(asked).toEqual([content.root]);
+    contents.answer(content.root, options, 0);
+    contents.find(content.root, 1, (file) => found.push(file));
+    expect(found.length).toBe(4);
+    expect(new Set(found).size).toBe(1);
+    expect(asked.length).toBe(1);
+    contents.closeAll();
+  });
+
+  test("closes what is idle and finds it again", () => {
+    using folder = temporaryFolder();
+    const { asked, contents, options } = opened(share(folder));
+    contents.find(content.root, 0, () => {});
+    contents.answer(content.root, options, 0);
+    contents.get(content.root, 4_000);
+    contents.closeIdle(8_000);
+    expect(contents.get(content.root, 8_000)).toBeDefined();
+    contents.closeIdle(13_001);
+    expect(contents.get(content.root, 13_001)).toBeUndefined();
+    contents.find(content.root, 13_001, () => {});
+    expect(asked.length).toBe(2);
+  });
+
+  test("says which file changed, and forgets it", () => {
+    using folder = temporaryFolder();
+    const path = share(folder);
+    const { changed, contents, options } = opened(path);
+    contents.answer(content.root, options, 0);
+    contents.drop(content.root);
+    expect(changed).toEqual([path]);
+    expect(contents.get(content.root, 0)).toBeUndefined();
+    unlinkSync(path);
+    let found: unknown = "nobody";
+    contents.find(content.root, 0, (file) => {
+      found = file;
+    });
+    contents.answer(content.root, options, 0);
+    expect(found).toBeUndefined();
+    expect(changed).toEqual([path, path]);
+  });
+
+  test("what is not shared is not found", () => {
+    using folder = temporaryFolder();
+    const { changed, contents } = opened(share(folder));
+    let found: unknown = "nobody";
+    contents.find(content.root, 0, (file) => {
+      found = file;
+    });
+    contents.answer(content.root, undefined, 0);
+    expect(found).toBeUndefined();
+    expect(changed).toEqual([]);
+  });
+
+  test("never has more than 64 files open", () => {
+    using folder = temporaryFolder();
+    const { contents, options } = opened(share(folder));
+    const before = openFiles();
+    for (let i = 0; i < 80; i++) contents.answer(`root ${i}`, options, i);
+    if (before !== undefined) expect(openFiles()! - before).toBeLessThanOrEqual(64);
+    expect(contents.get("root 15", 100)).toBeUndefined();
+    expect(contents.get("root 16", 100)).toBeDefined();
+    contents.closeAll();
+    if (before !== undefined) expect(openFiles()!).toBeLessThanOrEqual(before);
+  });
+});
+
+function hideEdit(path: string): void {
+  const before = lstatSync(path);
+  setBack(path, before);
+  overwrite(path, changedAt);
+  setBack(path, before);
+}
+
+function setBack(path: string, { atimeMs, mtimeMs }: { atimeMs: number; mtimeMs: number }): void {
+  utimesSync(path, new Date(atimeMs), new Date(mtimeMs));
+}
+
+function pipe(path: string): void {
+  const { exitCode } = Bun.spawnSync(["mkfifo", path]);
+  expect(exitCode).toBe(0);
+}
+
+function openFiles(): number | undefined {
+  try {
+    return readFileSync("/proc/self/stat").length > 0
+      ? [...new Bun.Glob("*").scanSync({ cwd: "/proc/self/fd", onlyFiles: false })].length
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}

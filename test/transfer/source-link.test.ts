@@ -1,0 +1,320 @@
+/** One link against sources that do right and wrong, over real sockets: what it tells, and what reaches the disk. */
+import { describe, expect, test } from "bun:test";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import type { FromDownloadWorker } from "../../src/transfer/download-messages.ts";
+import { type LinkContext, SourceLink } from "../../src/transfer/source-link.ts";
+import { type TestContent, testContent } from "../helpers/contents.ts";
+import { except, type FakeSource, fakeSource, honestly, line, type Script } from "../helpers/fake-source.ts";
+import { type TemporaryFolder, temporaryFolder, until } from "../library/temporary-folder.ts";
+
+const mebibyte = 1024 * 1024;
+/** Three chunks, the last one short. */
+const content = testContent(2 * mebibyte + 12_345);
+
+/** A link with a file to write to. */
+class Bench implements Disposable {
+  readonly told: FromDownloadWorker[] = [];
+  readonly link: SourceLink;
+  readonly context: LinkContext;
+  ended = false;
+  private readonly folder: TemporaryFolder = temporaryFolder();
+  private readonly path = this.folder.at("part");
+  private readonly fd = openSync(this.path, "w+");
+
+  constructor(
+    readonly source: FakeSource,
+    of: TestContent = content,
+  ) {
+    const alone = of.sizeBytes <= mebibyte;
+    this.context = {
+      root: of.root,
+      sizeBytes: of.sizeBytes,
+      fd: this.fd,
+      chunkHashes: alone ? Uint8Array.fromHex(of.root) : of.chunkHashes,
+      tell: (message) => this.told.push(message),
+    };
+    this.link = new SourceLink(1, this.context, () => {
+      this.ended = true;
+    });
+  }
+
+  async connect(): Promise<void> {
+    void this.link.open("127.0.0.1", this.source.port);
+    await this.until(() => this.kinds.includes("connected"));
+  }
+
+  get kinds(): string[] {
+    return this.told.map(({ kind }) => kind);
+  }
+
+  get written(): Uint8Array {
+    return readFileSync(this.path);
+  }
+
+  chunks(): number[] {
+    return this.told.flatMap((message) => (message.kind === "chunk" ? [message.chunk] : []));
+  }
+
+  until(condition: () => boolean): Promise<void> {
+    return until(condition, () => JSON.stringify(this.told));
+  }
+
+  [Symbol.dispose](): void {
+    this.link.close();
+    closeSync(this.fd);
+    this.source[Symbol.dispose]();
+    this.folder[Symbol.dispose]();
+  }
+}
+
+/** Sends DATA as asked for, but with the header changed and other bytes. */
+function data(change: { id?: number; offset?: number; length?: number }, body: Uint8Array): Script {
+  return except("GET", content, ({ id, offset, length }, to) => {
+    to.send(line({ type: "DATA", id, offset, length, ...change }));
+    to.send(body);
+  });
+}
+
+describe("a link to a right source", () => {
+  test("verifies chunk by chunk and writes each to its place", async () => {
+    using bench = new Bench(fakeSource(honestly(content)));
+    await bench.connect();
+    bench.link.get(7, 1, 2);
+    bench.link.get(8, 0, 1);
+    await bench.until(() => bench.chunks().length === 3);
+    expect(bench.told.filter(({ kind }) => kind === "chunk")).toMatchObject([
+      { request: 7, chunk: 1, connection: 1 },
+      { request: 7, chunk: 2 },
+      { request: 8, chunk: 0 },
+    ]);
+    expect(Buffer.compare(bench.written, content.bytes)).toBe(0);
+    const bytes = bench.told.reduce((sum, message) => sum + ("bytes" in message ? message.bytes : 0), 0);
+    expect(bytes + bench.link.takeUnreported()).toBe(content.sizeBytes);
+  });
+
+  test("takes answers in another order than the questions", async () => {
+    const held: (() => void)[] = [];
+    const honest = honestly(content);
+    const reversed = except("GET", content, (request, to) => {
+      held.unshift(() => honest(request, to));
+      if (held.length === 3) for (const answer of held) answer();
+    });
+    using bench = new Bench(fakeSource(reversed));
+    await bench.connect();
+    for (let i = 0; i < 3; i++) bench.link.get(i, i, 1);
+    await bench.until(() => bench.chunks().length === 3);
+    expect(bench.chunks()).toEqual([2, 1, 0]);
+    expect(Buffer.compare(bench.written, content.bytes)).toBe(0);
+  });
+
+  test("takes bytes one by one", async () => {
+    const small = testContent(3_000);
+    const drip = except("GET", small, ({ id, offset, length }, to) => {
+      const answer = Buffer.from(line({ type: "DATA", id, offset, length }));
+      let at = 0;
+      const all = Buffer.concat([answer, small.bytes]);
+      const next = () => {
+        if (at < all.length) to.send(all.subarray(at, ++at));
+        if (at < all.length) setImmediate(next);
+      };
+      next();
+    });
+    using bench = new Bench(fakeSource(drip), small);
+    await bench.connect();
+    bench.link.get(1, 0, 1);
+    await bench.until(() => bench.chunks().length === 1);
+    expect(Buffer.compare(bench.written, small.bytes)).toBe(0);
+  });
+
+  test("takes the chunk hashes and checks them against the root", async () => {
+    using bench = new Bench(fakeSource(honestly(content)));
+    await bench.connect();
+    bench.link.hashes();
+    await bench.until(() => bench.kinds.includes("hashes"));
+    expect(bench.told.at(-1)).toEqual({ kind: "hashes", connection: 1, hashes: content.chunkHashes });
+  });
+
+  test("hears what a partial source has, and its news", async () => {
+    const partial = except("HAVE", content, ({ id, root }, to) => {
+      to.send(line({ type: "HAVE", id, root, chunks: Buffer.from([0b1000_0000]).toString("base64") }));
+      to.send(line({ type: "HAVE", root, chunk: 2 }));
+    });
+    using bench = new Bench(fakeSource(partial));
+    await bench.connect();
+    bench.link.have();
+    await bench.until(() => bench.told.length === 3);
+    expect(bench.told.slice(1)).toEqual([
+      { kind: "held", connection: 1, chunks: new Uint8Array([0b1000_0000]) },
+      { kind: "held-news", connection: 1, chunk: 2 },
+    ]);
+  });
+
+  test("says nothing more after it was closed", async () => {
+    using bench = new Bench(fakeSource(honestly(content)));
+    await bench.connect();
+    bench.link.get(1, 0, 3);
+    bench.link.close();
+    await Bun.sleep(50);
+    expect(bench.kinds).toEqual(["connected"]);
+    expect(bench.ended).toBe(true);
+  });
+});
+
+describe("a link to a wrong source", () => {
+  const flipped = content.bytes.slice(0, mebibyte);
+  flipped[700_000]! ^= 1;
+  const right = content.bytes.subarray(0, mebibyte);
+  const zeros = new Uint8Array(mebibyte);
+
+  test.each<[string, Script, string]>([
+    ["one bit flipped", data({}, flipped), "bad-chunk"],
+    ["zeros", data({}, zeros), "bad-chunk"],
+    ["the bytes of another chunk", data({}, content.bytes.subarray(mebibyte, 2 * mebibyte)), "bad-chunk"],
+    ["another offset", data({ offset: mebibyte }, right), "wrong-answer"],
+    ["a longer body", data({ length: mebibyte + 1 }, right), "wrong-answer"],
+    ["a shorter body", data({ length: mebibyte - 1 }, right), "wrong-answer"],
+    ["a body of 1e18 bytes", data({ length: 1e18 }, right), "wrong-answer"],
+    ["another id", data({ id: 4711 }, right), "wrong-answer"],
+    ["a negative length", data({ length: -1 }, right), "wrong-answer"],
+    ["no JSON", except("GET", content, (_, to) => to.send("what?\n")), "wrong-answer"],
+    ["an unknown type", except("GET", content, (_, to) => to.send(line({ type: "DATE" }))), "wrong-answer"],
+    [
+      "WELCOME again",
+      except("GET", content, (_, to) => to.send(line({ type: "WELCOME", version: 1, agent: "x" }))),
+      "wrong-answer",
+    ],
+    ["a line without end", except("GET", content, (_, to) => to.send("a".repeat(300_000))), "wrong-answer"],
+    [
+      "hashes that nobody asked for",
+      except("GET", content, ({ id }, to) => to.send(line({ type: "HASHES", id, length: 96 }))),
+      "wrong-answer",
+    ],
+    [
+      "news that nobody asked for",
+      except("GET", content, ({ root }, to) => to.send(line({ type: "HAVE", root, chunk: 1 }))),
+      "wrong-answer",
+    ],
+    [
+      "the end in the middle of a chunk",
+      except("GET", content, ({ id, offset, length }, to) => {
+        to.send(line({ type: "DATA", id, offset, length }));
+        to.send(content.bytes.subarray(0, 5_000));
+        to.end();
+      }),
+      "closed",
+    ],
+    ["a cut", except("GET", content, (_, to) => to.cut()), "closed"],
+    [
+      "GONE",
+      except("GET", content, ({ id }, to) => to.send(line({ type: "ERROR", id, code: "GONE", message: "" }))),
+      "gone",
+    ],
+    [
+      "NOT_FOUND",
+      except("GET", content, ({ id }, to) =>
+        to.send(line({ type: "ERROR", id, code: "NOT_FOUND", message: "" })),
+      ),
+      "gone",
+    ],
+    [
+      "GONE for what was not asked",
+      except("GET", content, (_, to) => to.send(line({ type: "ERROR", id: 99, code: "GONE", message: "" }))),
+      "closed",
+    ],
+    [
+      "another ERROR",
+      except("GET", content, ({ id }, to) => to.send(line({ type: "ERROR", id, code: "BUSY", message: "" }))),
+      "closed",
+    ],
+  ])("%s", async (_, script, last) => {
+    using bench = new Bench(fakeSource(script));
+    await bench.connect();
+    bench.link.get(1, 0, 1);
+    await bench.until(() => bench.kinds.includes(last));
+    expect(bench.kinds).toEqual(["connected", last]);
+    expect(bench.ended).toBe(true);
+    expect(bench.written.length).toBe(0);
+  });
+
+  test.each<[string, (id: number) => Uint8Array | string]>([
+    ["one byte more than asked", () => Buffer.from("x")],
+    ["the same answer twice", (id) => line({ type: "DATA", id, offset: 0, length: mebibyte })],
+    ["an answer to no question", () => line({ type: "DATA", id: 50, offset: 0, length: 10 })],
+  ])("%s: the chunk counts, and the link ends", async (_, extra) => {
+    const script = except("GET", content, (request, to) => {
+      honestly(content)(request, to);
+      to.send(extra(request.id));
+      to.send("\n");
+    });
+    using bench = new Bench(fakeSource(script));
+    await bench.connect();
+    bench.link.get(1, 0, 1);
+    await bench.until(() => bench.ended);
+    expect(bench.kinds).toEqual(["connected", "chunk", "wrong-answer"]);
+    expect(Buffer.compare(bench.written, right)).toBe(0);
+  });
+
+  test("a wrong second chunk: the first is kept, of the second nothing is written", async () => {
+    const body = content.bytes.slice(0, 2 * mebibyte);
+    body[mebibyte + 3]! ^= 0x80;
+    using bench = new Bench(fakeSource(data({}, body)));
+    await bench.connect();
+    bench.link.get(1, 0, 2);
+    await bench.until(() => bench.ended);
+    expect(bench.kinds).toEqual(["connected", "chunk", "bad-chunk"]);
+    expect(Buffer.compare(bench.written, right)).toBe(0);
+  });
+
+  test.each<[string, (hashes: Uint8Array) => [number, Uint8Array], string]>([
+    ["that do not add up", (hashes) => [hashes.length, new Uint8Array(hashes.length)], "hashes"],
+    ["too few", (hashes) => [hashes.length - 32, hashes.subarray(32)], "wrong-answer"],
+    ["none", () => [0, new Uint8Array(0)], "wrong-answer"],
+    ["a terabyte of them", (hashes) => [2 ** 40, hashes], "wrong-answer"],
+  ])("chunk hashes %s", async (_, answer, last) => {
+    const [length, body] = answer(content.chunkHashes);
+    const script = except("HASHES", content, ({ id }, to) => {
+      to.send(line({ type: "HASHES", id, length }));
+      to.send(body);
+    });
+    using bench = new Bench(fakeSource(script));
+    await bench.connect();
+    bench.link.hashes();
+    await bench.until(() => bench.kinds.includes(last));
+    if (last === "hashes") expect(bench.told.at(-1)).toMatchObject({ hashes: undefined });
+  });
+
+  test.each<[string, string, string]>([
+    ["another version", line({ type: "WELCOME", version: 2, agent: "x" }), "wrong-answer"],
+    ["no WELCOME", line({ type: "HASHES", id: 1, length: 0 }), "wrong-answer"],
+    ["BUSY", line({ type: "ERROR", id: null, code: "BUSY", message: "" }), "closed"],
+    ["a web server", "HTTP/1.1 400 Bad Request\r\n\r\n", "wrong-answer"],
+  ])("%s instead of a greeting", async (_, answer, last) => {
+    using bench = new Bench(fakeSource((_request, to) => to.send(answer)));
+    void bench.link.open("127.0.0.1", bench.source.port);
+    await bench.until(() => bench.ended);
+    expect(bench.kinds).toEqual([last]);
+  });
+
+  test("nobody there", async () => {
+    const gone = fakeSource(() => {});
+    const { port } = gone;
+    gone[Symbol.dispose]();
+    using bench = new Bench(fakeSource(() => {}));
+    await bench.link.open("127.0.0.1", port);
+    expect(bench.told).toMatchObject([{ kind: "closed", reason: "connection refused (ECONNREFUSED)" }]);
+  });
+
+  test("a disk that takes no more is told as such", async () => {
+    using bench = new Bench(fakeSource(honestly(content)));
+    const full = openSync("/dev/full", "w");
+    try {
+      Object.defineProperty(bench.context, "fd", { value: full });
+      await bench.connect();
+      bench.link.get(1, 0, 1);
+      await bench.until(() => bench.ended);
+      expect(bench.told.at(-1)).toMatchObject({ kind: "disk-failed" });
+    } finally {
+      closeSync(full);
+    }
+  });
+});

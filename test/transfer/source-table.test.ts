@@ -1,0 +1,93 @@
+import { describe, expect, test } from "bun:test";
+import { type Source, SourceTable } from "../../src/transfer/source-table.ts";
+
+const none: ReadonlySet<Source> = new Set();
+
+function tableOf(...hosts: string[]): SourceTable {
+  const table = new SourceTable(() => 0.5);
+  list(table, hosts);
+  return table;
+}
+
+function list(table: SourceTable, hosts: string[], whole = true): void {
+  table.list(
+    hosts.map((host) => ({ host, port: 7767, partial: false })),
+    whole,
+  );
+}
+
+function next(table: SourceTable, count = 1, nowMs = 0): string[] {
+  return table.nextToConnect(count, 4, none, nowMs).map(({ host }) => host);
+}
+
+describe("the table of sources", () => {
+  test("spreads connections over the sources, four each at most", () => {
+    const table = tableOf("a", "b");
+    expect(next(table, 5)).toEqual(["a", "b", "a", "b", "a"]);
+    expect(next(table, 100).length).toBe(8);
+    const [a] = table.all;
+    table.openTo(a!, undefined, 0);
+    expect(next(table)).toEqual(["b"]);
+  });
+
+  test("a failed connection makes the source wait, twice as long each time, up to 10 s", () => {
+    const table = tableOf("a");
+    const [a] = table.all;
+    const waits: number[] = [];
+    for (let i = 0; i < 9; i++) {
+      table.close(table.openTo(a!, undefined, 0), 0);
+      expect(next(table)).toEqual([]);
+      expect(table.nextRetryMs(0)).toBe(a!.retryAtMs);
+      waits.push(a!.retryAtMs);
+    }
+    // Three quarters of the wait: chance is in the middle.
+    expect(waits.map((ms) => ms / 0.75)).toEqual([
+      250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000, 10_000,
+    ]);
+    expect(next(table, 1, 7_500)).toEqual(["a"]);
+  });
+
+  test("a connection that we retire is no failure", () => {
+    const table = tableOf("a");
+    const [a] = table.all;
+    table.retire(table.openTo(a!, undefined, 0));
+    expect(a).toMatchObject({ failures: 0, connections: 0 });
+    expect(next(table)).toEqual(["a"]);
+  });
+
+  test("who is excluded is no candidate and not connected to, whatever the index says", () => {
+    const table = tableOf("a", "b");
+    const [a] = table.all;
+    a!.excluded = "gone";
+    list(table, ["a", "b"]);
+    expect(table.candidates.map(({ host }) => host)).toEqual(["b"]);
+    expect(next(table, 9)).toEqual(["b", "b", "b", "b"]);
+  });
+
+  test("a whole answer takes away who is not in it, a sample does not", () => {
+    const table = tableOf("a", "b");
+    list(table, ["c"], false);
+    expect(next(table, 3)).toEqual(["a", "b", "c"]);
+    list(table, ["c"], true);
+    expect(next(table, 1)).toEqual(["c"]);
+    expect(table.candidates.map(({ host }) => host)).toEqual(["c"]);
+  });
+
+  test("who is connected stays a candidate until the connection is gone", () => {
+    const table = tableOf("a");
+    const [a] = table.all;
+    const connection = table.openTo(a!, undefined, 0);
+    list(table, []);
+    expect(table.candidates).toEqual([a!]);
+    table.close(connection, 0);
+    table.close(connection, 0);
+    expect(a!.connections).toBe(0);
+    expect(table.candidates).toEqual([]);
+  });
+
+  test("one host may be several sources, by port", () => {
+    const table = new SourceTable(() => 0);
+    for (const port of [1, 2, 1]) table.list([{ host: "a", port, partial: false }], false);
+    expect([...table.all].map(({ port }) => port)).toEqual([1, 2]);
+  });
+});

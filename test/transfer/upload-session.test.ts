@@ -1,0 +1,256 @@
+import { describe, expect, test } from "bun:test";
+import { maxWaitingRequests, UploadSession, type UploadStep } from "../../src/transfer/upload-session.ts";
+import { ProtocolError } from "../../src/wire/protocol-error.ts";
+
+const root = "ab".repeat(32);
+const mebibyte = 1024 * 1024;
+const sizeBytes = 3 * mebibyte + 10;
+const content = { sizeBytes, chunkHashes: new Uint8Array(4 * 32).fill(7) };
+const blockBytes = 256 * 1024;
+
+function session(greeted = true): UploadSession {
+  const made = new UploadSession("test/1", blockBytes);
+  if (!greeted) return made;
+  tell(made, { type: "HELLO", version: 1, agent: "t" });
+  made.next();
+  return made;
+}
+
+function tell(to: UploadSession, message: object | string): void {
+  to.onLine(Buffer.from(typeof message === "string" ? message : JSON.stringify(message)));
+}
+
+/** Does every step as a right driver would, until there is none; what was said and sent, in order. */
+function drive(driven: UploadSession, has = true): (object | string)[] {
+  const said: (object | string)[] = [];
+  for (let step = driven.next(); step !== undefined; step = driven.next()) {
+    if (step.do === "find") {
+      if (has) driven.onFound(content);
+      else driven.onMissing();
+      continue;
+    }
+    said.push(...outcomeOf(step));
+    if (step.do === "send-range") driven.onSent(step.length);
+    if (step.do === "close") break;
+  }
+  return said;
+}
+
+function outcomeOf(step: UploadStep): (object | string)[] {
+  if (step.do === "close") return ["close"];
+  if (step.do === "send") {
+    const text = JSON.parse(step.text) as object;
+    return step.body === undefined ? [text] : [text, `${step.body.length} bytes of hashes`];
+  }
+  if (step.do !== "send-range") return [];
+  const header = step.header === undefined ? [] : [JSON.parse(step.header) as object];
+  return [...header, `${step.offset}+${step.length}`];
+}
+
+function errorCode(message: object | string | undefined): unknown {
+  return typeof message === "object" && "code" in message ? message.code : undefined;
+}
+
+describe("an upload session", () => {
+  test("greets", () => {
+    const greeting = session(false);
+    expect(greeting.greeted).toBe(false);
+    tell(greeting, { type: "HELLO", version: 1, agent: "t" });
+    expect(greeting.greeted).toBe(true);
+    expect(drive(greeting)).toEqual([{ type: "WELCOME", version: 1, agent: "test/1" }]);
+  });
+
+  test.each([
+    ["a request before HELLO", { type: "GET", id: 1, root, offset: 0, length: 1 }, "BAD_STATE", false],
+    ["another version", { type: "HELLO", version: 2, agent: "t" }, "BAD_VERSION", true],
+    ["no version", { type: "HELLO", agent: "t" }, "BAD_VERSION", true],
+    ["no JSON", "hello", "BAD_JSON", true],
+  ])("%s instead of HELLO", (_, message, code, closes) => {
+    const ungreeted = session(false);
+    tell(ungreeted, message);
+    const said = drive(ungreeted);
+    expect(errorCode(said[0])).toBe(code);
+    expect(said.includes("close")).toBe(closes);
+    expect(ungreeted.greeted).toBe(false);
+  });
+
+  test("answers in order, each with its id", () => {
+    const served = session();
+    tell(served, { type: "GET", id: 5, root, offset: 10, length: 20 });
+    tell(served, { type: "HASHES", id: 6, root });
+    tell(served, { type: "NONSENSE", id: 7 });
+    tell(served, { type: "HAVE", id: 8, root });
+    tell(served, { type: "GET", id: 9, root, offset: sizeBytes - 1, length: 1 });
+    expect(drive(served)).toMatchObject([
+      { type: "DATA", id: 5, offset: 10, length: 20 },
+      "10+20",
+      { type: "HASHES", id: 6, length: 128 },
+      "128 bytes of hashes",
+      { type: "ERROR", id: 7, code: "UNKNOWN_TYPE" },
+      { type: "HAVE", id: 8, root, chunks: "8A==" },
+      { type: "DATA", id: 9, offset: sizeBytes - 1, length: 1 },
+      `${sizeBytes - 1}+1`,
+    ]);
+  });
+
+  test("reads in blocks, the header with the first of them", () => {
+    const served = session();
+    tell(served, { type: "GET", id: 1, root, offset: 100, length: 2 * blockBytes + 5 });
+    expect(drive(served)).toMatchObject([
+      { type: "DATA", id: 1, offset: 100, length: 2 * blockBytes + 5 },
+      `100+${blockBytes}`,
+      `${100 + blockBytes}+${blockBytes}`,
+      `${100 + 2 * blockBytes}+5`,
+    ]);
+  });
+
+  test("waits for what it asked for", () => {
+    const served = session();
+    tell(served, { type: "GET", id: 1, root, offset: 0, length: 9 });
+    expect(served.next()).toEqual({ do: "find", root });
+    expect(served.next()).toBeUndefined();
+    served.onFound(content);
+    expect(served.next()).toMatchObject({ do: "send-range" });
+    expect(served.next()).toBeUndefined();
+    served.onSent(9);
+    expect(served.next()).toBeUndefined();
+  });
+
+  test("is full with too many waiting requests, and not full later", () => {
+    const served = session();
+    for (let id = 0; id < maxWaitingRequests; id++) {
+      expect(served.full).toBe(false);
+      tell(served, { type: "HASHES", id, root });
+    }
+    expect(served.full).toBe(true);
+    drive(served);
+    expect(served.full).toBe(false);
+  });
+
+  // A25 of SECURITY.md, as this protocol has it: a path can not even be said.
+  const ranges: [string, Record<string, unknown>, string][] = [
+    ["a path", { root: "../../etc/passwd" }, "BAD_HASH"],
+    ["a root in capitals", { root: "AB".repeat(32) }, "BAD_HASH"],
+    ["no root", { root: undefined }, "BAD_HASH"],
+    ["a negative offset", { offset: -1 }, "BAD_RANGE"],
+    ["offset 2^53", { offset: 2 ** 53 }, "BAD_RANGE"],
+    ["half a byte", { offset: 1.5 }, "BAD_RANGE"],
+    ["an offset in text", { offset: "0" }, "BAD_RANGE"],
+    ["nothing", { length: 0 }, "BAD_RANGE"],
+    ["2^31 bytes", { length: 2 ** 31 }, "BAD_RANGE"],
+    ["more than 16 MiB", { length: 16 * mebibyte + 1 }, "BAD_RANGE"],
+    ["an overflow", { offset: 2 ** 53 - 1, length: 2 ** 53 - 1 }, "BAD_RANGE"],
+    ["one byte beyond", { offset: sizeBytes, length: 1 }, "BAD_RANGE"],
+    ["half beyond", { offset: sizeBytes - 1, length: 2 }, "BAD_RANGE"],
+    ["an id in text", { id: "1" }, "BAD_MESSAGE"],
+  ];
+  test.each(ranges)("GET of %s is refused, and the connection lives", (_, wrong, code) => {
+    const served = session();
+    tell(served, { type: "GET", id: 1, root, offset: 0, length: 1, ...wrong });
+    tell(served, { type: "GET", id: 2, root, offset: 0, length: 1 });
+    const said = drive(served);
+    expect(errorCode(said[0])).toBe(code);
+    expect(said.slice(1)).toMatchObject([{ type: "DATA", id: 2 }, "0+1"]);
+  });
+
+  test("what is not here is NOT_FOUND, whatever is asked of it", () => {
+    const served = session();
+    for (const type of ["GET", "HASHES", "HAVE"]) tell(served, { type, id: 3, root, offset: 0, length: 1 });
+    expect(drive(served, false).map(errorCode)).toEqual(["NOT_FOUND", "NOT_FOUND", "NOT_FOUND"]);
+  });
+
+  test("what changed before the first byte is GONE, and the connection lives", () => {
+    const served = session();
+    tell(served, { type: "GET", id: 4, root, offset: 0, length: 9 });
+    served.next();
+    served.onFound(content);
+    served.next();
+    served.onGone();
+    tell(served, { type: "HASHES", id: 5, root });
+    expect(drive(served)).toMatchObject([
+      { type: "ERROR", id: 4, code: "GONE" },
+      { type: "HASHES", id: 5 },
+      "128 bytes of hashes",
+    ]);
+  });
+
+  test("what changed in the middle of a body ends the connection: nothing else may be sent there", () => {
+    const served = session();
+    tell(served, { type: "GET", id: 4, root, offset: 0, length: 2 * blockBytes });
+    tell(served, { type: "HASHES", id: 5, root });
+    served.next();
+    served.onFound(content);
+    served.next();
+    served.onSent(blockBytes);
+    served.next();
+    served.onGone();
+    expect(drive(served)).toEqual(["close"]);
+  });
+
+  test("what was closed meanwhile is looked for again, and the body goes on without a second header", () => {
+    const served = session();
+    tell(served, { type: "GET", id: 4, root, offset: 0, length: 2 * blockBytes });
+    served.next();
+    served.onFound(content);
+    served.next();
+    served.onSent(blockBytes);
+    served.next();
+    served.onForgotten();
+    expect(served.next()).toEqual({ do: "find", root });
+    served.onFound(content);
+    expect(drive(served)).toEqual([`${blockBytes}+${blockBytes}`]);
+  });
+
+  test("what was closed in the middle of a body and is not found again ends the connection", () => {
+    const served = session();
+    tell(served, { type: "GET", id: 4, root, offset: 0, length: 2 * blockBytes });
+    served.next();
+    served.onFound(content);
+    served.next();
+    served.onSent(blockBytes);
+    served.next();
+    served.onForgotten();
+    expect(drive(served, false)).toEqual(["close"]);
+  });
+
+  test.each([
+    ["no JSON", "{"],
+    ["no UTF-8", "\xff\xfe"],
+    ["a BOM", '\ufeff{"type":"HASHES"}'],
+    ["too deep", "[".repeat(5_000)],
+  ])("after a line that is no message (%s) comes an ERROR and the end", (_, text) => {
+    const served = session();
+    tell(served, { type: "HASHES", id: 1, root });
+    tell(served, text);
+    expect(served.full).toBe(true);
+    const said = drive(served);
+    expect(said[0]).toMatchObject({ type: "HASHES", id: 1 });
+    expect(errorCode(said[2])).toBeString();
+    expect(said.at(-1)).toBe("close");
+  });
+
+  test.each([
+    ["an array", "[]", "BAD_MESSAGE"],
+    ["null", "null", "BAD_MESSAGE"],
+    ["a type that is no text", '{"type":{"x":1},"id":1}', "BAD_MESSAGE"],
+    ["HELLO again", '{"type":"HELLO","version":1,"agent":"t"}', "BAD_STATE"],
+    ["an unknown type", '{"type":"GRAB","id":1}', "UNKNOWN_TYPE"],
+  ])("a well-formed wrong message (%s) is answered, and the connection lives", (_, text, code) => {
+    const served = session();
+    tell(served, text);
+    tell(served, { type: "HASHES", id: 2, root });
+    const said = drive(served);
+    expect(errorCode(said[0])).toBe(code);
+    expect(said[1]).toMatchObject({ type: "HASHES", id: 2 });
+  });
+
+  test("a line that was too long is answered in its turn", () => {
+    const served = session();
+    tell(served, { type: "HASHES", id: 1, root });
+    served.onProtocolError(new ProtocolError("LINE_TOO_LONG"));
+    const said = drive(served);
+    expect(said[0]).toMatchObject({ type: "HASHES" });
+    expect(errorCode(said[2])).toBe("LINE_TOO_LONG");
+    expect(said.at(-1)).toBe("close");
+  });
+});
