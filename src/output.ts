@@ -28,74 +28,74 @@ const progressBacklogBytes = 64 * 1024;
 export class Output {
   /** JSON lines instead of words. Decided before the first line. */
   json = false;
-  readonly #stream: OutputStream;
-  readonly #terminal: Terminal;
-  readonly #onFailure: ((error: LocalIoError) => void) | undefined;
-  readonly #pending = new Set<Promise<void>>();
-  #closed = false;
-  #failure: LocalIoError | undefined;
+  private readonly stream: OutputStream;
+  private readonly terminal: Terminal;
+  private readonly onFailure: ((error: LocalIoError) => void) | undefined;
+  private readonly pending = new Set<Promise<void>>();
+  private closed = false;
+  private failed: LocalIoError | undefined;
 
   constructor(options: OutputOptions) {
-    this.#stream = options.stream;
-    this.#terminal = options.terminal;
-    this.#onFailure = options.onFailure;
-    options.stream.on("error", (error) => this.#fail(error));
+    this.stream = options.stream;
+    this.terminal = options.terminal;
+    this.onFailure = options.onFailure;
+    options.stream.on("error", (error) => this.fail(error));
   }
 
   /** Says `event`: as a JSON line, or as lines for people (none, for some events). */
   event(event: OutputEvent): void {
-    if (event.event === "progress" && this.#stream.writableLength > progressBacklogBytes) return;
-    if (this.json) this.#write(`${JSON.stringify(event)}\n`);
+    if (event.event === "progress" && this.stream.writableLength > progressBacklogBytes) return;
+    if (this.json) this.writeText(`${JSON.stringify(event)}\n`);
     else this.text(eventLines(event));
   }
 
   /** Lines for people only; with `--json` they are left out. Remote text has passed through `printable` before. */
   text(lines: readonly string[]): void {
     if (this.json || lines.length === 0) return;
-    this.#write(`${lines.join("\n")}\n`);
+    this.writeText(`${lines.join("\n")}\n`);
   }
 
   /** Resolves when all that was written has left this process (or never will). Call it before `process.exit`. */
   async flush(): Promise<void> {
-    while (this.#pending.size > 0) await Promise.all(this.#pending);
+    while (this.pending.size > 0) await Promise.all(this.pending);
   }
 
   /** Why standard output cannot be written; a reader that has gone is no failure. */
   get failure(): LocalIoError | undefined {
-    return this.#failure;
+    return this.failed;
   }
 
-  #write(text: string): void {
-    if (this.#closed) return;
-    if (this.#stream.isTTY) this.#terminal.print(text, (some) => this.#send(some));
-    else this.#send(text);
+  private writeText(text: string): void {
+    if (this.closed) return;
+    if (this.stream.isTTY) this.terminal.print(text, (some) => this.send(some));
+    else this.send(text);
   }
 
-  #send(text: string): void {
+  private send(text: string): void {
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#pending.add(promise);
+    this.pending.add(promise);
     const finished = (): void => {
-      this.#pending.delete(promise);
+      this.pending.delete(promise);
       resolve();
     };
     try {
-      this.#stream.write(text, (error) => {
-        if (error) this.#fail(error);
+      this.stream.write(text, (error) => {
+        if (error) this.fail(error);
         finished();
       });
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
       finished();
     }
   }
 
-  #fail(error: unknown): void {
-    if (this.#closed) return;
-    this.#closed = true;
+  private fail(error: unknown): void {
+    if (this.closed) return;
+    this.closed = true;
     const code = systemCode(error);
     // The reader has what it wanted: `p2p search x | head -1`.
     if (code === "EPIPE" || code === "ERR_STREAM_DESTROYED") return;
-    this.#failure = new LocalIoError(`cannot write to standard output: ${reasonOf(error)}`, { cause: error });
-    this.#onFailure?.(this.#failure);
+    this.failed = new LocalIoError(`cannot write to standard output: ${reasonOf(error)}`, { cause: error });
+    this.onFailure?.(this.failed);
   }
 }

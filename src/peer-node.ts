@@ -50,7 +50,7 @@ export class PeerNode {
   private readonly library: Library;
   private uploader: Uploader | undefined;
   private announcer: Announcer | undefined;
-  private hashing: ScanProgress | undefined;
+  private hashProgress: ScanProgress | undefined;
   private wasRegistered = false;
 
   private constructor(private readonly options: PeerNodeOptions) {
@@ -119,9 +119,9 @@ export class PeerNode {
     return this.library.totalBytes;
   }
 
-  /** Known of, and not hashed yet. */
-  get filesToHash(): number {
-    return this.hashing === undefined ? 0 : this.hashing.totalFiles - this.hashing.files;
+  /** Undefined while no file is being hashed. */
+  get hashing(): ScanProgress | undefined {
+    return this.hashProgress;
   }
 
   /** Downloaders connected now, and bytes they have got, both as of about a second ago. */
@@ -168,7 +168,7 @@ export class PeerNode {
 
   private onHashing(progress: ScanProgress): void {
     const isOver = progress.files === progress.totalFiles;
-    this.hashing = isOver ? undefined : progress;
+    this.hashProgress = isOver ? undefined : progress;
     if (isOver) this.options.listener.hashed();
     else this.options.listener.hashing(progress);
   }

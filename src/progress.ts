@@ -21,36 +21,36 @@ const summaryIntervalMs = 10_000;
 const redrawsPerSecond = 10;
 
 export class Progress {
-  readonly #options: ProgressOptions;
-  #state: ProgressState | undefined;
-  #stopDisplay: (() => void) | undefined;
+  private readonly options: ProgressOptions;
+  private state: ProgressState | undefined;
+  private stopDisplay: (() => void) | undefined;
 
   constructor(options: ProgressOptions) {
-    this.#options = options;
+    this.options = options;
   }
 
   /** Begins anew; what was shown before is over. */
   start(about: { label: string; sizeBytes: number }): void {
     this.stop();
-    const { terminal, log, quiet, isBackground } = this.#options;
-    this.#state = { ...about, bytes: 0, bytesPerSecond: 0 };
+    const { terminal, log, quiet, isBackground } = this.options;
+    this.state = { ...about, bytes: 0, bytesPerSecond: 0 };
     if (quiet) return;
-    const current = () => this.#state ?? { ...about, bytes: 0, bytesPerSecond: 0 };
-    this.#stopDisplay = terminal.isInteractive
+    const current = () => this.state ?? { ...about, bytes: 0, bytesPerSecond: 0 };
+    this.stopDisplay = terminal.isInteractive
       ? showBar(new BarScreen(terminal, isBackground ? "background" : "front"), current)
       : logSummaries(log, current);
   }
 
   /** Cheap: may be called for every chunk. */
   update(change: Partial<Omit<ProgressState, "label">>): void {
-    if (this.#state !== undefined) this.#state = { ...this.#state, ...change };
+    if (this.state !== undefined) this.state = { ...this.state, ...change };
   }
 
   /** Leaves nothing behind: what came of it is the command's to say. */
   stop(): void {
-    this.#stopDisplay?.();
-    this.#stopDisplay = undefined;
-    this.#state = undefined;
+    this.stopDisplay?.();
+    this.stopDisplay = undefined;
+    this.state = undefined;
   }
 }
 
@@ -89,16 +89,16 @@ function showBar(screen: BarScreen, current: () => ProgressState): () => void {
  * `Terminal`, which may print above it at any time.
  */
 class BarScreen implements LowerLine {
-  readonly #terminal: Terminal;
-  readonly #stopListening: () => void;
-  #text = "";
+  private readonly terminal: Terminal;
+  private readonly stopListening: () => void;
+  private text = "";
 
   constructor(terminal: Terminal, place: "front" | "background") {
-    this.#terminal = terminal;
+    this.terminal = terminal;
     terminal.occupy(this, place);
     // Where a terminal folded the old line, a piece of it stays above: better than to move up by a guess and erase
     // what was printed.
-    this.#stopListening = terminal.onResize(() => this.write(fit(this.#text, this.getWidth())));
+    this.stopListening = terminal.onResize(() => this.write(fit(this.text, this.getWidth())));
   }
 
   isTTY(): boolean {
@@ -107,25 +107,25 @@ class BarScreen implements LowerLine {
 
   /** One column less: a full line would make some terminals wrap. */
   getWidth(): number {
-    return this.#terminal.columns - 1;
+    return this.terminal.columns - 1;
   }
 
   write(text: string): void {
-    this.#text = text;
-    if (this.#terminal.shows(this)) this.draw();
+    this.text = text;
+    if (this.terminal.shows(this)) this.draw();
   }
 
   draw(): void {
-    this.#terminal.draw(clearLine + hideCursor + this.#text);
+    this.terminal.draw(clearLine + hideCursor + this.text);
   }
 
   erase(): void {
-    this.#terminal.draw(clearLine + showCursor);
+    this.terminal.draw(clearLine + showCursor);
   }
 
   close(): void {
-    this.#stopListening();
-    this.#terminal.release(this);
+    this.stopListening();
+    this.terminal.release(this);
   }
 
   // The rest of what cli-progress calls has no meaning for a line that it does not own.

@@ -24,36 +24,36 @@ export interface ShutdownOptions {
  * the exit code: `query` throws it on, servers stop cleanly and forget it.
  */
 export class Shutdown {
-  readonly #controller = new AbortController();
-  readonly #source: SignalSource;
-  readonly #listeners = new Map<StopSignal, () => void>();
+  private readonly controller = new AbortController();
+  private readonly source: SignalSource;
+  private readonly listeners = new Map<StopSignal, () => void>();
 
   constructor(options: ShutdownOptions) {
-    this.#source = options.source;
+    this.source = options.source;
     for (const name of Object.keys(signalExits) as StopSignal[]) {
       const exit = signalExits[name];
       const listener = (): void => {
         if (this.signal.aborted && name === "SIGINT") options.endAtOnce(exit);
         this.abort(new InterruptedError(`interrupted by ${name}`, exit));
       };
-      this.#listeners.set(name, listener);
-      this.#source.on(name, listener);
+      this.listeners.set(name, listener);
+      this.source.on(name, listener);
     }
   }
 
   get signal(): AbortSignal {
-    return this.#controller.signal;
+    return this.controller.signal;
   }
 
   /** Ends the command for another reason than a signal. The first reason counts. */
   abort(reason: Error): void {
-    this.#controller.abort(reason);
+    this.controller.abort(reason);
   }
 
   /** From here on signals do what they do by default. */
   close(): void {
-    for (const [name, listener] of this.#listeners) this.#source.off(name, listener);
-    this.#listeners.clear();
+    for (const [name, listener] of this.listeners) this.source.off(name, listener);
+    this.listeners.clear();
   }
 }
 
@@ -83,39 +83,38 @@ const stopTimeoutMs = 5_000;
 
 /** Things that were started, to be stopped in reverse order. */
 export class Stopper {
-  readonly #started: { name: string; stop: () => Promise<void> | void }[] = [];
-  readonly #complain: (problem: string) => void;
-  readonly #timeoutMs: number;
-  #stopping: Promise<void> | undefined;
+  private readonly started: { name: string; stop: () => Promise<void> | void }[] = [];
+  private readonly complain: (problem: string) => void;
+  private readonly timeoutMs: number;
+  private stopping: Promise<void> | undefined;
 
   /** `complain` gets one line for each thing that fails to stop, or not in time. */
   constructor(complain: (problem: string) => void, timeoutMs: number = stopTimeoutMs) {
-    this.#complain = complain;
-    this.#timeoutMs = timeoutMs;
+    this.complain = complain;
+    this.timeoutMs = timeoutMs;
   }
 
   /** `name` completes "cannot stop …". After `stop` it is too late: throws, and the caller stops it. */
   add(name: string, stop: () => Promise<void> | void): void {
-    if (this.#stopping !== undefined)
-      throw new Error(`${name} was started while everything is being stopped`);
-    this.#started.push({ name, stop });
+    if (this.stopping !== undefined) throw new Error(`${name} was started while everything is being stopped`);
+    this.started.push({ name, stop });
   }
 
   /** Never rejects. Called again, it answers with the same stop. */
   stop(): Promise<void> {
-    this.#stopping ??= this.#stopAll();
-    return this.#stopping;
+    this.stopping ??= this.stopAll();
+    return this.stopping;
   }
 
-  async #stopAll(): Promise<void> {
-    for (const { name, stop } of this.#started.toReversed()) {
+  private async stopAll(): Promise<void> {
+    for (const { name, stop } of this.started.toReversed()) {
       const late = Promise.withResolvers<"late">();
-      const timer = setTimeout(() => late.resolve("late"), this.#timeoutMs);
+      const timer = setTimeout(() => late.resolve("late"), this.timeoutMs);
       try {
         const outcome = await Promise.race([stop(), late.promise]);
-        if (outcome === "late") this.#complain(`${name} did not stop within ${this.#timeoutMs / 1000} s`);
+        if (outcome === "late") this.complain(`${name} did not stop within ${this.timeoutMs / 1000} s`);
       } catch (error) {
-        this.#complain(`cannot stop ${name}: ${error instanceof Error ? error.message : String(error)}`);
+        this.complain(`cannot stop ${name}: ${error instanceof Error ? error.message : String(error)}`);
       } finally {
         clearTimeout(timer);
       }

@@ -25,24 +25,24 @@ export class Terminal {
   readonly isInteractive: boolean;
   /** Whether colours are welcome there (https://no-color.org). */
   readonly hasColours: boolean;
-  readonly #stderr: TextStream;
-  readonly #lines: LowerLine[] = [];
+  private readonly stderr: TextStream;
+  private readonly lines: LowerLine[] = [];
 
   constructor(stderr: TextStream, environment: Readonly<Record<string, string | undefined>>) {
-    this.#stderr = stderr;
+    this.stderr = stderr;
     this.isInteractive = stderr.isTTY === true && environment.TERM !== "dumb";
     this.hasColours = this.isInteractive && !environment.NO_COLOR;
   }
 
   get columns(): number {
-    return this.#stderr.columns || 80;
+    return this.stderr.columns || 80;
   }
 
   /**
    * Prints whole lines above the lowest one. `write` is how they reach the screen; without it they go to stderr.
    */
   print(text: string, write: (text: string) => void = (some) => this.draw(some)): void {
-    const lower = this.#lines.at(-1);
+    const lower = this.lines.at(-1);
     lower?.erase();
     write(text);
     lower?.draw();
@@ -53,45 +53,45 @@ export class Terminal {
    * behind all others and is seen when there is none.
    */
   occupy(line: LowerLine, place: "front" | "background" = "front"): void {
-    if (this.#lines.includes(line)) return;
-    if (place === "background" && this.#lines.length > 0) {
-      this.#lines.unshift(line);
+    if (this.lines.includes(line)) return;
+    if (place === "background" && this.lines.length > 0) {
+      this.lines.unshift(line);
       return;
     }
-    this.#lines.at(-1)?.erase();
-    this.#lines.push(line);
+    this.lines.at(-1)?.erase();
+    this.lines.push(line);
     line.draw();
   }
 
   release(line: LowerLine): void {
-    const position = this.#lines.indexOf(line);
+    const position = this.lines.indexOf(line);
     if (position === -1) return;
-    const wasLowest = position === this.#lines.length - 1;
+    const wasLowest = position === this.lines.length - 1;
     if (wasLowest) line.erase();
-    this.#lines.splice(position, 1);
-    if (wasLowest) this.#lines.at(-1)?.draw();
+    this.lines.splice(position, 1);
+    if (wasLowest) this.lines.at(-1)?.draw();
   }
 
   /** Whether `line` is the one on the screen: only then may it draw. */
   shows(line: LowerLine): boolean {
-    return this.#lines.at(-1) === line;
+    return this.lines.at(-1) === line;
   }
 
   /** Leaves the screen as a shell expects it, whatever was going on. For the end of the program. */
   restore(): void {
-    this.#lines.at(-1)?.erase();
-    this.#lines.length = 0;
+    this.lines.at(-1)?.erase();
+    this.lines.length = 0;
     if (this.isInteractive) this.draw(showCursor);
   }
 
   /** Raw text to the screen, for owners of the lowest line. */
   draw(text: string): void {
-    this.#stderr.write(text);
+    this.stderr.write(text);
   }
 
   onResize(listener: () => void): () => void {
-    this.#stderr.on?.("resize", listener);
-    return () => this.#stderr.off?.("resize", listener);
+    this.stderr.on?.("resize", listener);
+    return () => this.stderr.off?.("resize", listener);
   }
 }
 

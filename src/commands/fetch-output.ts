@@ -3,7 +3,7 @@
 import { monotonicMs } from "../clock.ts";
 import type { CompleteEvent } from "../events.ts";
 import { printable } from "../printable.ts";
-import type { DownloadProgress } from "../transfer/downloader.ts";
+import type { DownloadProgress } from "../transfer/download.ts";
 import type { Fetched, FetchListener } from "../transfer/fetch.ts";
 import type { FoundContent } from "../wire/messages.ts";
 import type { CommandContext } from "./context.ts";

@@ -1,6 +1,7 @@
 /** What the verbs of the prompt do on a running peer. Reading them is `prompt/`; each says its result itself. */
 import { monotonicMs } from "../clock.ts";
 import { IndexError } from "../errors.ts";
+import { formatDuration, formatPercent, formatRate } from "../format.ts";
 import { formatAddress } from "../net/connect.ts";
 import type { IndexClient } from "../net/index-client.ts";
 import type { PeerNode } from "../peer-node.ts";
@@ -85,7 +86,7 @@ export class PeerPromptActions implements PromptActions {
       folder,
       files: node.fileCount,
       bytes: node.totalBytes,
-      hashing: node.filesToHash,
+      hashing: node.hashing === undefined ? 0 : node.hashing.totalFiles - node.hashing.files,
       indexes: node.indexes.map(({ address, connected }) => ({ index: formatAddress(address), connected })),
       uploads: connections,
       uploadedBytes: bytes,
@@ -98,6 +99,15 @@ export class PeerPromptActions implements PromptActions {
   *names(): Iterable<string> {
     yield* this.seen;
     for (const { name } of this.options.node.files()) yield name;
+  }
+
+  activity(): string | undefined {
+    const { hashing } = this.options.node;
+    if (hashing === undefined) return undefined;
+    const { files, totalFiles, bytes, totalBytes, bytesPerSecond, secondsLeft } = hashing;
+    const left = secondsLeft === undefined ? "" : `, ${formatDuration(secondsLeft)} left`;
+    const share = formatPercent(bytes, totalBytes);
+    return `hashing ${files}/${totalFiles} files, ${share}, ${formatRate(bytesPerSecond)}${left}`;
   }
 
   private index(): IndexClient {

@@ -12,31 +12,31 @@ const maxLines = 1_000;
 export class History {
   /** Oldest first. */
   readonly lines: string[];
-  readonly #path: string | undefined;
-  readonly #warn: (message: string) => void;
-  #hasFailed = false;
+  private readonly path: string | undefined;
+  private readonly warn: (message: string) => void;
+  private hasFailed = false;
 
   constructor(path: string | undefined, warn: (message: string) => void) {
-    this.#path = path;
-    this.#warn = warn;
-    this.lines = path === undefined ? [] : this.#load(path);
+    this.path = path;
+    this.warn = warn;
+    this.lines = path === undefined ? [] : this.load(path);
   }
 
   /** Written at once, so that nothing is lost however the program ends. */
   add(line: string): void {
     if (line === this.lines.at(-1)) return;
     this.lines.push(line);
-    if (this.#path === undefined || this.#hasFailed) return;
+    if (this.path === undefined || this.hasFailed) return;
     try {
       // For its owner alone: names of files can be private.
-      mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
-      appendFileSync(this.#path, `${line}\n`, { mode: 0o600 });
+      mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
+      appendFileSync(this.path, `${line}\n`, { mode: 0o600 });
     } catch (error) {
-      this.#fail(this.#path, error);
+      this.fail(this.path, error);
     }
   }
 
-  #load(path: string): string[] {
+  private load(path: string): string[] {
     try {
       const lines = readFileSync(path, "utf8")
         .split("\n")
@@ -48,13 +48,13 @@ export class History {
       }
       return kept;
     } catch (error) {
-      if (systemCode(error) !== "ENOENT") this.#fail(path, error);
+      if (systemCode(error) !== "ENOENT") this.fail(path, error);
       return [];
     }
   }
 
-  #fail(path: string, error: unknown): void {
-    this.#hasFailed = true;
-    this.#warn(`the history of the prompt is not kept in ${printable(path, 500)}: ${reasonOf(error)}`);
+  private fail(path: string, error: unknown): void {
+    this.hasFailed = true;
+    this.warn(`the history of the prompt is not kept in ${printable(path, 500)}: ${reasonOf(error)}`);
   }
 }

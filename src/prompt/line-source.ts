@@ -20,46 +20,46 @@ export type Line = string | typeof tooLong;
 
 /** Lines that have arrived, and who waits for one. */
 export class LineQueue {
-  readonly #lines: Line[] = [];
-  #waiting: ((line: Line | undefined) => void) | undefined;
-  #ended = false;
+  private readonly lines: Line[] = [];
+  private waiting: ((line: Line | undefined) => void) | undefined;
+  private ended = false;
 
   get isEmpty(): boolean {
-    return this.#lines.length === 0;
+    return this.lines.length === 0;
   }
 
   push(line: Line): void {
-    if (this.#waiting === undefined) this.#lines.push(line);
-    else this.#answer(line);
+    if (this.waiting === undefined) this.lines.push(line);
+    else this.answer(line);
   }
 
   putBack(line: Line): void {
-    this.#lines.unshift(line);
+    this.lines.unshift(line);
   }
 
   /** What has arrived is still given out. */
   end(): void {
-    this.#ended = true;
-    if (this.#waiting !== undefined) this.#answer(undefined);
+    this.ended = true;
+    if (this.waiting !== undefined) this.answer(undefined);
   }
 
   /** Nothing is given out any more. */
   clear(): void {
-    this.#lines.length = 0;
+    this.lines.length = 0;
     this.end();
   }
 
   next(): Promise<Line | undefined> {
-    const line = this.#lines.shift();
-    if (line !== undefined || this.#ended) return Promise.resolve(line);
+    const line = this.lines.shift();
+    if (line !== undefined || this.ended) return Promise.resolve(line);
     return new Promise((resolve) => {
-      this.#waiting = resolve;
+      this.waiting = resolve;
     });
   }
 
-  #answer(line: Line | undefined): void {
-    const answer = this.#waiting;
-    this.#waiting = undefined;
+  private answer(line: Line | undefined): void {
+    const answer = this.waiting;
+    this.waiting = undefined;
     answer?.(line);
   }
 }

@@ -23,6 +23,8 @@ export interface PromptActions {
   status(): Promise<void> | void;
   /** Names seen so far, for Tab. */
   names(): Iterable<string>;
+  /** What goes on beside the commands, in a few printable words, for the prompt itself. */
+  activity(): string | undefined;
 }
 
 export interface PromptOptions {
@@ -49,81 +51,82 @@ export async function runPrompt(options: PromptOptions): Promise<"exit" | "headl
 }
 
 class Prompt {
-  readonly #options: PromptOptions;
-  readonly #isInteractive: boolean;
-  readonly #lines: LineSource;
-  readonly #terminalLines: TerminalLines | undefined;
-  readonly #leaving = new AbortController();
+  private readonly options: PromptOptions;
+  private readonly isInteractive: boolean;
+  private readonly lines: LineSource;
+  private readonly terminalLines: TerminalLines | undefined;
+  private readonly leaving = new AbortController();
   /** Of the command being run. */
-  #running: AbortController | undefined;
+  private running: AbortController | undefined;
   /** Resolved when the command being run is not waited for any longer. */
-  readonly #abandoned = Promise.withResolvers<void>();
-  #giveUp: ReturnType<typeof setTimeout> | undefined;
-  #hasHinted = false;
+  private readonly abandoned = Promise.withResolvers<void>();
+  private giveUp: ReturnType<typeof setTimeout> | undefined;
+  private hasHinted = false;
 
   constructor(options: PromptOptions) {
     const { input, terminal, log, historyPath, actions } = options;
-    this.#options = options;
-    this.#isInteractive = input.isTTY === true && terminal.isInteractive;
-    this.#terminalLines = this.#isInteractive
+    this.options = options;
+    this.isInteractive = input.isTTY === true && terminal.isInteractive;
+    this.terminalLines = this.isInteractive
       ? new TerminalLines({
           input,
           terminal,
           history: new History(historyPath, (message) => log.warn(message)),
           complete: (line) => completePromptLine(line, actions.names()),
-          onInterrupt: () => this.#onInterrupt(),
+          status: () => actions.activity(),
+          onInterrupt: () => this.onInterrupt(),
         })
       : undefined;
-    this.#lines = this.#terminalLines ?? new PipedLines(input);
+    this.lines = this.terminalLines ?? new PipedLines(input);
   }
 
   async run(): Promise<"exit" | "headless"> {
-    const { signal } = this.#options;
-    const leave = (): void => this.#leave();
+    const { signal } = this.options;
+    const leave = (): void => this.leave();
     signal.addEventListener("abort", leave, { once: true });
     if (signal.aborted) leave();
     try {
-      return await this.#runLines();
+      return await this.runLines();
     } finally {
       signal.removeEventListener("abort", leave);
-      clearTimeout(this.#giveUp);
-      this.#lines.close();
+      clearTimeout(this.giveUp);
+      this.lines.close();
     }
   }
 
-  async #runLines(): Promise<"exit" | "headless"> {
-    let hasHadLines = this.#isInteractive;
+  private async runLines(): Promise<"exit" | "headless"> {
+    let hasHadLines = this.isInteractive;
     for (;;) {
-      const line = await this.#lines.next();
-      if (this.#leaving.signal.aborted) return "exit";
+      const line = await this.lines.next();
+      if (this.leaving.signal.aborted) return "exit";
       if (line === undefined) return hasHadLines ? "exit" : "headless";
       hasHadLines = true;
-      this.#hasHinted = false;
+      this.hasHinted = false;
       try {
         if (line === tooLong) throw new UsageError(`the line is longer than ${maxPromptLineBytes} bytes`);
         const command = parsePromptLine(line);
         if (command?.verb === "exit") return "exit";
-        if (command !== undefined) await this.#runCommand(command);
+        if (command !== undefined) await this.runCommand(command);
       } catch (error) {
-        if (this.#leaving.signal.aborted) return "exit";
-        reportFailure(error, this.#options.output, this.#options.terminal);
+        if (this.leaving.signal.aborted) return "exit";
+        reportFailure(error, this.options.output, this.options.terminal);
       }
     }
   }
 
   /** Ends with the command; at once when it does not heed being cancelled. */
-  async #runCommand(command: PromptCommand): Promise<void> {
+  private async runCommand(command: PromptCommand): Promise<void> {
     const running = new AbortController();
-    this.#running = running;
+    this.running = running;
     try {
-      await Promise.race([this.#perform(command, running.signal), this.#abandoned.promise]);
+      await Promise.race([this.perform(command, running.signal), this.abandoned.promise]);
     } finally {
-      this.#running = undefined;
+      this.running = undefined;
     }
   }
 
-  async #perform(command: PromptCommand, signal: AbortSignal): Promise<void> {
-    const { actions, output, terminal } = this.#options;
+  private async perform(command: PromptCommand, signal: AbortSignal): Promise<void> {
+    const { actions, output, terminal } = this.options;
     switch (command.verb) {
       case "query":
         return await actions.query(command.name, signal);
@@ -135,7 +138,7 @@ class Prompt {
         return await actions.status();
       case "wait":
         return await (command.seconds === undefined
-          ? this.#waitForEnter(signal)
+          ? this.waitForEnter(signal)
           : sleep(command.seconds, signal));
       case "help":
         if (output.json) terminal.print(`${promptHelp.join("\n")}\n`);
@@ -146,43 +149,43 @@ class Prompt {
     }
   }
 
-  async #waitForEnter(signal: AbortSignal): Promise<void> {
-    const { log } = this.#options;
-    if (this.#isInteractive) log.info("serving; press Enter to go on");
+  private async waitForEnter(signal: AbortSignal): Promise<void> {
+    const { log } = this.options;
+    if (this.isInteractive) log.info("serving; press Enter to go on");
     const cancelled = Promise.withResolvers<never>();
     const cancel = (): void => cancelled.reject(signal.reason);
     signal.addEventListener("abort", cancel, { once: true });
     for (;;) {
-      const line = await Promise.race([this.#lines.next(), cancelled.promise]);
+      const line = await Promise.race([this.lines.next(), cancelled.promise]);
       if (line === undefined) return;
       if (line === tooLong) continue;
       if (line.trim() === "") return;
-      if (this.#isInteractive) return this.#lines.putBack(line);
+      if (this.isInteractive) return this.lines.putBack(line);
       log.warn(`ignored while waiting for an empty line: ${printable(line)}`, "ignored lines");
     }
   }
 
   /** The first Ctrl-C cancels the command, or says how to leave; the second leaves. */
-  #onInterrupt(): void {
-    const { terminal } = this.#options;
-    if (this.#running !== undefined && !this.#running.signal.aborted) {
-      this.#running.abort(new InterruptedError("cancelled"));
-    } else if (this.#running !== undefined || this.#hasHinted) {
-      this.#leave();
+  private onInterrupt(): void {
+    const { terminal } = this.options;
+    if (this.running !== undefined && !this.running.signal.aborted) {
+      this.running.abort(new InterruptedError("cancelled"));
+    } else if (this.running !== undefined || this.hasHinted) {
+      this.leave();
     } else {
-      this.#hasHinted = true;
-      this.#terminalLines?.dropTyped();
+      this.hasHinted = true;
+      this.terminalLines?.dropTyped();
       terminal.print("press Ctrl-C again to leave\n");
     }
   }
 
-  #leave(): void {
-    if (this.#leaving.signal.aborted) return;
-    this.#leaving.abort();
-    this.#lines.close();
-    if (this.#running?.signal.aborted) this.#abandoned.resolve();
-    else this.#running?.abort(this.#options.signal.reason ?? new InterruptedError("cancelled"));
-    this.#giveUp = setTimeout(() => this.#abandoned.resolve(), cancelTimeoutMs);
+  private leave(): void {
+    if (this.leaving.signal.aborted) return;
+    this.leaving.abort();
+    this.lines.close();
+    if (this.running?.signal.aborted) this.abandoned.resolve();
+    else this.running?.abort(this.options.signal.reason ?? new InterruptedError("cancelled"));
+    this.giveUp = setTimeout(() => this.abandoned.resolve(), cancelTimeoutMs);
   }
 }
 

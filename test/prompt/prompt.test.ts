@@ -56,6 +56,7 @@ function start(options: { isTTY?: boolean; json?: boolean } = {}): Session {
       list: () => void calls.push("list"),
       status: () => void calls.push("status"),
       names: () => ["seen.iso"],
+    activity: () => undefined,
     },
   });
   return { input, screen, terminal, stdout, stop, calls, ended };
