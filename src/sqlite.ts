@@ -31,7 +31,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   let database: Database | undefined;
   try {
     database = new Database(path, { readwrite: true, create: true, strict: true });
-    prepare(database, path, busyTimeoutMs);
+    prepare(database, path, busyTimeoutMs, migrations.length);
     migrate(database, path, migrations);
     return database;
   } catch (error) {
@@ -71,12 +71,14 @@ function createFile(path: string): void {
   }
 }
 
-function prepare(database: Database, path: string, busyTimeoutMs: number): void {
+function prepare(database: Database, path: string, busyTimeoutMs: number, knownVersions: number): void {
   database.run(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
   database.run("PRAGMA trusted_schema = OFF");
   database.run("PRAGMA foreign_keys = ON");
   const verdict = database.query("PRAGMA quick_check(1)").values()[0]?.[0];
   if (verdict !== "ok") throw corrupt(path, undefined);
+  // The journal mode is written into the file: not into one that is not ours.
+  checkOurs(database, path, knownVersions);
   database.run("PRAGMA journal_mode = WAL");
   database.run("PRAGMA synchronous = NORMAL");
 }
@@ -84,20 +86,10 @@ function prepare(database: Database, path: string, busyTimeoutMs: number): void 
 /** One transaction a migration, each deciding anew under the lock: several processes may start at once. */
 function migrate(database: Database, path: string, migrations: readonly string[]): void {
   const step = database.transaction((): boolean => {
+    checkOurs(database, path, migrations.length);
     const version = versionOf(database);
-    if (version > migrations.length) {
-      throw new LocalIoError(
-        `the database ${printable(path, pathLimit)} has schema ${version} of a newer p2p, this one knows schemas up ` +
-          `to ${migrations.length}: use the newer p2p, or another file`,
-      );
-    }
     const sql = migrations[version];
     if (sql === undefined) return false;
-    if (version === 0 && hasTables(database)) {
-      throw new LocalIoError(
-        `${printable(path, pathLimit)} is a database of another program: choose another file`,
-      );
-    }
     database.run(sql);
     database.run(`PRAGMA user_version = ${version + 1}`);
     return true;
@@ -106,6 +98,22 @@ function migrate(database: Database, path: string, migrations: readonly string[]
   if (versionOf(database) === migrations.length) return;
   while (step.immediate()) {
     // Until there is none left.
+  }
+}
+
+/** Throws LocalIoError for a database of another program, or of a newer version of this one. */
+function checkOurs(database: Database, path: string, knownVersions: number): void {
+  const version = versionOf(database);
+  if (version > knownVersions) {
+    throw new LocalIoError(
+      `the database ${printable(path, pathLimit)} has schema ${version} of a newer p2p, this one knows schemas up ` +
+        `to ${knownVersions}: use the newer p2p, or another file`,
+    );
+  }
+  if (version === 0 && hasTables(database)) {
+    throw new LocalIoError(
+      `${printable(path, pathLimit)} is a database of another program: choose another file`,
+    );
   }
 }
 

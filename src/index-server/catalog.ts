@@ -119,7 +119,8 @@ export class Catalog {
     peer.port = port;
     this.tables.statements.putPeer.run(peer.id, peer.host, port);
     const stay = new Set<number>();
-    for (const file of files) {
+    // Of a name that is there twice the last one counts.
+    for (const file of new Map(files.map((file) => [file.name, file])).values()) {
       stay.add(this.put(peer, file));
       yield;
     }

@@ -23,8 +23,8 @@ const envelopeBytes = 1_024;
 export class Announcements {
   /** What we share. */
   private readonly wanted = new Map<FileName, FileEntry>();
-  /** What the index has acknowledged over this connection. */
-  private readonly known = new Map<FileName, FileEntry>();
+  /** What the index has acknowledged over this connection; undefined: it may have any of it, or nothing. */
+  private readonly known = new Map<FileName, FileEntry | undefined>();
   /** Names for which the two may differ, but for those under way. */
   private readonly dirty = new Set<FileName>();
   private underWay: Announcement | undefined;
@@ -68,12 +68,19 @@ export class Announcements {
     for (const name of message.remove) this.known.delete(name);
   }
 
-  /** The message under way was not accepted, nothing of it: it is still to be said. */
+  /**
+   * The message under way was not accepted: it is still to be said. An index that ran into trouble may have applied
+   * a part of it.
+   */
   refused(): void {
     const message = this.underWay;
     this.underWay = undefined;
-    for (const { name } of message?.add ?? []) this.dirty.add(name);
-    for (const name of message?.remove ?? []) this.dirty.add(name);
+    if (message === undefined) return;
+    for (const name of [...message.add.map((entry) => entry.name), ...message.remove]) {
+      this.dirty.add(name);
+      // A REGISTER will be said again as a whole, and replaces whatever is there.
+      if (message.type === "UPDATE") this.known.set(name, undefined);
+    }
   }
 
   // --- questions ---

@@ -82,7 +82,8 @@ export class IndexLink {
   private async tryAgain(): Promise<void> {
     try {
       await this.connect();
-    } catch {
+    } catch (error) {
+      if (!(error instanceof IndexError)) throw error;
       // Said once, when it was lost: the next attempt fails for much the same reason.
       this.connectLater();
       return;

@@ -49,6 +49,8 @@ import type {
 } from "./messages.ts";
 import { ProtocolError } from "./protocol-error.ts";
 
+const emptyRoot = "0".repeat(64);
+
 // --- what servers accept ---
 
 /** The first line of every connection. */
@@ -197,13 +199,24 @@ function sizeField(fields: Fields, id: number | null): number {
   return size;
 }
 
+/**
+ * What identifies a content. An empty one has the root of zeros: with any other root it would be complete without
+ * a byte to check, and an empty file would pass for the content of that root.
+ */
+function contentFields(fields: Fields, id: number | null): { sizeBytes: number; root: string } {
+  const sizeBytes = sizeField(fields, id);
+  const root = rootField(fields, id);
+  if (sizeBytes === 0 && root !== emptyRoot)
+    throw new ProtocolError("BAD_HASH", id, "size 0 with another root");
+  return { sizeBytes, root };
+}
+
 function fileEntry(value: unknown, id: number | null): FileEntry {
   const fields = fieldsOf(value, id);
   return {
     name: legalName(fields.name, id),
-    sizeBytes: sizeField(fields, id),
     md5: md5Field(fields, id),
-    root: rootField(fields, id),
+    ...contentFields(fields, id),
   };
 }
 
@@ -226,8 +239,7 @@ function errorMessage(fields: Fields): ErrorMessage {
 function foundContent(value: unknown, id: number): FoundContent {
   const fields = fieldsOf(value, id);
   return {
-    root: rootField(fields, id),
-    sizeBytes: sizeField(fields, id),
+    ...contentFields(fields, id),
     md5: md5Field(fields, id),
     names: listField(fields, "names", maxNamesPerContent, id).map((name) => legalName(name, id)),
     total: wholeField(fields, "total", id),
@@ -249,8 +261,7 @@ function match(value: unknown, id: number): Match {
   const fields = fieldsOf(value, id);
   return {
     name: legalName(fields.name, id),
-    sizeBytes: sizeField(fields, id),
-    root: rootField(fields, id),
+    ...contentFields(fields, id),
     sources: wholeField(fields, "sources", id),
   };
 }

@@ -1,11 +1,12 @@
 /** What the README tells people to type exists, and the exit codes it lists are those of the program. */
 import { expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { projectFolder } from "../../scripts/project.ts";
 import { ExitCode } from "../../src/errors.ts";
 import { Sandbox } from "../helpers/sandbox.ts";
 
-const readme = readFileSync(join(import.meta.dir, "../../README.md"), "utf8");
+const readme = readFileSync(join(projectFolder, "README.md"), "utf8");
 
 /** `p2p VERB …` in code blocks, without comments and what follows `--`. */
 const commands = [...readme.matchAll(/^(?:[A-Z]\$ )?p2p ([a-z-]+)(.*)$/gm)].map(
@@ -33,9 +34,17 @@ test("every flag in the README is in the help of its verb", async () => {
   }
 });
 
+test("what the README links to is there", () => {
+  const links = [...readme.matchAll(/\]\(([^)#]+)\)/g)].map(([, target = ""]) => target);
+  const missing = links.filter(
+    (target) => !/^https?:/.test(target) && !existsSync(join(projectFolder, target)),
+  );
+  expect(missing).toEqual([]);
+});
+
 test("the exit codes in the README are those of src/errors.ts", () => {
   const table = readme.slice(readme.indexOf("### Exit codes"), readme.indexOf("With `--json` stdout"));
-  const listed = [...table.matchAll(/\| (\d+)(?:, (\d+))? \|/g)].flatMap(([, one, other]) => [one, other]);
+  const listed = [...table.matchAll(/\| (\d+)(?:, (\d+))? +\|/g)].flatMap(([, one, other]) => [one, other]);
   const expected = Object.values(ExitCode).map(String);
   expect(listed.filter((code) => code !== undefined).toSorted()).toEqual(expected.toSorted());
 });

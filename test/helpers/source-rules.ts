@@ -100,15 +100,26 @@ const impure: readonly [RegExp, string][] = [
   [/\bawait\b|\basync\b/, "waits"],
 ];
 
-/** A pure file decides from what it is told: no I/O, no clock, no dice, and no import of what does these. */
-export function purityProblems(file: SourceFile, pure: readonly string[]): string[] {
+/** The files that match `globs`, and all that these import, however indirectly, for more than a type. */
+export function withImports(files: readonly SourceFile[], globs: readonly string[]): SourceFile[] {
+  const byPath = new Map(files.map((file) => [file.path, file]));
+  const found = new Set(files.filter(({ path }) => matches(path, globs)));
+  for (const { path, text } of found) {
+    for (const { specifier, typeOnly } of importsOf(text)) {
+      const target = typeOnly ? undefined : byPath.get(resolveImport(path, specifier) ?? "");
+      if (target !== undefined) found.add(target);
+    }
+  }
+  return [...found];
+}
+
+/** A pure file decides from what it is told: no I/O, no clock, no dice, and no package or built-in module. */
+export function purityProblems(file: SourceFile): string[] {
   const code = blankComments(file.text, "blank");
   const problems = impure.filter(([pattern]) => pattern.test(code)).map(([, what]) => `${file.path} ${what}`);
   for (const { specifier, typeOnly } of importsOf(file.text)) {
-    if (typeOnly) continue;
-    const target = resolveImport(file.path, specifier);
-    if (target === undefined) problems.push(`${file.path} imports ${specifier}`);
-    else if (!matches(target, pure)) problems.push(`${file.path} imports ${target}, which is not pure`);
+    const isOwn = resolveImport(file.path, specifier) !== undefined;
+    if (!typeOnly && !isOwn) problems.push(`${file.path} imports ${specifier}`);
   }
   return problems;
 }

@@ -1,0 +1,397 @@
+/** A whole index in process, over real sockets: what peers see of it, and what it survives. */
+import { Database } from "bun:sqlite";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { monotonicMs } from "../../src/clock.ts";
+import { LocalIoError } from "../../src/errors.ts";
+import { IndexServer, type IndexServerOptions } from "../../src/index-server/server.ts";
+import type { Listener } from "../../src/net/listener.ts";
+import { fileEntry, wireEntry } from "../helpers/file-entries.ts";
+import { LineClient, type Message } from "../helpers/line-client.ts";
+
+let folder: string;
+const logged: string[] = [];
+const servers: IndexServer[] = [];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "p2p-index-"));
+  logged.length = 0;
+});
+afterEach(() => {
+  for (const server of servers.splice(0)) server.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function start(options: Partial<IndexServerOptions> = {}): IndexServer {
+  const log = (line: string) => void logged.push(line);
+  const server = IndexServer.start({
+    host: "127.0.0.1",
+    port: 0,
+    databasePath: ":memory:",
+    log: { info: log, warn: log, error: log },
+    ...options,
+  });
+  servers.push(server);
+  return server;
+}
+
+function databasePath(): string {
+  return join(folder, "state", "index.db");
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const deadlineMs = performance.now() + 10_000;
+  while (!condition()) {
+    if (performance.now() > deadlineMs) throw new Error("it did not happen within 10 s");
+    await Bun.sleep(5);
+  }
+}
+
+let lastId = 1_000;
+async function query(client: LineClient, name: string): Promise<Message[]> {
+  return (await client.request({ type: "QUERY", id: ++lastId, name })).contents as Message[];
+}
+
+async function registered(server: IndexServer, port: number, ...names: string[]): Promise<LineClient> {
+  const client = await LineClient.greeted(server.port);
+  const files = names.map((name) => wireEntry(name));
+  const answer = await client.request({ type: "REGISTER", id: ++lastId, port, files });
+  expect(answer.type).toBe("OK");
+  return client;
+}
+
+describe("requests", () => {
+  test("what a peer registered is found by another, with the address the index sees", async () => {
+    const server = start();
+    await using peer = await registered(server, 7767, "iso/a.iso");
+    await using client = await LineClient.greeted(server.port);
+    const { sizeBytes, md5, root } = fileEntry("iso/a.iso");
+    expect(await query(client, "a.iso")).toEqual([
+      {
+        root,
+        size: sizeBytes,
+        md5,
+        names: ["iso/a.iso"],
+        total: 1,
+        sources: [{ peer: expect.any(String), host: "127.0.0.1", port: 7767 }],
+      },
+    ]);
+    expect(await query(client, "nothing")).toEqual([]);
+    const found = await client.request({ type: "SEARCH", id: 5, text: "ISO", limit: 1 });
+    expect(found).toEqual({
+      type: "MATCHES",
+      id: 5,
+      matches: [{ name: "iso/a.iso", size: sizeBytes, root, sources: 1 }],
+      more: false,
+    });
+    expect(peer.isClosed).toBe(false);
+  });
+
+  test("a wrong message is answered and the connection lives; one that is none ends it", async () => {
+    const server = start();
+    await using client = await LineClient.greeted(server.port);
+    expect(await client.request({ type: "FROBNICATE", id: 1 })).toMatchObject({ code: "UNKNOWN_TYPE" });
+    expect(await client.request({ type: "UPDATE", id: 2 })).toMatchObject({ code: "BAD_STATE" });
+    const many = Array.from({ length: 2_001 }, (_, i) => wireEntry(`f${i}`));
+    const refused = await client.request({ type: "REGISTER", id: 3, port: 1, files: many });
+    expect(refused).toMatchObject({ code: "TOO_MANY" });
+    expect(await client.request({ type: "SEARCH", id: 4, text: "x ".repeat(17) })).toMatchObject({
+      code: "TOO_MANY",
+    });
+    expect(await client.request({ type: "PING", id: 5 })).toEqual({ type: "OK", id: 5 });
+    client.sendRaw("this is no JSON\n");
+    expect(await client.answerWhere(({ code }) => code === "BAD_JSON")).toMatchObject({ id: null });
+    await client.closed();
+    await using next = await LineClient.greeted(server.port);
+    expect(await query(next, "a")).toEqual([]);
+  });
+
+  test("REGISTER replaces, UPDATE changes, and nobody touches what is another's", async () => {
+    const server = start();
+    await using other = await registered(server, 1, "a", "b");
+    await using peer = await registered(server, 2, "a", "c");
+    const sources = async (name: string) => {
+      const contents = await query(other, name);
+      return contents.flatMap((each) => (each.sources as Message[]).map(({ port }) => port)).sort();
+    };
+    expect(await sources("a")).toEqual([1, 2]);
+    await peer.request({ type: "UPDATE", id: 1, add: [wireEntry("d")], remove: ["a", "b", "never was"] });
+    expect([await sources("a"), await sources("b"), await sources("d")]).toEqual([[1], [1], [2]]);
+    await peer.request({ type: "REGISTER", id: 2, port: 3, files: [wireEntry("e")] });
+    expect([await sources("c"), await sources("d"), await sources("e")]).toEqual([[], [], [3]]);
+  });
+
+  test("a bad entry refuses the whole message", async () => {
+    const server = start();
+    await using peer = await registered(server, 1, "a");
+    const add = [wireEntry("b"), { ...wireEntry("c"), size: -1 }];
+    expect(await peer.request({ type: "UPDATE", id: 1, add, remove: ["a"] })).toMatchObject({
+      code: "BAD_SIZE",
+    });
+    expect(await query(peer, "a")).toHaveLength(1);
+    expect(await query(peer, "b")).toEqual([]);
+  });
+
+  test("limits of the index are refused whole, and said", async () => {
+    const server = start({ limits: { filesPerPeer: 3, filesPerIndex: 4 } });
+    await using peer = await registered(server, 1, "a", "b");
+    const add = [wireEntry("c"), wireEntry("d")];
+    expect(await peer.request({ type: "UPDATE", id: 1, add })).toMatchObject({ id: 1, code: "TOO_MANY" });
+    await using other = await LineClient.greeted(server.port);
+    const files = ["x", "y", "z"].map((name) => wireEntry(name));
+    expect(await other.request({ type: "REGISTER", id: 2, port: 2, files })).toMatchObject({
+      id: 2,
+      code: "STORAGE_FULL",
+    });
+    expect(await query(other, "c")).toEqual([]);
+    expect(await query(other, "x")).toEqual([]);
+    expect(await peer.request({ type: "UPDATE", id: 3, remove: ["a"] })).toEqual({ type: "OK", id: 3 });
+    expect(logged).toEqual([]);
+  });
+
+  test("a peer is gone from the answers, and its rows from the tables, with its connection", async () => {
+    const server = start();
+    const peer = await registered(server, 1, "a", "b");
+    await using client = await LineClient.greeted(server.port);
+    expect(await query(client, "a")).toHaveLength(1);
+    peer.close();
+    await until(() => server.statistics().startsWith("peers 0, names 0, holdings 0,"));
+    expect(await query(client, "a")).toEqual([]);
+  });
+});
+
+test("a registered peer that says nothing for 90 s is gone; who only asks has 120 s", async () => {
+  const server = start();
+  const { listener } = server as unknown as { listener: Listener };
+  await using peer = await registered(server, 1, "a");
+  await using other = await LineClient.greeted(server.port);
+  const sweepAfter = (ms: number) => listener.sweep(monotonicMs() + ms);
+  sweepAfter(89_000);
+  expect(await query(other, "a")).toHaveLength(1);
+  sweepAfter(90_001);
+  await peer.closed();
+  await until(() => server.statistics().startsWith("peers 0,"));
+  expect(await query(other, "a")).toEqual([]);
+  sweepAfter(119_000);
+  expect(await query(other, "a")).toEqual([]);
+  sweepAfter(120_001);
+  await other.closed();
+  expect(other.answers.at(-1)).toMatchObject({ type: "ERROR", code: "TIMEOUT" });
+});
+
+describe("floods", () => {
+  test("10,000 requests in one write without reading are all answered once they are read", async () => {
+    const server = start();
+    await using peer = await registered(server, 1, "a");
+    await using client = await LineClient.greeted(server.port);
+    client.pause();
+    const count = 10_000;
+    const lines: string[] = [];
+    for (let id = 1; id <= count; id++) lines.push(`{"type":"QUERY","id":${id},"name":"a"}\n`);
+    client.sendRaw(lines.join(""));
+    // The index goes on for others although this one takes nothing.
+    expect(await query(peer, "a")).toHaveLength(1);
+    client.resume();
+    await client.until(() => client.answers.length === count + 1, "all answers");
+    expect(new Set(client.answers.map(({ id }) => id)).size).toBe(count + 1);
+  });
+
+  test("2 MiB without a newline end the connection; 4 KiB before HELLO", async () => {
+    const server = start();
+    for (const [client, bytes] of [
+      [await LineClient.greeted(server.port), 2 * 1024 * 1024],
+      [await LineClient.open(server.port), 8 * 1024],
+    ] as const) {
+      client.sendRaw(Buffer.alloc(bytes, "a"));
+      await client.closed();
+      // It may not come through when we were still writing; what comes is this.
+      for (const answer of client.answers.filter(({ type }) => type === "ERROR")) {
+        expect(answer.code).toBe("LINE_TOO_LONG");
+      }
+    }
+    await using next = await LineClient.greeted(server.port);
+    expect(await query(next, "a")).toEqual([]);
+  });
+
+  test("a QUERY is answered in between while 30,000 files are applied, and an UPDATE of another", async () => {
+    const server = start();
+    await using other = await registered(server, 2, "small");
+    await using peer = await registered(server, 1, "first");
+    const messages: object[] = [];
+    for (let part = 0; part < 15; part++) {
+      const add = Array.from({ length: 2_000 }, (_, i) => wireEntry(`large ${part} ${i}`));
+      messages.push({ type: "UPDATE", id: part + 1, add });
+    }
+    peer.send(...messages);
+    await peer.answerTo(1);
+    const turnsBefore = server.turnsTaken;
+    expect(await query(other, "small")).toHaveLength(1);
+    // One turn may be under way, and one come between the packet and us; twice, for the way back.
+    expect(server.turnsTaken - turnsBefore).toBeLessThanOrEqual(6);
+    await other.request({ type: "UPDATE", id: 1, add: [wireEntry("quick")] });
+    expect(peer.answers.some(({ id }) => id === 15)).toBe(false);
+    await peer.answerTo(15);
+    expect(await query(other, "large 14 1999")).toHaveLength(1);
+  });
+
+  test("a peer that is cut off in the middle of it leaves nothing", async () => {
+    const server = start();
+    const peer = await LineClient.greeted(server.port);
+    const files = Array.from({ length: 2_000 }, (_, i) => wireEntry(`f ${i}`));
+    peer.send({ type: "REGISTER", id: 1, port: 1, files }, { type: "UPDATE", id: 2, add: files, remove: [] });
+    await until(() => server.turnsTaken > 0);
+    peer.close();
+    await until(() => server.idle && server.statistics().startsWith("peers 0, names 0, holdings 0,"));
+  });
+});
+
+describe("the database", () => {
+  test("can be read by others while the index runs, and forgets the peers when it ends", async () => {
+    const server = start({ databasePath: databasePath() });
+    await using peer = await registered(server, 7767, "sub/a.bin");
+    const rows = () => {
+      const reader = new Database(databasePath(), { readonly: true });
+      const all = reader.query("SELECT * FROM files").values();
+      reader.close(true);
+      return all;
+    };
+    const { sizeBytes, md5, root } = fileEntry("sub/a.bin");
+    expect(rows()).toEqual([["127.0.0.1", 7767, "sub/a.bin", sizeBytes, md5, root, 1]]);
+    server.stop();
+    await peer.closed();
+    expect(readdirSync(join(folder, "state")).sort()).toEqual(["index.db", "index.db.lock"]);
+    expect(rows()).toEqual([]);
+  });
+
+  test("of a former run is hidden at once and purged", async () => {
+    const first = start({ databasePath: databasePath() });
+    await registered(first, 1, "old");
+    first.stop();
+    const second = start({ databasePath: databasePath() });
+    await using client = await LineClient.greeted(second.port);
+    expect(await query(client, "old")).toEqual([]);
+    await until(() => second.idle);
+    expect(second.statistics()).toStartWith("peers 0, names 0, holdings 0,");
+  });
+
+  test("is one index's: a second one is refused, and has it when the first has ended", () => {
+    const first = start({ databasePath: databasePath() });
+    expect(() => start({ databasePath: databasePath() })).toThrow(/in use by another index/);
+    first.stop();
+    start({ databasePath: databasePath() });
+  });
+
+  test("a kill leaves no lock", async () => {
+    const script = join(folder, "index.ts");
+    const module = JSON.stringify(join(import.meta.dir, "../../src/index-server/database.ts"));
+    writeFileSync(
+      script,
+      `import { openIndexDatabase } from ${module};
+       globalThis.kept = openIndexDatabase(${JSON.stringify(databasePath())}, () => {});
+       console.log("open");
+       setInterval(() => {}, 1000);`,
+    );
+    const child = Bun.spawn([process.execPath, script], { stdout: "pipe", stderr: "ignore" });
+    try {
+      await child.stdout.getReader().read();
+      expect(() => start({ databasePath: databasePath() })).toThrow(/in use by another index/);
+    } finally {
+      child.kill("SIGKILL");
+      await child.exited;
+    }
+    start({ databasePath: databasePath() });
+  });
+
+  test("that is damaged is set aside with one warning", async () => {
+    mkdirSync(join(folder, "state"));
+    writeFileSync(databasePath(), "this is no database\n".repeat(1_000));
+    const server = start({ databasePath: databasePath() });
+    expect(logged).toHaveLength(1);
+    expect(logged[0]).toContain("set aside");
+    await registered(server, 1, "a");
+    expect(readdirSync(join(folder, "state")).some((name) => name.startsWith("index.db.corrupt-"))).toBe(
+      true,
+    );
+  });
+
+  test("that is a folder is one clear line", () => {
+    mkdirSync(databasePath(), { recursive: true });
+    expect(() => start({ databasePath: databasePath() })).toThrow(LocalIoError);
+  });
+
+  test("locked by another program: QUERY goes on, a change waits for it", async () => {
+    const server = start({ databasePath: databasePath() });
+    await using peer = await registered(server, 1, "a");
+    const other = new Database(databasePath());
+    other.run("BEGIN IMMEDIATE");
+    peer.send({ type: "UPDATE", id: 1, add: [wireEntry("b")], remove: [] });
+    expect(await query(peer, "a")).toHaveLength(1);
+    expect(peer.answers.some(({ id }) => id === 1)).toBe(false);
+    other.run("ROLLBACK");
+    other.close(true);
+    expect(await peer.answerTo(1)).toMatchObject({ type: "OK" });
+    expect(await query(peer, "b")).toHaveLength(1);
+  });
+
+  test("that has become full or broken: the change is refused with a code and logged once, QUERY goes on", async () => {
+    const server = start({ databasePath: databasePath() });
+    await using peer = await registered(server, 1, "a");
+    const catalog = (server as unknown as { catalog: { database: Database } }).catalog;
+    catalog.database.run("PRAGMA max_page_count = 1");
+    const add = Array.from({ length: 500 }, (_, i) => wireEntry(`b ${i}`));
+    for (const id of [1, 2]) {
+      expect(await peer.request({ type: "UPDATE", id, add, remove: [] })).toMatchObject({
+        type: "ERROR",
+        code: "STORAGE_FULL",
+      });
+    }
+    expect(logged).toHaveLength(1);
+    expect(logged[0]).toContain("no space");
+    expect(await query(peer, "a")).toHaveLength(1);
+    catalog.database.run("PRAGMA max_page_count = 1000000");
+    expect(await peer.request({ type: "UPDATE", id: 3, add, remove: [] })).toMatchObject({ type: "OK" });
+    expect(catalog.database.query("PRAGMA integrity_check").values()).toEqual([["ok"]]);
+  });
+});
+
+describe("starting and stopping", () => {
+  test("a busy port names host and port, and leaves the database to others", () => {
+    const { port } = start();
+    const wanted = `cannot listen on 127.0.0.1:${port}: the port is in use (EADDRINUSE)`;
+    expect(() => start({ port, databasePath: databasePath() })).toThrow(wanted);
+    start({ databasePath: databasePath() });
+    expect(existsSync(databasePath())).toBe(true);
+  });
+
+  test("stop ends every connection, and may be called twice", async () => {
+    const server = start();
+    const peer = await registered(server, 1, "a");
+    server.stop();
+    server.stop();
+    await peer.closed();
+  });
+
+  test("the line of statistics", async () => {
+    const server = start();
+    await using peer = await registered(server, 1, "a", "x/a");
+    await using other = await registered(server, 2, "a");
+    await query(peer, "a");
+    expect(server.statistics()).toMatch(
+      /^peers 2, names 2, holdings 3, connections 2, queries\/s \d+\.\d, uptime \d+ s, memory \d+ MiB$/,
+    );
+    expect(server.statistics()).toContain("queries/s 0.0");
+    expect(other.isClosed).toBe(false);
+  });
+
+  test("every start has another epoch", async () => {
+    const epochs: unknown[] = [];
+    for (let i = 0; i < 2; i++) {
+      await using client = await LineClient.greeted(start().port);
+      epochs.push(client.answers[0]?.epoch);
+    }
+    expect(epochs[0]).toBeString();
+    expect(epochs[0]).not.toBe(epochs[1]);
+  });
+});

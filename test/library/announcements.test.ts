@@ -1,0 +1,241 @@
+/** What is announced, when, and that in the end the index's copy is ours, whatever happened in between. */
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { type Announcement, Announcements } from "../../src/library/announcements.ts";
+import { encodeIndexRequest } from "../../src/wire/encode.ts";
+import type { FileName } from "../../src/wire/file-name.ts";
+import { maxFilesPerMessage, maxIndexLineBytes } from "../../src/wire/limits.ts";
+import type { FileEntry } from "../../src/wire/messages.ts";
+import { fileEntry } from "../helpers/file-entries.ts";
+
+function names(message: Announcement | undefined): string {
+  if (message === undefined) return "nothing";
+  return `${message.type} +${message.add.map(({ name }) => name).join()} -${message.remove.join()}`;
+}
+
+const files = (...all: string[]) => all.map((name) => fileEntry(name));
+const gone = (...all: string[]) => all as FileName[];
+
+describe("announcements", () => {
+  test("say nothing without a connection, and an empty REGISTER when there is nothing to share", () => {
+    const announcements = new Announcements();
+    expect(names(announcements.nextMessage())).toBe("nothing");
+    announcements.connected();
+    expect(announcements.settled).toBe(false);
+    expect(names(announcements.nextMessage())).toBe("REGISTER + -");
+    expect(names(announcements.nextMessage())).toBe("nothing");
+    announcements.acknowledged();
+    expect(announcements.settled).toBe(true);
+  });
+
+  test("collect what changes while a message is under way", () => {
+    const announcements = new Announcements();
+    announcements.changed(files("a", "b"), []);
+    announcements.connected();
+    expect(names(announcements.nextMessage())).toBe("REGISTER +a,b -");
+    announcements.changed(files("c"), gone("a"));
+    announcements.changed(files("d"), gone("c", "never was"));
+    announcements.changed([fileEntry("b", "new")], []);
+    announcements.acknowledged();
+    expect(announcements.settled).toBe(false);
+    const update = announcements.nextMessage();
+    expect(update?.add).toEqual([...files("d"), fileEntry("b", "new")]);
+    expect(update?.remove).toEqual(gone("a"));
+    announcements.acknowledged();
+    expect(announcements.settled).toBe(true);
+    expect(names(announcements.nextMessage())).toBe("nothing");
+  });
+
+  test("do not repeat what the index has", () => {
+    const announcements = new Announcements();
+    announcements.changed(files("a"), []);
+    announcements.connected();
+    announcements.nextMessage();
+    announcements.acknowledged();
+    announcements.changed(files("a"), []);
+    expect(names(announcements.nextMessage())).toBe("nothing");
+    expect(announcements.settled).toBe(true);
+  });
+
+  test("begin anew after a loss", () => {
+    const announcements = new Announcements();
+    announcements.changed(files("a", "b"), []);
+    announcements.connected();
+    announcements.nextMessage();
+    announcements.acknowledged();
+    announcements.changed([], gone("a"));
+    announcements.nextMessage();
+    announcements.lost();
+    expect(names(announcements.nextMessage())).toBe("nothing");
+    announcements.connected();
+    expect(names(announcements.nextMessage())).toBe("REGISTER +b -");
+  });
+
+  test("after a refusal say everything again that may not be known", () => {
+    const announcements = new Announcements();
+    announcements.changed(files("a", "b"), []);
+    announcements.connected();
+    announcements.nextMessage();
+    announcements.acknowledged();
+    announcements.changed([fileEntry("a", "new"), ...files("c")], gone("b"));
+    announcements.nextMessage();
+    announcements.refused();
+    // Back to what was acknowledged; but the index may have taken a part of what it refused.
+    announcements.changed(files("a", "b"), gone("c"));
+    expect(names(announcements.nextMessage())).toBe("UPDATE +a,b -c");
+    announcements.acknowledged();
+    expect(announcements.settled).toBe(true);
+  });
+
+  test("keep to the limits of a message", () => {
+    const announcements = new Announcements();
+    const long = (i: number) => `${"x".repeat(250)}/${"é".repeat(120)}/${'"'.repeat(200)}/${i}`;
+    const many = Array.from({ length: 5_000 }, (_, i) => fileEntry(i % 2 ? `f${i}` : long(i), i));
+    announcements.changed(many, []);
+    announcements.connected();
+    const sent = new Set<string>();
+    let messages = 0;
+    for (let next = announcements.nextMessage(); next !== undefined; next = announcements.nextMessage()) {
+      messages++;
+      expect(next.type).toBe(messages === 1 ? "REGISTER" : "UPDATE");
+      expect(next.add.length).toBeLessThanOrEqual(maxFilesPerMessage);
+      const line = encodeIndexRequest({
+        type: "UPDATE",
+        id: Number.MAX_SAFE_INTEGER,
+        add: next.add,
+        remove: next.remove,
+      });
+      expect(Buffer.byteLength(line)).toBeLessThanOrEqual(maxIndexLineBytes);
+      for (const { name } of next.add) sent.add(name);
+      announcements.acknowledged();
+    }
+    expect(sent.size).toBe(5_000);
+    expect(messages).toBeLessThan(10);
+    announcements.changed(
+      [],
+      many.map(({ name }) => name),
+    );
+    for (let next = announcements.nextMessage(); next !== undefined; next = announcements.nextMessage()) {
+      expect(next.remove.length).toBeLessThanOrEqual(maxFilesPerMessage);
+      announcements.acknowledged();
+    }
+    expect(announcements.settled).toBe(true);
+  });
+});
+
+// --- the model: an index that acknowledges, refuses (having applied any part), and is lost ---
+
+type Step =
+  | { do: "change"; add: FileEntry[]; remove: FileName[] }
+  | { do: "connect" | "lose" | "send" | "acknowledge" | "lose late" }
+  | { do: "refuse"; applied: number };
+
+const nameArbitrary = fc.constantFrom("a", "b", "c", "x/a") as unknown as fc.Arbitrary<FileName>;
+const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({
+    do: fc.constant("change" as const),
+    add: fc.array(
+      fc.tuple(nameArbitrary, fc.nat(2)).map(([name, content]) => fileEntry(name, content)),
+      {
+        maxLength: 3,
+      },
+    ),
+    remove: fc.array(nameArbitrary, { maxLength: 3 }),
+  }),
+  fc.record({
+    do: fc.constantFrom(
+      "connect" as const,
+      "lose",
+      "send",
+      "acknowledge",
+      "lose late",
+      "send",
+      "acknowledge",
+    ),
+  }),
+  fc.record({ do: fc.constant("refuse" as const), applied: fc.nat(5) }),
+);
+
+/** What an index does with the first `parts` of a message. */
+function apply(
+  index: Map<string, FileEntry>,
+  { type, add, remove }: Announcement,
+  parts = Number.POSITIVE_INFINITY,
+) {
+  if (type === "REGISTER") index.clear();
+  for (const name of remove.slice(0, parts)) index.delete(name);
+  for (const entry of add.slice(0, parts)) index.set(entry.name, entry);
+}
+
+test("whatever is lost or refused, once all is acknowledged the index has what we share", () => {
+  fc.assert(
+    fc.property(fc.array(stepArbitrary, { maxLength: 60 }), (steps) => {
+      const announcements = new Announcements();
+      const ours = new Map<string, FileEntry>();
+      const index = new Map<string, FileEntry>();
+      let underWay: Announcement | undefined;
+      let connected = false;
+      for (const step of steps) {
+        switch (step.do) {
+          case "change":
+            announcements.changed(step.add, step.remove);
+            for (const name of step.remove) ours.delete(name);
+            for (const entry of step.add) ours.set(entry.name, entry);
+            break;
+          case "connect":
+            announcements.connected();
+            index.clear();
+            underWay = undefined;
+            connected = true;
+            break;
+          case "lose late":
+            // The index had applied it, the answer was lost.
+            if (underWay !== undefined) apply(index, underWay);
+            announcements.lost();
+            underWay = undefined;
+            connected = false;
+            break;
+          case "lose":
+            announcements.lost();
+            underWay = undefined;
+            connected = false;
+            break;
+          case "send": {
+            const next = announcements.nextMessage();
+            expect(next === undefined || underWay === undefined).toBe(true);
+            underWay ??= next;
+            break;
+          }
+          case "acknowledge":
+            if (underWay === undefined) break;
+            apply(index, underWay);
+            underWay = undefined;
+            announcements.acknowledged();
+            break;
+          case "refuse":
+            if (underWay === undefined) break;
+            apply(index, underWay, step.applied);
+            underWay = undefined;
+            announcements.refused();
+            break;
+        }
+        if (announcements.settled) expect(index).toEqual(ours);
+      }
+      if (!connected) {
+        announcements.connected();
+        index.clear();
+        underWay = undefined;
+      }
+      for (let i = 0; !announcements.settled; i++) {
+        expect(i).toBeLessThan(20);
+        underWay ??= announcements.nextMessage();
+        if (underWay === undefined) continue;
+        apply(index, underWay);
+        underWay = undefined;
+        announcements.acknowledged();
+      }
+      expect(index).toEqual(ours);
+    }),
+    { numRuns: 500 },
+  );
+});

@@ -1,0 +1,492 @@
+/** What decoders refuse, with which code, and that whatever was encoded comes back as it was. */
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import {
+  bitfieldOf,
+  decodeHello,
+  decodeIndexAnswer,
+  decodeIndexRequest,
+  decodePeerAnswer,
+  decodePeerRequest,
+} from "../../src/wire/decode.ts";
+import {
+  encodeDataHeader,
+  encodedEntryBytes,
+  encodeError,
+  encodeHashesHeader,
+  encodeHave,
+  encodeHaveNews,
+  encodeHello,
+  encodeIndexRequest,
+  encodeMatches,
+  encodeOk,
+  encodePeerRequest,
+  encodeResult,
+  encodeWelcome,
+} from "../../src/wire/encode.ts";
+import { type FileName, nameProblem } from "../../src/wire/file-name.ts";
+import {
+  maxChunksPerContent,
+  maxContentBytes,
+  maxIndexAnswerLineBytes,
+  maxPeerAnswerLineBytes,
+} from "../../src/wire/limits.ts";
+import type { FileEntry, FoundContent, IndexRequest, Match, Source } from "../../src/wire/messages.ts";
+import { type ErrorCode, errorCodes, ProtocolError } from "../../src/wire/protocol-error.ts";
+import { fileEntry, rootOf, wireEntry } from "../helpers/file-entries.ts";
+
+const emptyRoot = "0".repeat(64);
+
+type Decoder = (line: Uint8Array) => unknown;
+
+/** `CODE id`, or `fine`. */
+function verdict(decode: Decoder, line: string | Uint8Array | object): string {
+  const isText = typeof line === "string";
+  const bytes = isText
+    ? Buffer.from(line)
+    : line instanceof Uint8Array
+      ? line
+      : Buffer.from(JSON.stringify(line));
+  try {
+    decode(bytes);
+  } catch (error) {
+    if (error instanceof ProtocolError) return `${error.code} ${error.id}`;
+    throw error;
+  }
+  return "fine";
+}
+
+describe("a line that is no message", () => {
+  const table: [what: string, line: string | Uint8Array, verdict: string][] = [
+    ["no JSON", "hello", "BAD_JSON null"],
+    ["empty", "", "BAD_JSON null"],
+    ["half an object", '{"type":"PING","id":1', "BAD_JSON null"],
+    ["two objects", "{}{}", "BAD_JSON null"],
+    ["a byte order mark", '\ufeff{"type":"PING","id":1}', "BAD_JSON null"],
+    ["invalid UTF-8", Buffer.from('{"type":"PING","id":1,"x":"\xff\xfe"}', "latin1"), "BAD_JSON null"],
+    ["500,000 open brackets", "[".repeat(500_000), "TOO_DEEP null"],
+    ["150,000 nested objects", '{"a":'.repeat(150_000), "TOO_DEEP null"],
+    ["nine levels", `${"[".repeat(9)}${"]".repeat(9)}`, "TOO_DEEP null"],
+    ["a list", "[]", "BAD_MESSAGE null"],
+    ["a text", '"QUERY"', "BAD_MESSAGE null"],
+    ["a number", "1", "BAD_MESSAGE null"],
+    ["null", "null", "BAD_MESSAGE null"],
+    ["no type", "{}", "BAD_MESSAGE null"],
+    ["a type that is none", '{"type":{"x":1}}', "BAD_MESSAGE null"],
+  ];
+  for (const decode of [decodeIndexRequest, decodePeerRequest, decodeIndexAnswer, decodePeerAnswer]) {
+    test.each(table)(`${decode.name}: %s`, (_, line, expected) =>
+      expect(verdict(decode, line)).toBe(expected),
+    );
+  }
+
+  test("brackets inside of texts are no levels", () => {
+    const name = `${"[".repeat(50)}\\"${"{".repeat(50)}`;
+    expect(verdict(decodeIndexRequest, { type: "QUERY", id: 1, name })).toBe("fine");
+  });
+
+  test("too many fields", () => {
+    const fields = Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`f${i}`, i]));
+    expect(verdict(decodeIndexRequest, { type: "PING", id: 1, ...fields })).toBe("TOO_MANY null");
+  });
+
+  test("a prototype in it changes nobody's", () => {
+    const line = '{"type":"PING","id":1,"__proto__":{"isAdmin":true},"constructor":{"prototype":{"x":1}}}';
+    expect(decodeIndexRequest(Buffer.from(line))).toEqual({ type: "PING", id: 1 });
+    expect(({} as Record<string, unknown>).isAdmin).toBeUndefined();
+  });
+});
+
+describe("HELLO", () => {
+  const hello = { type: "HELLO", version: 1, agent: "x" };
+  const table: [object, string][] = [
+    [hello, "fine"],
+    [{ ...hello, id: 7, more: [1] }, "fine"],
+    [{ ...hello, version: 2 }, "BAD_VERSION null"],
+    [{ ...hello, version: "1" }, "BAD_VERSION null"],
+    [{ ...hello, agent: "x".repeat(129) }, "BAD_MESSAGE null"],
+    [{ ...hello, agent: 1 }, "BAD_MESSAGE null"],
+    [{ type: "PING", id: 3 }, "BAD_STATE 3"],
+  ];
+  test.each(table)("%j: %s", (message, expected) => expect(verdict(decodeHello, message)).toBe(expected));
+  test("comes once", () => {
+    expect(verdict(decodeIndexRequest, hello)).toBe("BAD_STATE null");
+    expect(verdict(decodePeerRequest, hello)).toBe("BAD_STATE null");
+  });
+});
+
+describe("to the index", () => {
+  const register = { type: "REGISTER", id: 1, port: 7767, files: [wireEntry("a")] };
+  const withEntry = (changes: object) => ({
+    ...register,
+    files: [wireEntry("ok"), { ...wireEntry("a"), ...changes }],
+  });
+  const update = { type: "UPDATE", id: 1, add: [wireEntry("a")], remove: ["b"] };
+  const table: [object | string, string][] = [
+    [register, "fine"],
+    [{ ...register, files: [] }, "fine"],
+    [{ ...register, id: -1 }, "BAD_MESSAGE null"],
+    [{ ...register, id: "1" }, "BAD_MESSAGE null"],
+    [{ ...register, id: 1.5 }, "BAD_MESSAGE null"],
+    [{ ...register, files: {} }, "BAD_MESSAGE 1"],
+    [{ ...register, files: [7] }, "BAD_MESSAGE 1"],
+    [{ ...register, files: Array(2_001).fill(wireEntry("a")) }, "TOO_MANY 1"],
+    ...[0, 65_536, -1, 1.5, "7767", null].map((port): [object, string] => [
+      { ...register, port },
+      "BAD_PORT 1",
+    ]),
+    ...[
+      "-1",
+      "9007199254740993",
+      "1e400",
+      "1.5",
+      '"5"',
+      "null",
+      "18446744073709551616",
+      `${maxContentBytes + 1}`,
+    ].map((size): [string, string] => [
+      JSON.stringify(withEntry({ size: "SIZE" })).replace('"SIZE"', size),
+      "BAD_SIZE 1",
+    ]),
+    [JSON.stringify(withEntry({ size: "SIZE", root: emptyRoot })).replace('"SIZE"', "-0"), "fine"],
+    [withEntry({ size: 0, root: emptyRoot }), "fine"],
+    [withEntry({ size: 0 }), "BAD_HASH 1"],
+    [withEntry({ size: maxContentBytes }), "fine"],
+    [withEntry({ size: undefined }), "BAD_SIZE 1"],
+    [withEntry({ name: "../x" }), "BAD_NAME 1"],
+    [withEntry({ name: 7 }), "BAD_NAME 1"],
+    [withEntry({ name: undefined }), "BAD_NAME 1"],
+    [JSON.stringify(withEntry({ name: "NAME" })).replace("NAME", "\\ud800"), "BAD_NAME 1"],
+    [JSON.stringify(withEntry({ name: "NAME" })).replace("NAME", "\\u0000"), "BAD_NAME 1"],
+    [withEntry({ md5: "A".repeat(32) }), "BAD_HASH 1"],
+    [withEntry({ md5: "a".repeat(31) }), "BAD_HASH 1"],
+    [withEntry({ md5: null }), "BAD_HASH 1"],
+    [withEntry({ root: `${"a".repeat(63)}g` }), "BAD_HASH 1"],
+    [withEntry({ root: `${"a".repeat(64)}\n` }), "BAD_HASH 1"],
+    [update, "fine"],
+    [{ type: "UPDATE", id: 1 }, "fine"],
+    [{ ...update, remove: ["a/../b"] }, "BAD_NAME 1"],
+    [{ ...update, remove: "b" }, "BAD_MESSAGE 1"],
+    [{ ...update, add: Array(1_000).fill(wireEntry("a")), remove: Array(1_001).fill("b") }, "TOO_MANY 1"],
+    [{ type: "QUERY", id: 1, name: "" }, "fine"],
+    [{ type: "QUERY", id: 1, name: "../../etc/passwd" }, "fine"],
+    [{ type: "QUERY", id: 1, name: "é".repeat(513) }, "BAD_MESSAGE 1"],
+    [{ type: "QUERY", id: 1 }, "BAD_MESSAGE 1"],
+    ['{"type":"QUERY","id":1,"name":"\\udc00"}', "BAD_MESSAGE 1"],
+    [{ type: "SEARCH", id: 1, text: "x" }, "fine"],
+    [{ type: "SEARCH", id: 1, text: "x", limit: 0 }, "BAD_MESSAGE 1"],
+    [{ type: "SEARCH", id: 1, text: "x", limit: "5" }, "BAD_MESSAGE 1"],
+    [{ type: "SEARCH", id: 1, text: "x".repeat(1_025) }, "BAD_MESSAGE 1"],
+    [{ type: "GET", id: 4 }, "UNKNOWN_TYPE 4"],
+    [{ type: "toString", id: 4 }, "UNKNOWN_TYPE 4"],
+  ];
+  test.each(table.map(([message, expected]) => [JSON.stringify(message).slice(0, 150), message, expected]))(
+    "%s",
+    (_, message, expected) => expect(verdict(decodeIndexRequest, message)).toBe(expected as string),
+  );
+
+  test("the limit of a SEARCH has a default and a ceiling", () => {
+    const limit = (given?: number) =>
+      decodeIndexRequest(Buffer.from(JSON.stringify({ type: "SEARCH", id: 1, text: "", limit: given })));
+    expect(limit()).toMatchObject({ limit: 50 });
+    expect(limit(7)).toMatchObject({ limit: 7 });
+    expect(limit(5_000)).toMatchObject({ limit: 1_000 });
+  });
+});
+
+describe("to a peer", () => {
+  const get = { type: "GET", id: 1, root: rootOf(1), offset: 0, length: 1 };
+  const table: [object, string][] = [
+    [get, "fine"],
+    [{ ...get, length: 16 * 1024 * 1024 }, "fine"],
+    [{ ...get, length: 16 * 1024 * 1024 + 1 }, "BAD_RANGE 1"],
+    [{ ...get, length: 0 }, "BAD_RANGE 1"],
+    [{ ...get, length: 2 ** 31 }, "BAD_RANGE 1"],
+    [{ ...get, offset: -1 }, "BAD_RANGE 1"],
+    [{ ...get, offset: 2 ** 53 }, "BAD_RANGE 1"],
+    [{ ...get, offset: 2 ** 53 - 1 }, "BAD_RANGE 1"],
+    [{ ...get, offset: 1.5 }, "BAD_RANGE 1"],
+    [{ ...get, offset: "0" }, "BAD_RANGE 1"],
+    [{ ...get, offset: maxContentBytes }, "BAD_RANGE 1"],
+    [{ ...get, root: "../../etc/passwd" }, "BAD_HASH 1"],
+    [{ type: "HASHES", id: 1, root: rootOf(1) }, "fine"],
+    [{ type: "HAVE", id: 1, root: rootOf(1).toUpperCase() }, "BAD_HASH 1"],
+    [{ type: "QUERY", id: 4, name: "a" }, "UNKNOWN_TYPE 4"],
+  ];
+  test.each(table)("%j: %s", (message, expected) =>
+    expect(verdict(decodePeerRequest, message)).toBe(expected),
+  );
+});
+
+describe("answers of a hostile index or source", () => {
+  const content = {
+    root: rootOf(1),
+    size: 5,
+    md5: "0".repeat(32),
+    names: ["a"],
+    total: 1,
+    sources: [] as object[],
+  };
+  const result = (changes: object) => ({ type: "RESULT", id: 1, contents: [{ ...content, ...changes }] });
+  const source = { peer: "1", host: "10.0.0.1", port: 1 };
+  const fromIndex: [object, string][] = [
+    [result({}), "fine"],
+    [result({ sources: [source] }), "fine"],
+    [result({ size: 2 ** 63 }), "BAD_SIZE 1"],
+    [result({ size: 0 }), "BAD_HASH 1"],
+    [result({ size: maxContentBytes + 1 }), "BAD_SIZE 1"],
+    [result({ names: ["../../.bashrc"] }), "BAD_NAME 1"],
+    [result({ names: Array(17).fill("a") }), "TOO_MANY 1"],
+    [result({ sources: Array(65).fill(source) }), "TOO_MANY 1"],
+    [result({ sources: [{ ...source, port: 0 }] }), "BAD_PORT 1"],
+    [result({ sources: [{ ...source, host: 7 }] }), "BAD_MESSAGE 1"],
+    [{ type: "RESULT", id: 1, contents: Array(101).fill(content) }, "TOO_MANY 1"],
+    [{ type: "RESULT", contents: [] }, "BAD_MESSAGE null"],
+    [{ type: "MATCHES", id: 1, matches: [], more: 1 }, "BAD_MESSAGE 1"],
+    [{ type: "WELCOME", version: 2, agent: "x" }, "BAD_VERSION null"],
+    [{ type: "ERROR", id: 1, code: 7, message: "" }, "BAD_MESSAGE null"],
+    [{ type: "DATA", id: 1, offset: 0, length: 1 }, "UNKNOWN_TYPE 1"],
+  ];
+  test.each(fromIndex)("index: %j: %s", (message, expected) =>
+    expect(verdict(decodeIndexAnswer, message)).toBe(expected),
+  );
+
+  const fromPeer: [object, string][] = [
+    [{ type: "DATA", id: 1, offset: 0, length: 1e18 }, "BAD_MESSAGE 1"],
+    [{ type: "DATA", id: 1, offset: -1, length: 1 }, "BAD_MESSAGE 1"],
+    [{ type: "HASHES", id: 1 }, "BAD_MESSAGE 1"],
+    [{ type: "HAVE", id: 1, root: rootOf(1), chunks: "+A=" }, "fine"],
+    [{ type: "HAVE", id: 1, root: rootOf(1), chunks: "no base64!" }, "BAD_MESSAGE 1"],
+    [{ type: "HAVE", root: rootOf(1), chunk: maxChunksPerContent }, "BAD_MESSAGE null"],
+    [{ type: "HAVE", root: rootOf(1), chunk: 5 }, "fine"],
+  ];
+  test.each(fromPeer)("peer: %j: %s", (message, expected) =>
+    expect(verdict(decodePeerAnswer, message)).toBe(expected),
+  );
+
+  test("a bitfield must have its length, and no spare bit set", () => {
+    expect(bitfieldOf(new Uint8Array([0b1111_1000]), 5).isFull).toBe(true);
+    for (const bytes of [[0b1111_1100], [], [0, 0]]) {
+      expect(() => bitfieldOf(new Uint8Array(bytes), 5)).toThrow(ProtocolError);
+    }
+  });
+});
+
+// --- round trips ---
+
+const idArbitrary = fc.maxSafeNat();
+const rootArbitrary = fc.integer().map(rootOf);
+const nameArbitrary = fc
+  .string({ unit: "grapheme", minLength: 1, maxLength: 40 })
+  .filter((name) => nameProblem(name) === undefined) as fc.Arbitrary<FileName>;
+const sizeArbitrary = fc.maxSafeNat().map((size) => (size % maxContentBytes) + 1);
+const entryArbitrary: fc.Arbitrary<FileEntry> = fc.record({
+  name: nameArbitrary,
+  sizeBytes: sizeArbitrary,
+  md5: fc.integer().map((seed) => fileEntry("x", seed).md5),
+  root: rootArbitrary,
+});
+const portArbitrary = fc.integer({ min: 1, max: 65_535 });
+const textArbitrary = fc.string({ unit: "grapheme", maxLength: 60 });
+const requestArbitrary: fc.Arbitrary<IndexRequest> = fc.oneof(
+  fc.record({
+    type: fc.constant("REGISTER" as const),
+    id: idArbitrary,
+    port: portArbitrary,
+    files: fc.array(entryArbitrary, { maxLength: 5 }),
+  }),
+  fc.record({
+    type: fc.constant("UPDATE" as const),
+    id: idArbitrary,
+    add: fc.array(entryArbitrary, { maxLength: 5 }),
+    remove: fc.array(nameArbitrary, { maxLength: 5 }),
+  }),
+  fc.record({ type: fc.constant("QUERY" as const), id: idArbitrary, name: textArbitrary }),
+  fc.record({
+    type: fc.constant("SEARCH" as const),
+    id: idArbitrary,
+    text: textArbitrary,
+    limit: fc.integer({ min: 1, max: 1_000 }),
+  }),
+  fc.record({ type: fc.constant("PING" as const), id: idArbitrary }),
+);
+const sourceArbitrary: fc.Arbitrary<Source> = fc.record({
+  peer: fc.string({ maxLength: 20 }),
+  host: fc.constantFrom("10.0.0.1", "::1"),
+  port: portArbitrary,
+  partial: fc.boolean(),
+});
+const contentArbitrary: fc.Arbitrary<FoundContent> = fc
+  .tuple(
+    entryArbitrary,
+    fc.array(nameArbitrary, { maxLength: 3 }),
+    fc.array(sourceArbitrary, { maxLength: 3 }),
+    fc.nat(),
+  )
+  .map(([{ sizeBytes, md5, root }, names, sources, total]) => ({
+    root,
+    sizeBytes,
+    md5,
+    names,
+    total,
+    sources,
+  }));
+const matchArbitrary: fc.Arbitrary<Match> = fc
+  .tuple(entryArbitrary, fc.nat())
+  .map(([{ name, sizeBytes, root }, sources]) => ({ name, sizeBytes, root, sources }));
+
+/** The one line, without its newline. */
+function line(text: string): Buffer {
+  expect(text.indexOf("\n")).toBe(text.length - 1);
+  return Buffer.from(text.slice(0, -1));
+}
+
+describe("what was encoded comes back", () => {
+  test("HELLO and WELCOME", () => {
+    expect(decodeHello(line(encodeHello("p2p/1")))).toEqual({ type: "HELLO", version: 1, agent: "p2p/1" });
+    const welcome = { type: "WELCOME", version: 1, agent: "a" } as const;
+    expect(decodePeerAnswer(line(encodeWelcome("a")))).toEqual(welcome);
+    expect(decodeIndexAnswer(line(encodeWelcome("a", "e")))).toEqual({ ...welcome, epoch: "e" });
+  });
+
+  test("requests to the index", () => {
+    fc.assert(
+      fc.property(requestArbitrary, (request) => {
+        expect(decodeIndexRequest(line(encodeIndexRequest(request)))).toEqual(request);
+      }),
+    );
+  });
+
+  test("answers of the index", () => {
+    fc.assert(
+      fc.property(idArbitrary, fc.array(contentArbitrary, { maxLength: 4 }), (id, contents) => {
+        expect(decodeIndexAnswer(line(encodeResult(id, contents)))).toEqual({ type: "RESULT", id, contents });
+      }),
+    );
+    fc.assert(
+      fc.property(
+        idArbitrary,
+        fc.array(matchArbitrary, { maxLength: 4 }),
+        fc.boolean(),
+        (id, matches, more) => {
+          const answer = decodeIndexAnswer(line(encodeMatches(id, matches, more)));
+          expect(answer).toEqual({ type: "MATCHES", id, matches, more });
+        },
+      ),
+    );
+    expect(decodeIndexAnswer(line(encodeOk(3)))).toEqual({ type: "OK", id: 3 });
+  });
+
+  test("errors, on both protocols", () => {
+    for (const code of Object.keys(errorCodes) as ErrorCode[]) {
+      for (const id of [null, 0, 7]) {
+        const text = line(encodeError(new ProtocolError(code, id)));
+        const message = { type: "ERROR", id, code, message: errorCodes[code] } as const;
+        expect(decodeIndexAnswer(text)).toEqual(message);
+        expect(decodePeerAnswer(text)).toEqual(message);
+      }
+    }
+  });
+
+  test("requests to and answers of a peer", () => {
+    fc.assert(
+      fc.property(
+        idArbitrary,
+        rootArbitrary,
+        fc.nat(2 ** 30),
+        fc.integer({ min: 1, max: 2 ** 24 }),
+        (id, root, offset, length) => {
+          for (const request of [
+            { type: "HASHES", id, root },
+            { type: "HAVE", id, root },
+            { type: "GET", id, root, offset, length },
+          ] as const) {
+            expect(decodePeerRequest(line(encodePeerRequest(request)))).toEqual(request);
+          }
+          expect(decodePeerAnswer(line(encodeDataHeader(id, offset, length)))).toEqual({
+            type: "DATA",
+            id,
+            offset,
+            length,
+          });
+          expect(decodePeerAnswer(line(encodeHashesHeader(id, length)))).toEqual({
+            type: "HASHES",
+            id,
+            length,
+          });
+          const news = { type: "HAVE_NEWS", root, chunk: offset % maxChunksPerContent } as const;
+          expect(decodePeerAnswer(line(encodeHaveNews(news)))).toEqual(news);
+        },
+      ),
+    );
+    fc.assert(
+      fc.property(idArbitrary, rootArbitrary, fc.uint8Array({ maxLength: 50 }), (id, root, chunks) => {
+        const have = { type: "HAVE", id, root, chunks } as const;
+        expect(decodePeerAnswer(line(encodeHave(have)))).toEqual(have);
+      }),
+    );
+  });
+});
+
+test("no line of any bytes makes a decoder throw anything but a ProtocolError", () => {
+  const mutated = fc
+    .tuple(requestArbitrary, fc.nat(), fc.uint8Array({ maxLength: 4 }))
+    .map(([request, at, bytes]) => {
+      const whole = Buffer.from(encodeIndexRequest(request));
+      whole.set(bytes.subarray(0, whole.length), Math.max(0, (at % whole.length) - bytes.length));
+      return whole;
+    });
+  fc.assert(
+    fc.property(fc.oneof(fc.uint8Array(), mutated), (bytes) => {
+      for (const decode of [
+        decodeHello,
+        decodeIndexRequest,
+        decodePeerRequest,
+        decodeIndexAnswer,
+        decodePeerAnswer,
+      ]) {
+        verdict(decode, bytes);
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("the bytes of an entry are counted exactly", () => {
+  fc.assert(
+    fc.property(fc.array(entryArbitrary, { minLength: 1, maxLength: 6 }), (files) => {
+      const empty = encodeIndexRequest({ type: "REGISTER", id: 1, port: 1, files: [] });
+      const whole = encodeIndexRequest({ type: "REGISTER", id: 1, port: 1, files });
+      const counted = files.reduce((bytes, file) => bytes + encodedEntryBytes(file), 0);
+      // One comma less than entries.
+      expect(Buffer.byteLength(whole)).toBe(Buffer.byteLength(empty) + counted - 1);
+    }),
+  );
+});
+
+describe("the largest answers fit into a line", () => {
+  // Quotation marks take two bytes each in JSON, and nothing takes more.
+  const name = Array(4).fill('"'.repeat(255)).join("/") as FileName;
+  test("RESULT and MATCHES", () => {
+    const host = "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255";
+    const source = { peer: "9007199254740991", host, port: 65_535, partial: false };
+    const content = {
+      ...fileEntry("x", 1),
+      sizeBytes: maxContentBytes,
+      names: Array<string>(16).fill(name),
+      total: 10_000,
+      sources: Array<Source>(64).fill(source),
+    };
+    const result = encodeResult(Number.MAX_SAFE_INTEGER, Array<FoundContent>(100).fill(content));
+    expect(Buffer.byteLength(result)).toBeLessThanOrEqual(maxIndexAnswerLineBytes);
+    const match = { name, sizeBytes: maxContentBytes, root: rootOf(1), sources: 10_000 };
+    const matches = encodeMatches(Number.MAX_SAFE_INTEGER, Array<Match>(1_000).fill(match), true);
+    expect(Buffer.byteLength(matches)).toBeLessThanOrEqual(maxIndexAnswerLineBytes);
+  });
+
+  test("HAVE", () => {
+    const chunks = new Uint8Array(maxChunksPerContent / 8).fill(255);
+    const have = encodeHave({ type: "HAVE", id: Number.MAX_SAFE_INTEGER, root: rootOf(1), chunks });
+    expect(Buffer.byteLength(have)).toBeLessThanOrEqual(maxPeerAnswerLineBytes);
+  });
+});

@@ -1,0 +1,165 @@
+/** PROTOCOL.md against the code: its tables, every message it shows, and its two example exchanges, replayed. */
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { IndexServer } from "../../src/index-server/server.ts";
+import { UploadSession } from "../../src/transfer/upload-session.ts";
+import {
+  decodeHello,
+  decodeIndexAnswer,
+  decodeIndexRequest,
+  decodePeerAnswer,
+  decodePeerRequest,
+} from "../../src/wire/decode.ts";
+import * as limits from "../../src/wire/limits.ts";
+import { type ErrorCode, errorCodes, ProtocolError } from "../../src/wire/protocol-error.ts";
+import { LineClient } from "../helpers/line-client.ts";
+
+const text = readFileSync(join(import.meta.dir, "../../src/wire/PROTOCOL.md"), "utf8");
+
+/** Rows of a table whose first column is code: name to the other columns. */
+function rows(pattern: RegExp): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const line of text.split("\n")) {
+    const [, first, ...rest] = line.split("|").map((cell) => cell.trim());
+    const name = /^`(\w+)`$/.exec(first ?? "")?.[1];
+    if (name !== undefined && pattern.test(name)) found.set(name, rest);
+  }
+  return found;
+}
+
+test("its limits are those of limits.ts, all of them", () => {
+  const written = [...rows(/^[a-z]/)].map(([name, [value]]) => [name, Number(value)]);
+  expect(Object.fromEntries(written)).toEqual({ ...limits });
+});
+
+test("its error codes are those of protocol-error.ts, all of them", () => {
+  const written = [...rows(/^[A-Z_]+$/)].map(([code, [means, afterwards]]) => [code, means, afterwards]);
+  const known = Object.entries(errorCodes).map(([code, means]) => {
+    // The one that a listener says to a connection it does not take in.
+    const isClosed = code === "BUSY" || new ProtocolError(code as ErrorCode).fatal;
+    return [code, means, isClosed ? "closed" : "lives"];
+  });
+  expect(written).toEqual(known);
+});
+
+describe("every message it shows", () => {
+  const peerSection = text.indexOf("## 5. To a peer");
+  const shown = [...text.slice(0, text.indexOf("## 8.")).matchAll(/^([<>]) (\{.*\})$/gm)];
+
+  test("is legal", () => {
+    expect(shown.length).toBeGreaterThanOrEqual(20);
+    for (const match of shown) {
+      const [, direction, json = ""] = match;
+      const line = Buffer.from(json);
+      const toPeer = match.index > peerSection;
+      if (json.includes('"HELLO"')) decodeHello(line);
+      else if (direction === ">") (toPeer ? decodePeerRequest : decodeIndexRequest)(line);
+      else (toPeer ? decodePeerAnswer : decodeIndexAnswer)(line);
+    }
+  });
+
+  test("is one of each kind", () => {
+    const types = new Set(shown.map(([, direction, json = "{}"]) => `${direction}${JSON.parse(json).type}`));
+    expect([...types].sort()).toEqual(
+      [
+        ..."HELLO REGISTER UPDATE QUERY SEARCH PING HASHES GET HAVE".split(" ").map((type) => `>${type}`),
+        ..."WELCOME OK RESULT MATCHES ERROR HASHES DATA HAVE".split(" ").map((type) => `<${type}`),
+      ].sort(),
+    );
+  });
+});
+
+interface Said {
+  by: "client" | "server";
+  line: string;
+}
+
+function exchange(name: string): Said[] {
+  const start = text.indexOf(`\`\`\`exchange ${name}\n`);
+  expect(start).toBeGreaterThan(0);
+  const block = text.slice(text.indexOf("\n", start) + 1, text.indexOf("\n```\n", start));
+  return block.split("\n").map((line) => ({
+    by: line.startsWith("> ") ? "client" : "server",
+    line: line.slice(2),
+  }));
+}
+
+/** `…` as a whole value stands for any text. */
+function matcher(line: string): unknown {
+  const open = (value: unknown): unknown => {
+    if (value === "…") return expect.any(String);
+    if (Array.isArray(value)) return value.map(open);
+    if (typeof value !== "object" || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, open(inner)]));
+  };
+  return open(JSON.parse(line));
+}
+
+test("its exchange with an index happens like that", async () => {
+  const log = { info() {}, warn() {}, error() {} };
+  const server = IndexServer.start({ host: "127.0.0.1", port: 0, databasePath: ":memory:", log });
+  try {
+    await using client = await LineClient.open(server.port);
+    let answered = 0;
+    for (const { by, line } of exchange("index")) {
+      if (by === "client") {
+        client.sendRaw(`${line}\n`);
+        continue;
+      }
+      await client.until(() => client.answers.length > answered, `the answer ${line}`);
+      expect(client.answers[answered++]).toEqual(matcher(line) as Record<string, unknown>);
+    }
+    await client.closed();
+    expect(client.answers).toHaveLength(answered);
+  } finally {
+    server.stop();
+  }
+});
+
+test("its exchange with a peer happens like that", () => {
+  const content = Buffer.from("hello, world");
+  const root = new Bun.CryptoHasher("sha256").update(content).digest("hex");
+  const session = new UploadSession("p2p/test", 5);
+  const said: Buffer[] = [];
+  for (const { by, line } of exchange("peer")) {
+    if (by === "client") {
+      session.onLine(Buffer.from(line));
+      serve(session, root, content, said);
+      continue;
+    }
+    const all = Buffer.concat(said.splice(0));
+    if (line.startsWith("{")) {
+      const end = all.indexOf("\n");
+      expect(JSON.parse(all.subarray(0, end).toString())).toEqual(matcher(line));
+      said.push(all.subarray(end + 1));
+    } else {
+      expect(all.subarray(0, line.length).toString()).toBe(line);
+      said.push(all.subarray(line.length));
+    }
+  }
+  expect(Buffer.concat(said).toString()).toBe("");
+});
+
+/** Does what the session says until it has nothing more to do. */
+function serve(session: UploadSession, root: string, content: Buffer, said: Buffer[]): void {
+  for (let step = session.next(); step !== undefined; step = session.next()) {
+    switch (step.do) {
+      case "send":
+        said.push(Buffer.from(step.text), Buffer.from(step.body ?? []));
+        break;
+      case "find":
+        if (step.root === root)
+          session.onFound({ sizeBytes: content.length, chunkHashes: new Uint8Array(0) });
+        else session.onMissing();
+        break;
+      case "send-range":
+        if (step.header !== undefined) said.push(Buffer.from(step.header));
+        said.push(content.subarray(step.offset, step.offset + step.length));
+        session.onSent(step.length);
+        break;
+      case "close":
+        return;
+    }
+  }
+}
