@@ -68,14 +68,23 @@ export function machine(): string {
   return `${cpus().length} cores of ${model}, ${memory}, Linux ${release()}, TCP congestion control ${congestion} for all`;
 }
 
-/** Waits for the other programs of the machine to pause, but not for ever. Says whether they did. */
-export async function quiet(): Promise<boolean> {
+/** Runs so far that began although other programs kept the machine busy. */
+let disturbedRuns = 0;
+
+/** Waits for the other programs of the machine to pause, but not for ever. */
+export async function quiet(): Promise<void> {
   for (let attempt = 0; attempt < 20; attempt++) {
     const before = busySeconds();
     await Bun.sleep(250);
-    if (busySeconds() - before < 0.05) return true;
+    if (busySeconds() - before < 0.05) return;
   }
-  return false;
+  disturbedRuns++;
+}
+
+/** What to say below the table when the figures are not to be trusted much, or undefined. */
+export function disturbance(): string | undefined {
+  if (disturbedRuns === 0) return undefined;
+  return `${disturbedRuns} runs began while other programs were busy: measure again on a quiet machine.`;
 }
 
 /** CPU seconds that all processes of the machine have used since it started. */

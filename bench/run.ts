@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { projectVersion } from "../scripts/project.ts";
 import { requireBinary } from "../test/helpers/sandbox.ts";
 import { benchHashing } from "./hashing.ts";
-import { type BenchOptions, machine, type Row, table } from "./measure.ts";
+import { type BenchOptions, disturbance, machine, type Row, table } from "./measure.ts";
 import { benchMemory } from "./memory.ts";
 import { benchStartup } from "./startup.ts";
 import { benchTransfer } from "./transfer.ts";
@@ -51,4 +51,6 @@ async function measure(): Promise<void> {
     rows.push(...((await benchmarks[name]?.(options)) ?? []));
   }
   console.log(table(rows));
+  const doubt = disturbance();
+  if (doubt !== undefined) console.log(`\n${doubt}`);
 }
