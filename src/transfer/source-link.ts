@@ -70,7 +70,7 @@ export class SourceLink implements ConnectionUser {
       connection.maxLineBytes = maxPeerAnswerLineBytes;
       connection.send(encodeHello(agent));
     } catch (error) {
-      this.finish({ kind: "closed", connection: this.id, reason: reasonOf(error) });
+      this.failed(reasonOf(error));
     }
   }
 
@@ -115,12 +115,12 @@ export class SourceLink implements ConnectionUser {
     const answer = decodePeerAnswer(line);
     if (this.welcomed) return this.take(answer);
     if (answer.type === "ERROR") {
-      this.finish({ kind: "closed", connection: this.id, reason: `it said ${printable(answer.code, 40)}` });
+      this.failed(`it said ${printable(answer.code, 40)}`);
     } else if (answer.type === "WELCOME") {
       this.welcomed = true;
       this.context.tell({ kind: "connected", connection: this.id });
     } else {
-      this.wrong("it did not say WELCOME");
+      this.failed("it does not speak our protocol: it did not say WELCOME");
     }
     return 0;
   }
@@ -133,13 +133,14 @@ export class SourceLink implements ConnectionUser {
     else this.takeHashes(body, piece);
   }
 
+  /** Who has not said WELCOME has sent no wrong data: somebody else may be on the port by now. */
   onProtocolError(error: ProtocolError): void {
-    this.wrong(error.message);
+    if (this.welcomed) this.wrong(error.message);
+    else this.failed(`it does not speak our protocol: ${error.message}`);
   }
 
   onClose(error: Error | undefined): void {
-    const reason = error === undefined ? "it closed the connection" : reasonOf(error);
-    this.finish({ kind: "closed", connection: this.id, reason });
+    this.failed(error === undefined ? "it closed the connection" : reasonOf(error));
   }
 
   // --- internal ---
@@ -207,7 +208,7 @@ export class SourceLink implements ConnectionUser {
     if (known && (code === "GONE" || code === "NOT_FOUND")) {
       this.finish({ kind: "gone", connection: this.id });
     } else {
-      this.finish({ kind: "closed", connection: this.id, reason: `it said ${printable(code, 40)}` });
+      this.failed(`it said ${printable(code, 40)}`);
     }
   }
 
@@ -263,6 +264,12 @@ export class SourceLink implements ConnectionUser {
     this.context.tell({ kind: "hashes", connection: this.id, hashes: right ? body.hashes : undefined });
   }
 
+  /** It may be tried again. */
+  private failed(reason: string): void {
+    this.finish({ kind: "closed", connection: this.id, reason });
+  }
+
+  /** It lied. */
   private wrong(reason: string): void {
     this.finish({ kind: "wrong-answer", connection: this.id, reason });
   }

@@ -284,10 +284,10 @@ describe("a link to a wrong source", () => {
   });
 
   test.each<[string, string, string]>([
-    ["another version", line({ type: "WELCOME", version: 2, agent: "x" }), "wrong-answer"],
-    ["no WELCOME", line({ type: "HASHES", id: 1, length: 0 }), "wrong-answer"],
+    ["another version", line({ type: "WELCOME", version: 2, agent: "x" }), "closed"],
+    ["no WELCOME", line({ type: "HASHES", id: 1, length: 0 }), "closed"],
     ["BUSY", line({ type: "ERROR", id: null, code: "BUSY", message: "" }), "closed"],
-    ["a web server", "HTTP/1.1 400 Bad Request\r\n\r\n", "wrong-answer"],
+    ["a web server", "HTTP/1.1 400 Bad Request\r\n\r\n", "closed"],
   ])("%s instead of a greeting", async (_, answer, last) => {
     using bench = new Bench(fakeSource((_request, to) => to.send(answer)));
     void bench.link.open("127.0.0.1", bench.source.port);

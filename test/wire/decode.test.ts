@@ -280,12 +280,14 @@ const nameArbitrary = fc
   .string({ unit: "grapheme", minLength: 1, maxLength: 40 })
   .filter((name) => nameProblem(name) === undefined) as fc.Arbitrary<FileName>;
 const sizeArbitrary = fc.maxSafeNat().map((size) => (size % maxContentBytes) + 1);
-const entryArbitrary: fc.Arbitrary<FileEntry> = fc.record({
-  name: nameArbitrary,
-  sizeBytes: sizeArbitrary,
-  md5: fc.integer().map((seed) => fileEntry("x", seed).md5),
-  root: rootArbitrary,
-});
+const entryArbitrary: fc.Arbitrary<FileEntry> = fc
+  .record({
+    name: nameArbitrary,
+    sizeBytes: sizeArbitrary,
+    md5: fc.integer().map((seed) => fileEntry("x", seed).md5),
+    root: rootArbitrary,
+  })
+  .map((entry) => (entry.sizeBytes === 0 ? { ...entry, root: emptyRoot } : entry));
 const portArbitrary = fc.integer({ min: 1, max: 65_535 });
 const textArbitrary = fc.string({ unit: "grapheme", maxLength: 60 });
 const requestArbitrary: fc.Arbitrary<IndexRequest> = fc.oneof(
