@@ -5,17 +5,17 @@
 import type { CommandContext, CommandModule } from "./commands/context.ts";
 import { type ConfigFile, configPath, type Environment, readConfigFile } from "./config.ts";
 import { ExitCode, UsageError } from "./errors.ts";
-import { reportFailure } from "./failure.ts";
-import { createLog } from "./log.ts";
 import { asksForHelp } from "./options/arguments.ts";
 import { nearest } from "./options/nearest.ts";
 import type { Declaration } from "./options/options.ts";
 import { checkConfig, type OptionSources, resolveOptions, wantsJson } from "./options/resolve.ts";
-import { Output } from "./output.ts";
+import { reportFailure } from "./output/failure.ts";
+import { createLog } from "./output/log.ts";
+import { Output } from "./output/output.ts";
+import { Progress } from "./output/progress.ts";
+import { Terminal } from "./output/terminal.ts";
 import { printable } from "./printable.ts";
-import { Progress } from "./progress.ts";
 import { Shutdown } from "./shutdown.ts";
-import { Terminal } from "./terminal.ts";
 import { version } from "./version.ts";
 
 /** Options of every verb that decide how it prints. */

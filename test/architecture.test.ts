@@ -35,6 +35,7 @@ const layers: readonly Layer[] = [
   { name: "library", files: ["src/library/**"] },
   { name: "net", files: ["src/net/**"] },
   { name: "wire and content", files: ["src/wire/**", "src/content/**"] },
+  { name: "output", files: ["src/output/**"] },
   { name: "base", files: ["src/*.ts"] },
 ];
 
@@ -97,7 +98,7 @@ const forbidden: readonly ForbiddenCode[] = [
     what: "reads the wall clock: deadlines are on monotonicMs()",
     pattern: /\bDate\.now\b/,
     // file-tracker.ts compares it with the times of files, which are on that clock.
-    except: ["src/log.ts", "src/clock.ts", "src/library/file-tracker.ts"],
+    except: ["src/output/log.ts", "src/clock.ts", "src/library/file-tracker.ts"],
   },
   {
     what: "writes to the terminal: that is the commands' business",
@@ -115,9 +116,9 @@ const privateRooms: readonly { rooms: string[]; by: string[] }[] = [
   { rooms: ["src/index-server/**"], by: ["src/commands/**"] },
   { rooms: ["src/commands/**"], by: ["src/main.ts"] },
   { rooms: ["citty"], by: ["src/main.ts", "src/commands/**", "src/options/**"] },
-  { rooms: ["consola"], by: ["src/log.ts"] },
+  { rooms: ["consola"], by: ["src/output/log.ts"] },
   { rooms: ["chokidar"], by: ["src/library/**"] },
-  { rooms: ["cli-progress"], by: ["src/progress.ts"] },
+  { rooms: ["cli-progress"], by: ["src/output/progress.ts"] },
   { rooms: ["bun:sqlite"], by: ["src/sqlite.ts", "src/index-server/**", "src/library/**"] },
 ];
 

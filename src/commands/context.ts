@@ -1,11 +1,12 @@
 /**
  * What `main.ts` hands to the verb it runs, and what a verb's module looks like from there.
  */
-import type { Log } from "../log.ts";
+
 import type { Declaration, OptionsOf } from "../options/options.ts";
-import type { Output } from "../output.ts";
-import type { Progress } from "../progress.ts";
-import type { Terminal } from "../terminal.ts";
+import type { Log } from "../output/log.ts";
+import type { Output } from "../output/output.ts";
+import type { Progress } from "../output/progress.ts";
+import type { Terminal } from "../output/terminal.ts";
 
 export interface CommandContext {
   /** The data of the command. */

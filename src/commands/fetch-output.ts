@@ -1,7 +1,7 @@
 /** What a download says while it runs and at its end: events, progress and notices, for `query` and the prompt. */
 
 import { monotonicMs } from "../clock.ts";
-import type { CompleteEvent } from "../events.ts";
+import type { CompleteEvent } from "../output/events.ts";
 import { printable } from "../printable.ts";
 import type { DownloadProgress } from "../transfer/download.ts";
 import type { Fetched, FetchListener } from "../transfer/fetch.ts";

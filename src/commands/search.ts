@@ -2,11 +2,11 @@
  * `p2p search WORDS`: lists the files whose names have all the words.
  */
 import { NotFoundError, UsageError } from "../errors.ts";
-import type { Log } from "../log.ts";
 import { IndexClient } from "../net/index-client.ts";
 import * as kinds from "../options/kinds.ts";
 import { declare, manyArguments, type OptionsOf, single } from "../options/options.ts";
-import type { Output } from "../output.ts";
+import type { Log } from "../output/log.ts";
+import type { Output } from "../output/output.ts";
 import { printable } from "../printable.ts";
 import { unlessAborted } from "../shutdown.ts";
 import {

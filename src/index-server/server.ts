@@ -5,9 +5,9 @@
 import { SQLiteError } from "bun:sqlite";
 import { monotonicMs } from "../clock.ts";
 import { LocalIoError, reasonOf } from "../errors.ts";
-import type { Log } from "../log.ts";
 import { formatAddress } from "../net/connect.ts";
 import { Listener } from "../net/listener.ts";
+import type { Log } from "../output/log.ts";
 import { agent } from "../version.ts";
 import { Catalog, type CatalogLimits } from "./catalog.ts";
 import { describeFailure, type IndexDatabase, openIndexDatabase } from "./database.ts";

@@ -23,7 +23,7 @@ import { dirname, join } from "node:path";
 import { chunkCountOf } from "../content/chunks.ts";
 import { hashBytes, rootOfChunkHashes } from "../content/merkle.ts";
 import { LocalIoError, reasonOf, systemCode, WouldOverwriteError } from "../errors.ts";
-import { formatBytes } from "../format.ts";
+import { formatBytes } from "../output/format.ts";
 import { printable } from "../printable.ts";
 import { partialPrefix } from "../wire/file-name.ts";
 import { chunkBytes } from "../wire/limits.ts";

@@ -3,11 +3,11 @@
  * command comes to. What the commands do is given by `PromptActions`.
  */
 import { InterruptedError, UsageError } from "../errors.ts";
-import { reportFailure } from "../failure.ts";
-import type { Log } from "../log.ts";
-import type { Output } from "../output.ts";
+import { reportFailure } from "../output/failure.ts";
+import type { Log } from "../output/log.ts";
+import type { Output } from "../output/output.ts";
+import type { Terminal } from "../output/terminal.ts";
 import { printable } from "../printable.ts";
-import type { Terminal } from "../terminal.ts";
 import { completePromptLine } from "./complete.ts";
 import { History } from "./history.ts";
 import { type LineSource, tooLong } from "./line-source.ts";

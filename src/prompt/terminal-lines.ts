@@ -4,7 +4,7 @@
  */
 import { createInterface, type Interface } from "node:readline";
 import { Writable } from "node:stream";
-import type { LowerLine, Terminal } from "../terminal.ts";
+import type { LowerLine, Terminal } from "../output/terminal.ts";
 import type { History } from "./history.ts";
 import { type Line, LineQueue, type LineSource, tooLong } from "./line-source.ts";
 import { maxPromptLineBytes } from "./parse.ts";

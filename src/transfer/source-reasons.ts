@@ -1,6 +1,6 @@
 /** Why sources could not be reached or were dropped, and what a failed download says of it. Pure. */
 import { NoSourceError, type P2pError, VerificationError } from "../errors.ts";
-import { formatBytes } from "../format.ts";
+import { formatBytes } from "../output/format.ts";
 import type { Outcome } from "./scheduler.ts";
 
 /** More than a few say no more to a person. */

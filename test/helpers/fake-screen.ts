@@ -1,8 +1,8 @@
 /**
  * Streams that remember what was written, for tests of what prints.
  */
-import type { OutputStream } from "../../src/output.ts";
-import type { TextStream } from "../../src/terminal.ts";
+import type { OutputStream } from "../../src/output/output.ts";
+import type { TextStream } from "../../src/output/terminal.ts";
 
 export class FakeScreen implements TextStream {
   written = "";

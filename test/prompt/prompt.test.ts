@@ -4,10 +4,10 @@
 import { describe, expect, test } from "bun:test";
 import { PassThrough } from "node:stream";
 import { InterruptedError, NotFoundError } from "../../src/errors.ts";
-import { createLog } from "../../src/log.ts";
-import { Output } from "../../src/output.ts";
+import { createLog } from "../../src/output/log.ts";
+import { Output } from "../../src/output/output.ts";
+import { Terminal } from "../../src/output/terminal.ts";
 import { runPrompt } from "../../src/prompt/prompt.ts";
-import { Terminal } from "../../src/terminal.ts";
 import { FakeScreen, FakeStdout } from "../helpers/fake-screen.ts";
 
 interface Session {
@@ -56,7 +56,7 @@ function start(options: { isTTY?: boolean; json?: boolean } = {}): Session {
       list: () => void calls.push("list"),
       status: () => void calls.push("status"),
       names: () => ["seen.iso"],
-    activity: () => undefined,
+      activity: () => undefined,
     },
   });
   return { input, screen, terminal, stdout, stop, calls, ended };

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import { InterruptedError, NotFoundError } from "../src/errors.ts";
-import { reportFailure } from "../src/failure.ts";
-import { Output } from "../src/output.ts";
-import { Terminal } from "../src/terminal.ts";
-import { FakeScreen, FakeStdout } from "./helpers/fake-screen.ts";
+import { InterruptedError, NotFoundError } from "../../src/errors.ts";
+import { reportFailure } from "../../src/output/failure.ts";
+import { Output } from "../../src/output/output.ts";
+import { Terminal } from "../../src/output/terminal.ts";
+import { FakeScreen, FakeStdout } from "../helpers/fake-screen.ts";
 
 function report(error: unknown, json: boolean) {
   const stdout = new FakeStdout();

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { clearLine, type LowerLine, Terminal } from "../src/terminal.ts";
-import { FakeScreen } from "./helpers/fake-screen.ts";
+import { clearLine, type LowerLine, Terminal } from "../../src/output/terminal.ts";
+import { FakeScreen } from "../helpers/fake-screen.ts";
 
 function lineOf(terminal: Terminal, text: string): LowerLine {
   return { erase: () => terminal.draw(clearLine), draw: () => terminal.draw(text) };

@@ -2,8 +2,9 @@
  * One line about how far a download or the hashing of a folder is, made to fit. Pure; when it is drawn and where is
  * `progress.ts`.
  */
+
+import { printable } from "../printable.ts";
 import { formatBytes, formatCount, formatDuration, formatPercent, formatRate } from "./format.ts";
-import { printable } from "./printable.ts";
 
 export interface ProgressState {
   /** What it is about: a name from elsewhere, or words such as "hashing". */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { fit, type ProgressState, progressLine, progressSummary } from "../src/progress-line.ts";
+import { fit, type ProgressState, progressLine, progressSummary } from "../../src/output/progress-line.ts";
 
 const bar = (share: number, width: number) => "#".repeat(Math.round(share * width)).padEnd(width, "-");
 const download: ProgressState = {

@@ -3,7 +3,7 @@
  * the one failure that ends a command is printed by `failure.ts`.
  */
 import { createConsola, LogLevels } from "consola/core";
-import { monotonicMs } from "./clock.ts";
+import { monotonicMs } from "../clock.ts";
 import { RateLimit } from "./rate-limit.ts";
 import type { Terminal } from "./terminal.ts";
 

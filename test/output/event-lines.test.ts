@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { completeLines, eventLines } from "../src/event-lines.ts";
-import type { CompleteEvent, OutputEvent } from "../src/events.ts";
+import { completeLines, eventLines } from "../../src/output/event-lines.ts";
+import type { CompleteEvent, OutputEvent } from "../../src/output/events.ts";
 
 const root = "0123456789abcdef".repeat(4);
 const md5 = "0".repeat(32);

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import { createLog } from "../src/log.ts";
-import { Progress } from "../src/progress.ts";
-import { Terminal } from "../src/terminal.ts";
-import { FakeScreen } from "./helpers/fake-screen.ts";
+import { createLog } from "../../src/output/log.ts";
+import { Progress } from "../../src/output/progress.ts";
+import { Terminal } from "../../src/output/terminal.ts";
+import { FakeScreen } from "../helpers/fake-screen.ts";
 
 function make(screen: FakeScreen, options: { quiet?: boolean; isBackground?: boolean } = {}) {
   const terminal = new Terminal(screen, {});

@@ -1,6 +1,12 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { formatBytes, formatCount, formatDuration, formatPercent, formatRate } from "../src/format.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatPercent,
+  formatRate,
+} from "../../src/output/format.ts";
 
 test.each([
   [0, "0 B"],

@@ -2,9 +2,9 @@
  * How a failure is told: `main.ts` tells the one that ends a command, the prompt those of single commands. Nobody
  * else prints errors.
  */
-import { ExitCode, P2pError } from "./errors.ts";
+import { ExitCode, P2pError } from "../errors.ts";
+import { printable } from "../printable.ts";
 import type { Output } from "./output.ts";
-import { printable } from "./printable.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** One line must stay readable, and some paths are long. */

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { createLog } from "../src/log.ts";
-import { RateLimit } from "../src/rate-limit.ts";
-import { Terminal } from "../src/terminal.ts";
-import { FakeScreen } from "./helpers/fake-screen.ts";
+import { createLog } from "../../src/output/log.ts";
+import { RateLimit } from "../../src/output/rate-limit.ts";
+import { Terminal } from "../../src/output/terminal.ts";
+import { FakeScreen } from "../helpers/fake-screen.ts";
 
 function logged(options: {
   quiet?: boolean;

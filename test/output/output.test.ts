@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import { LocalIoError } from "../src/errors.ts";
-import { Output } from "../src/output.ts";
-import { type LowerLine, Terminal } from "../src/terminal.ts";
-import { FakeScreen, FakeStdout } from "./helpers/fake-screen.ts";
+import { LocalIoError } from "../../src/errors.ts";
+import { Output } from "../../src/output/output.ts";
+import { type LowerLine, Terminal } from "../../src/output/terminal.ts";
+import { FakeScreen, FakeStdout } from "../helpers/fake-screen.ts";
 
 function make(stdout = new FakeStdout(), screen = new FakeScreen()) {
   const failures: LocalIoError[] = [];

@@ -2,7 +2,7 @@
  * Standard output: the data of a command and nothing else, as JSON lines or as words. Logs, progress and prompts go
  * elsewhere (`log.ts`, `terminal.ts`).
  */
-import { LocalIoError, reasonOf, systemCode } from "./errors.ts";
+import { LocalIoError, reasonOf, systemCode } from "../errors.ts";
 import { eventLines } from "./event-lines.ts";
 import type { OutputEvent } from "./events.ts";
 import type { Terminal } from "./terminal.ts";

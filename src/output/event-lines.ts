@@ -2,9 +2,10 @@
  * The events of `events.ts` in words, for people. Pure. Names, hosts and paths come from elsewhere and pass through
  * `printable` here, so that callers need not think of it.
  */
+
+import { printable } from "../printable.ts";
 import type { AmbiguousEvent, CompleteEvent, OutputEvent, StatusEvent, UpdatedEvent } from "./events.ts";
 import { formatBytes, formatCount, formatDuration, formatPercent, formatRate } from "./format.ts";
-import { printable } from "./printable.ts";
 
 /** Longest a legal name can be (wire/limits.ts); a path may be longer. */
 const nameLimit = 1024;
