@@ -22,6 +22,8 @@ import type { Connection, ConnectionUser } from "./connection.ts";
  */
 const openTimeoutMs = 5_000;
 const answerTimeoutMs = 4_000;
+/** Nobody waits for a PING: a busy index or a line that hangs for a while is no reason to register again. */
+const pingTimeoutMs = 25_000;
 /** Registrations wait behind those of others; the index slows us by not answering. */
 const writeAnswerTimeoutMs = 60_000;
 
@@ -114,10 +116,15 @@ export class IndexClient implements ConnectionUser {
    * without `close`.
    */
   keep(onLost: (error: Error) => void): void {
+    if (this.over) {
+      // It went before anybody could be told.
+      queueMicrotask(() => onLost(new IndexError(`index ${this.label} closed the connection`)));
+      return;
+    }
     this.lost = onLost;
     this.pinger = setInterval(() => {
       // Its failure is reported through `onLost`.
-      this.expectOk({ type: "PING" }, answerTimeoutMs).catch(() => {});
+      this.expectOk({ type: "PING" }, pingTimeoutMs).catch(() => {});
     }, pingIntervalMs);
   }
 

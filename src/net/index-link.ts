@@ -89,6 +89,6 @@ export class IndexLink {
       return;
     }
     this.failures = 0;
-    if (this.current !== undefined) this.options.onNotice(`index ${this.current.label} is back`);
+    if (this.current !== undefined) this.options.onNotice(`connected to index ${this.current.label}`);
   }
 }

@@ -239,7 +239,7 @@ describe("a lasting link", () => {
     const found = await Promise.all(["a", "b", "c", "d"].map((name) => client.query(name)));
     expect(found.map((contents) => contents.length)).toEqual([0, 0, 1, 1]);
     const notices = said.filter((line) => line.includes("ADDRESS"));
-    expect(notices).toEqual([expect.stringContaining("trying to get it back"), "index ADDRESS is back"]);
+    expect(notices).toEqual([expect.stringContaining("trying to get it back"), "connected to index ADDRESS"]);
   });
 
   test("fails at the start when the index is not there, unless it is to keep trying", async () => {
