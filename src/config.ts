@@ -2,7 +2,7 @@
  * Where this program keeps things and what its config file says, as found on the disk. Which keys are legal and
  * what their values mean is decided by the declarations of the options (`options/resolve.ts`).
  */
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { LocalIoError, reasonOf, systemCode, UsageError } from "./errors.ts";
@@ -58,10 +58,17 @@ export interface ConfigFile {
   entries: Readonly<Record<string, unknown>>;
 }
 
+/** Far more than there are options. */
+const maxConfigBytes = 1024 * 1024;
+
 /** The config file, or undefined when there is none. */
 export function readConfigFile(path: string): ConfigFile | undefined {
   let text: string;
   try {
+    // Reading a pipe would wait for ever, and deaf to signals.
+    const stats = statSync(path);
+    if (!stats.isFile() && !stats.isDirectory()) throw new Error("it is no regular file");
+    if (stats.size > maxConfigBytes) throw new Error("it is larger than 1 MiB");
     text = readFileSync(path, "utf8");
   } catch (error) {
     if (systemCode(error) === "ENOENT" || systemCode(error) === "ENOTDIR") return undefined;

@@ -44,5 +44,14 @@ describe("reading it", () => {
     expect(() => readConfigFile(path)).toThrow(UsageError);
     expect(() => readConfigFile(path)).toThrow(/^the config file .*bad\.toml is no TOML: [^\n]*$/);
     expect(() => readConfigFile(folder)).toThrow(LocalIoError);
+    const large = join(folder, "large.toml");
+    writeFileSync(large, "#".repeat(1024 * 1024 + 1));
+    expect(() => readConfigFile(large)).toThrow(LocalIoError);
+  });
+
+  test.skipIf(process.platform === "win32")("does not wait for a pipe", () => {
+    const pipe = join(folder, "pipe.toml");
+    Bun.spawnSync(["mkfifo", pipe]);
+    expect(() => readConfigFile(pipe)).toThrow(LocalIoError);
   });
 });

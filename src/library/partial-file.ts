@@ -139,11 +139,15 @@ export class PartialFile {
     this.closed = true;
     const { size } = fstatSync(this.fd);
     closeSync(this.fd);
-    if (size === 0) {
+    try {
+      if (size > 0) return;
       removeIfThere(this.path);
       removeIfThere(this.hashesPath);
+    } catch {
+      // Why the download ends is what the user is to hear; the next one stumbles over what is left and says so.
+    } finally {
+      this.lock.release();
     }
-    this.lock.release();
   }
 
   private prepare(folder: string): void {
