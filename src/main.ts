@@ -155,7 +155,7 @@ function findVerb(word: string | undefined): () => Promise<Verb> {
   }
   const found = nearest(word, names);
   const hint = found === undefined ? "see p2p --help" : `did you mean ${found}?`;
-  throw new UsageError(`unknown command ${printable(word)} (${hint})`);
+  throw new UsageError(`unknown command ${word === "" ? '""' : printable(word)} (${hint})`);
 }
 
 /** The text to print when that is all that was asked for. */

@@ -48,18 +48,23 @@ export class PeerNode {
   private readonly stopper: Stopper;
   private readonly link: IndexLink;
   private readonly library: Library;
+  private readonly announcer: Announcer;
   private uploader: Uploader | undefined;
-  private announcer: Announcer | undefined;
   private hashProgress: ScanProgress | undefined;
   private wasRegistered = false;
 
   private constructor(private readonly options: PeerNodeOptions) {
     const { listener, indexes, folder, cachePath, threads, settleMs, rescanMs } = options;
     this.stopper = new Stopper((problem) => listener.notice(problem));
+    this.announcer = new Announcer({
+      settled: (client) => this.onSettled(client),
+      updated: (added, removed) => listener.updated(added, removed),
+      notice: (line) => listener.notice(line),
+    });
     this.link = new IndexLink({
       addresses: indexes,
-      onUp: (client) => this.announcer?.connected(client),
-      onDown: () => this.announcer?.stop(),
+      onUp: () => this.announce(),
+      onDown: () => this.announcer.stop(),
       onNotice: (line) => listener.notice(line),
     });
     this.library = new Library({
@@ -69,17 +74,17 @@ export class PeerNode {
       settleMs,
       rescanMs,
       listener: {
-        changed: (added, removed) => this.announcer?.changed(added, removed),
+        changed: (added, removed) => this.announcer.changed(added, removed),
         progress: (progress) => this.onHashing(progress),
-        ready: () => this.announcer?.complete(),
+        ready: () => this.announcer.complete(),
         notice: (line) => listener.notice(line),
       },
     });
   }
 
   /**
-   * In this order: the index (IndexError when it cannot be reached and nobody wants to wait), the port and the
-   * folder (LocalIoError). Resolves when others can fetch; the first scan goes on after that.
+   * In this order: the index (IndexError when it cannot be reached and nobody wants to wait), the folder and the
+   * port (LocalIoError). Resolves when others can fetch; the first scan goes on after that.
    */
   static async start(options: PeerNodeOptions): Promise<PeerNode> {
     const node = new PeerNode(options);
@@ -139,6 +144,9 @@ export class PeerNode {
     makeFolder(folder);
     this.stopper.add("the connection to the index", () => this.link.stop());
     await this.link.start(waitForIndex);
+    this.stopper.add("announcing", () => this.announcer.stop());
+    this.stopper.add("sharing the folder", () => this.library.stop());
+    await this.library.start();
 
     const uploader = await Uploader.start({
       host,
@@ -149,21 +157,17 @@ export class PeerNode {
       onChanged: (path) => this.library.suspect(path),
       onFailed: (error) => listener.notice(error.message),
     });
-    this.uploader = uploader;
     this.stopper.add("serving", () => uploader.stop());
+    this.uploader = uploader;
     listener.listening(host, uploader.port);
+    this.announce();
+  }
 
-    const announcer = new Announcer(uploader.port, {
-      settled: (client) => this.onSettled(client),
-      updated: (added, removed) => listener.updated(added, removed),
-      notice: (line) => listener.notice(line),
-    });
-    this.announcer = announcer;
-    this.stopper.add("announcing", () => announcer.stop());
-    if (this.link.client !== undefined) announcer.connected(this.link.client);
-
-    this.stopper.add("sharing the folder", () => this.library.stop());
-    await this.library.start();
+  /** Once there is both an index to tell and a port to name. */
+  private announce(): void {
+    const { client } = this.link;
+    if (client !== undefined && this.uploader !== undefined)
+      this.announcer.connected(client, this.uploader.port);
   }
 
   private onHashing(progress: ScanProgress): void {

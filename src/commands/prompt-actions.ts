@@ -41,7 +41,7 @@ export class PeerPromptActions implements PromptActions {
       const fetched = await fetchByName(
         {
           name,
-          rootPrefix: undefined,
+          meant: { rootPrefix: undefined, sizeBytes: undefined },
           target: () => targetInFolder(folder, name),
           force: false,
           transfer,

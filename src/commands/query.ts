@@ -8,7 +8,7 @@ import { printable } from "../printable.ts";
 import { unlessAborted } from "../shutdown.ts";
 import { type FetchRequest, fetchByName, findContent } from "../transfer/fetch.ts";
 import { targetOfQuery } from "../transfer/target.ts";
-import { maxNameBytes } from "../wire/limits.ts";
+import { maxContentBytes, maxNameBytes } from "../wire/limits.ts";
 import type { FoundContent } from "../wire/messages.ts";
 import type { CommandContext } from "./context.ts";
 import { FetchOutput } from "./fetch-output.ts";
@@ -34,6 +34,11 @@ export const declaration = declare({
       defaultText: "any",
       description: "Which content is meant, by at least 4 hex digits of its root",
     }),
+    sizeBytes: optional(kinds.bytes({ min: 0, max: maxContentBytes, multipleOf: 1 }), {
+      flag: "size",
+      defaultText: "any",
+      description: "Which content is meant, by its size",
+    }),
     force: flag({ flag: "force", default: false, description: "Replace a different file that is there" }),
     list: flag({ flag: "list", default: false, description: "Show who has it and fetch nothing" }),
     spaceCheck: flag({
@@ -50,19 +55,20 @@ export const declaration = declare({
 export type QueryOptions = OptionsOf<typeof declaration>;
 
 export async function run(options: QueryOptions, context: CommandContext): Promise<void> {
-  const { name, rootPrefix, force, spaceCheck, outputPath } = options;
+  const { name, rootPrefix, sizeBytes, force, spaceCheck, outputPath } = options;
   const { signal } = context;
   const client = await open(options.index, signal);
   const said = new FetchOutput(name, context);
   try {
+    const meant = { rootPrefix, sizeBytes };
     const ask = asking(client, options.index, signal);
     if (options.list) {
-      list(name, await findContent({ name, rootPrefix, ask }, said), context);
+      list(name, await findContent({ name, meant, ask }, said), context);
       return;
     }
     const target = () => targetOfQuery(name, outputPath);
     const transfer = transferOptions(options, spaceCheck);
-    const fetched = await fetchByName({ name, rootPrefix, ask, target, force, transfer, signal }, said);
+    const fetched = await fetchByName({ name, meant, ask, target, force, transfer, signal }, said);
     said.close();
     said.complete(fetched);
   } finally {

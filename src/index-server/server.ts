@@ -6,6 +6,7 @@ import { SQLiteError } from "bun:sqlite";
 import { monotonicMs } from "../clock.ts";
 import { LocalIoError, reasonOf } from "../errors.ts";
 import { formatAddress } from "../net/connect.ts";
+import { connectionsWithin } from "../net/file-limit.ts";
 import { Listener } from "../net/listener.ts";
 import type { Log } from "../output/log.ts";
 import { agent } from "../version.ts";
@@ -187,7 +188,7 @@ function listen(options: IndexServerOptions, parts: IndexParts): Listener {
     return new Listener({
       host,
       port,
-      maxConnections: options.maxConnections ?? defaultMaxConnections,
+      maxConnections: options.maxConnections ?? connectionsWithin(defaultMaxConnections),
       maxConnectionsPerHost: options.maxConnectionsPerHost ?? defaultMaxConnectionsPerHost,
       accept: (connection) => new IndexConnection(connection, parts),
     });

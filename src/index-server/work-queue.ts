@@ -134,7 +134,9 @@ export class WorkQueue {
     this.lockedSinceMs.set(job, sinceMs);
     if (nowMs - sinceMs >= lockedPatienceMs) {
       waiting.shift();
-      job.failed(new LockedError("the database is locked"));
+      job.failed(
+        new LockedError("another program keeps the index database locked: end that program; queries go on"),
+      );
     }
     return false;
   }

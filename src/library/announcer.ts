@@ -28,10 +28,10 @@ export class Announcer {
   private refusedTimer: Timer | undefined;
   private lastRefusal = "";
 
-  constructor(
-    private readonly port: number,
-    private readonly listener: AnnouncerListener,
-  ) {}
+  /** Where this peer listens. */
+  private port = 0;
+
+  constructor(private readonly listener: AnnouncerListener) {}
 
   changed(added: Iterable<FileEntry>, removed: Iterable<FileName>): void {
     this.announcements.changed(added, removed);
@@ -44,9 +44,10 @@ export class Announcer {
     this.advance();
   }
 
-  connected(client: IndexClient): void {
+  connected(client: IndexClient, port: number): void {
     this.stop();
     this.client = client;
+    this.port = port;
     this.announcements.connected();
     this.advance();
   }

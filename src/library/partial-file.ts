@@ -200,8 +200,14 @@ function openPart(path: string): number {
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   try {
     const fd = openSync(path, flags, fileMode);
-    if (fstatSync(fd).isFile()) return fd;
+    const stats = fstatSync(fd);
+    if (stats.isFile() && stats.nlink === 1) return fd;
     closeSync(fd);
+    if (stats.isFile()) {
+      // Another name of some file: what we write must not end up in that one.
+      unlinkSync(path);
+      return openSync(path, flags | constants.O_EXCL, fileMode);
+    }
   } catch (error) {
     throw new LocalIoError(`cannot write ${printable(path)}: ${reasonOf(error)}`, { cause: error });
   }

@@ -77,11 +77,16 @@ function ambiguousLines(event: AmbiguousEvent): string[] {
   const lines = [
     `${printable(event.name, nameLimit)} stands for ${event.contents.length} contents; choose one with --root:`,
   ];
+  const roots = event.contents.map(({ root }) => root);
   for (const content of event.contents) {
+    // Two sizes of one root, of which one is a lie: --size takes the exact number.
+    const size = roots.filter((root) => root === content.root).length > 1 ? ` (--size ${content.size})` : "";
     const sources = formatCount(content.sources, "source").padStart(10);
     const names = content.names.slice(0, 3).map((name) => printable(name, nameLimit));
     const more = content.names.length > 3 ? `, ${content.names.length - 3} more` : "";
-    lines.push(`${column(content.size)}  ${shortRoot(content.root)}  ${sources}  ${names.join(", ")}${more}`);
+    lines.push(
+      `${column(content.size)}  ${shortRoot(content.root)}  ${sources}  ${names.join(", ")}${more}${size}`,
+    );
   }
   return lines;
 }

@@ -8,7 +8,7 @@ import { wouldOverwrite } from "../library/partial-file.ts";
 import { printable } from "../printable.ts";
 import { maxNameBytes } from "../wire/limits.ts";
 import type { FoundContent } from "../wire/messages.ts";
-import { chooseContent } from "./choose-content.ts";
+import { chooseContent, type Meant } from "./choose-content.ts";
 import { type DownloadProgress, type DownloadReport, download, type KnownSources } from "./download.ts";
 import { type Target, whatIsThere } from "./target.ts";
 
@@ -24,7 +24,7 @@ export interface TransferOptions {
 export interface FetchRequest {
   /** As the user typed it. */
   name: string;
-  rootPrefix: string | undefined;
+  meant: Meant;
   /** Called once it is known that the name stands for one content. */
   target: () => Target;
   force: boolean;
@@ -51,23 +51,22 @@ export interface Fetched {
   report: DownloadReport;
 }
 
-/** Resolves with the one content that `name` (and the prefix) stands for. Throws NotFoundError, AmbiguousError. */
+/** Resolves with the one content that is meant by `name`. Throws NotFoundError, AmbiguousError. */
 export async function findContent(
-  { name, rootPrefix, ask }: Pick<FetchRequest, "name" | "rootPrefix" | "ask">,
+  { name, meant, ask }: Pick<FetchRequest, "name" | "meant" | "ask">,
   listener: Pick<FetchListener, "ambiguous">,
 ): Promise<FoundContent> {
   // No peer can have such a name, and the index would not take it for one.
   const isPossible = name.isWellFormed() && Buffer.byteLength(name) <= maxNameBytes;
-  const choice = chooseContent(isPossible ? await ask(name) : [], rootPrefix);
+  const choice = chooseContent(isPossible ? await ask(name) : [], meant);
   if (choice.kind === "one") return choice.content;
   const shown = printable(name, maxNameBytes);
   if (choice.kind === "none") {
-    const root = rootPrefix === undefined ? "" : ` with a root that begins with ${rootPrefix}`;
-    throw new NotFoundError(`nobody shares a file named ${shown}${root}`);
+    throw new NotFoundError(`nobody shares a file named ${shown}${described(meant)}`);
   }
   listener.ambiguous(choice.contents);
   throw new AmbiguousError(
-    `${shown} stands for ${choice.contents.length} different contents; choose one with --root PREFIX`,
+    `${shown} stands for ${choice.contents.length} different contents; choose one with --root PREFIX or --size BYTES`,
   );
 }
 
@@ -105,6 +104,11 @@ export async function fetchByName(request: FetchRequest, listener: FetchListener
 /** The size belongs to the identity: an index may know several that peers say of one root. */
 function isSameContent(one: FoundContent, other: FoundContent): boolean {
   return one.root === other.root && one.sizeBytes === other.sizeBytes;
+}
+
+function described({ rootPrefix, sizeBytes }: Meant): string {
+  const root = rootPrefix === undefined ? "" : ` with a root that begins with ${rootPrefix}`;
+  return sizeBytes === undefined ? root : `${root} of ${sizeBytes} bytes`;
 }
 
 function sourcesOf(content: FoundContent | undefined): KnownSources {

@@ -5,6 +5,7 @@
 import { LocalIoError, reasonOf, systemCode } from "../errors.ts";
 import type { FileIdentity } from "../library/file-identity.ts";
 import { formatAddress } from "../net/connect.ts";
+import { connectionsWithin } from "../net/file-limit.ts";
 import { SharedPort } from "../net/shared-port.ts";
 import { workerUrl } from "../worker-url.ts";
 import type { FromUploadWorker, ToUploadWorker } from "./upload-messages.ts";
@@ -116,7 +117,7 @@ export class Uploader {
       host,
       port: this.port,
       reusePort: this.threads > 1,
-      maxConnections: Math.ceil(maxConnections / this.threads),
+      maxConnections: Math.ceil(connectionsWithin(maxConnections) / this.threads),
       maxConnectionsPerHost,
     });
     this.workers.push(worker);

@@ -208,14 +208,14 @@ describe("a lasting link", () => {
     const first = startIndex();
     const { port } = first;
     const said: string[] = [];
-    const announcer = new Announcer(7767, {
+    const announcer = new Announcer({
       settled: () => said.push("settled"),
       updated: (added, removed) => said.push(`+${added.join()} -${removed.join()}`),
       notice: (line) => said.push(line),
     });
     const link = new IndexLink({
       addresses: [{ host: "127.0.0.1", port }],
-      onUp: (client) => announcer.connected(client),
+      onUp: (client) => announcer.connected(client, 7767),
       onDown: () => announcer.stop(),
       onNotice: (line) => said.push(line.replace(/127\S+/, "ADDRESS")),
     });

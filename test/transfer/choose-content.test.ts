@@ -29,11 +29,20 @@ const table: { contents: FoundContent[]; prefix?: string; kind: Choice["kind"]; 
 describe("which content a name means", () => {
   for (const { contents, prefix, kind, roots } of table) {
     test(`${contents.length} contents, prefix ${prefix ?? "not given"}: ${kind}`, () => {
-      const choice = chooseContent(contents, prefix);
+      const choice = chooseContent(contents, { rootPrefix: prefix, sizeBytes: undefined });
       expect(choice.kind).toBe(kind);
       const chosen =
         choice.kind === "one" ? [choice.content] : choice.kind === "several" ? choice.contents : [];
       expect(chosen.map(({ root }) => root)).toEqual(roots);
     });
   }
+});
+
+test("a lie about the size is told apart by the size", () => {
+  const lie = { ...one, sizeBytes: 64 };
+  expect(chooseContent([lie, one], { rootPrefix: one.root, sizeBytes: undefined }).kind).toBe("several");
+  expect(chooseContent([lie, one], { rootPrefix: one.root, sizeBytes: 1 })).toEqual({
+    kind: "one",
+    content: one,
+  });
 });
