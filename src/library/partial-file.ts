@@ -7,17 +7,16 @@
 import {
   closeSync,
   constants,
+  fchmodSync,
   fstatSync,
   fsyncSync,
   ftruncateSync,
   linkSync,
   lstatSync,
   openSync,
-  readFileSync,
   renameSync,
   statfsSync,
   unlinkSync,
-  writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { chunkCountOf } from "../content/chunks.ts";
@@ -27,10 +26,13 @@ import { formatBytes } from "../output/format.ts";
 import { printable } from "../printable.ts";
 import { partialPrefix } from "../wire/file-name.ts";
 import { chunkBytes } from "../wire/limits.ts";
+import { readRegularFile, writeNewFile } from "./private-file.ts";
 import { ProcessLock } from "./process-lock.ts";
 
-/** Not executable, and whatever the user's umask leaves: a download is no program. */
-const fileMode = 0o666;
+/** While it is not complete nobody else may write to what has been verified. */
+const partMode = 0o600;
+/** Of the complete file, less the umask. Not executable: a download is no program. */
+const completeMode = 0o666;
 
 export interface PartialFileOptions {
   /** Where the complete file goes; its folder exists. */
@@ -61,7 +63,7 @@ export class PartialFile {
   /** Throws LocalIoError: no permission, no room, or another process downloads the same content there. */
   static open(options: PartialFileOptions): PartialFile {
     const folder = dirname(options.target);
-    const base = join(folder, `${partialPrefix}${options.root.slice(0, 16)}`);
+    const base = baseOf(options.target, options.root);
     const lock = ProcessLock.acquire(`${base}.lock`, `the partial file of ${printable(options.target)}`);
     try {
       const fd = openPart(`${base}.part`);
@@ -86,26 +88,27 @@ export class PartialFile {
 
   /** The chunk hashes of an earlier run, or undefined when there are none or they do not add up to the root. */
   readChunkHashes(): Uint8Array | undefined {
-    let hashes: Uint8Array;
+    const expectedBytes = chunkCountOf(this.options.sizeBytes) * hashBytes;
+    let hashes: Uint8Array | undefined;
     try {
-      const stats = lstatSync(this.hashesPath, { throwIfNoEntry: false });
-      // Neither a pipe that would hang us nor a file of any size is read.
-      if (!stats?.isFile() || stats.size !== chunkCountOf(this.options.sizeBytes) * hashBytes)
-        return undefined;
-      hashes = readFileSync(this.hashesPath);
+      hashes = readRegularFile(this.hashesPath, expectedBytes);
     } catch (error) {
+      if (systemCode(error) === "ENOENT") return undefined;
       throw this.failed("read", this.hashesPath, error);
     }
+    if (hashes?.length !== expectedBytes) return undefined;
     const root = Buffer.from(rootOfChunkHashes(hashes)).toString("hex");
     return root === this.options.root ? hashes : undefined;
   }
 
   saveChunkHashes(hashes: Uint8Array): void {
+    const draft = `${this.hashesPath}.${crypto.randomUUID()}`;
     try {
-      // Over what may lie there, not into it: a link must not lead the bytes elsewhere.
-      removeIfThere(this.hashesPath);
-      writeFileSync(this.hashesPath, hashes, { flag: "wx", mode: 0o600 });
+      // Whole or not at all, over what may lie there and not into it.
+      writeNewFile(draft, hashes);
+      renameSync(draft, this.hashesPath);
     } catch (error) {
+      removeQuietly(draft);
       throw this.failed("write", this.hashesPath, error);
     }
   }
@@ -118,10 +121,12 @@ export class PartialFile {
     const { target } = this.options;
     try {
       fsyncSync(this.fd);
+      fchmodSync(this.fd, completeMode & ~process.umask());
       if (replace) renameSync(this.path, target);
       else this.renameWithoutReplacing();
       syncFolder(dirname(target));
     } catch (error) {
+      fchmodSync(this.fd, partMode);
       if (error instanceof WouldOverwriteError) throw error;
       throw this.failed("complete", target, error);
     }
@@ -130,6 +135,24 @@ export class PartialFile {
     closeSync(this.fd);
     removeIfThere(this.path);
     removeIfThere(this.hashesPath);
+    this.lock.release();
+  }
+
+  /**
+   * Removes what an earlier run left that was killed between giving the file its name and tidying up. Not while
+   * somebody is downloading that content into that folder.
+   */
+  static tidyUp(target: string, root: string): void {
+    const base = baseOf(target, root);
+    if (exists(`${base}.lock`)) return;
+    removeQuietly(`${base}.part`);
+    removeQuietly(`${base}.hashes`);
+  }
+
+  /** Lets go of the lock and not of the file, which a thread that cannot be ended may still write to. */
+  abandon(): void {
+    if (this.closed) return;
+    this.closed = true;
     this.lock.release();
   }
 
@@ -189,33 +212,55 @@ export class PartialFile {
   }
 }
 
+function baseOf(target: string, root: string): string {
+  return join(dirname(target), `${partialPrefix}${root.slice(0, 16)}`);
+}
+
 export function wouldOverwrite(target: string): WouldOverwriteError {
   return new WouldOverwriteError(
     `${printable(target)} is there already and is a different file; --force replaces it, -o writes elsewhere`,
   );
 }
 
+/**
+ * Opens the part of an earlier run, or makes one. What is there is gone on with only when nobody else can write to
+ * it: a regular file of ours, under this one name, that neither group nor others may write to.
+ */
 function openPart(path: string): number {
-  // O_NOFOLLOW and O_NONBLOCK: a link or a pipe somebody put there is refused instead of followed or waited for.
-  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
   try {
-    const fd = openSync(path, flags, fileMode);
-    const stats = fstatSync(fd);
-    if (stats.isFile() && stats.nlink === 1) return fd;
-    closeSync(fd);
-    if (stats.isFile()) {
-      // Another name of some file: what we write must not end up in that one.
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    if (stats !== undefined && !stats.isFile()) throw new Error("it is no regular file");
+    if (stats !== undefined) {
+      const fd = openSync(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
+      if (isOurs(fd)) return fd;
+      closeSync(fd);
       unlinkSync(path);
-      return openSync(path, flags | constants.O_EXCL, fileMode);
     }
+    return openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, partMode);
   } catch (error) {
     throw new LocalIoError(`cannot write ${printable(path)}: ${reasonOf(error)}`, { cause: error });
   }
-  throw new LocalIoError(`cannot write ${printable(path)}: it is no regular file`);
+}
+
+function isOurs(fd: number): boolean {
+  const { uid, mode, nlink } = fstatSync(fd);
+  // Windows has neither owners nor modes of this kind.
+  if (process.getuid === undefined) return nlink === 1;
+  return nlink === 1 && uid === process.getuid() && (mode & 0o022) === 0;
 }
 
 function exists(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+/** For what is of no use any more: the failure that matters is another one. */
+function removeQuietly(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // It is not there, or stays.
+  }
 }
 
 function removeIfThere(path: string): void {
@@ -226,12 +271,21 @@ function removeIfThere(path: string): void {
   }
 }
 
-/** A new name is on disk only when its folder is. Not every system lets a folder be opened: then it is its own. */
+/**
+ * A new name is on disk only when its folder is. Where a folder cannot be opened (Windows; one that may be written but
+ * not read) or synced, the name is there all the same, and when it reaches the disk is up to the system.
+ */
 function syncFolder(folder: string): void {
-  if (process.platform === "win32") return;
-  const fd = openSync(folder, constants.O_RDONLY);
+  let fd: number;
+  try {
+    fd = openSync(folder, constants.O_RDONLY);
+  } catch {
+    return;
+  }
   try {
     fsyncSync(fd);
+  } catch (error) {
+    if (systemCode(error) === "EIO") throw error;
   } finally {
     closeSync(fd);
   }

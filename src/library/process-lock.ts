@@ -2,13 +2,16 @@
  * A lock file that says which process holds something, and that a dead process does not hold anything any more:
  * `kill -9` leaves the file, not the lock. (Bun has no flock.)
  */
-import { linkSync, lstatSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
+import { linkSync, lstatSync, readFileSync, renameSync, unlinkSync } from "node:fs";
 import { hostname } from "node:os";
 import { LocalIoError, reasonOf, systemCode } from "../errors.ts";
 import { printable } from "../printable.ts";
+import { readRegularFile, writeNewFile } from "./private-file.ts";
 
 /** The lock is taken over from dead holders at most this often before giving up: others do the same. */
 const maxAttempts = 10;
+/** A lock of ours has about 100 bytes. */
+const maxLockBytes = 4 * 1024;
 
 export class ProcessLock {
   private held = true;
@@ -21,15 +24,15 @@ export class ProcessLock {
   /** Throws LocalIoError when a living process has it (`what` says what for) or the file cannot be made. */
   static acquire(path: string, what: string): ProcessLock {
     const ours = JSON.stringify({ pid: process.pid, started: startOf(process.pid), host: hostname() });
-    // Made whole under a name of our own and then linked: nobody ever reads half a lock.
-    const draft = `${path}.${process.pid}`;
+    // Made whole under a name that nobody can guess and then linked: nobody ever reads half a lock.
+    const draft = `${path}.${crypto.randomUUID()}`;
     try {
-      writeFileSync(draft, ours, { mode: 0o600 });
+      writeNewFile(draft, Buffer.from(ours));
       for (let attempt = 0; attempt < maxAttempts; attempt++) {
         if (take(draft, path, ours)) return new ProcessLock(path, ours);
         const text = readLock(path);
-        const holder = text === undefined ? undefined : livingHolder(text);
-        if (holder !== undefined) throw new LocalIoError(`another p2p (pid ${holder}) is using it: ${what}`);
+        const holder = text === undefined ? undefined : livingHolder(text, path);
+        if (holder !== undefined) throw new LocalIoError(`another p2p (${holder}) is using ${what}`);
         if (text !== undefined) removeDead(path, draft, text);
       }
       throw new LocalIoError(`cannot lock ${printable(path)}: others take it all the time`);
@@ -58,7 +61,7 @@ function take(draft: string, path: string, ours: string): boolean {
   }
   // A file system without hard links.
   try {
-    writeFileSync(path, ours, { flag: "wx", mode: 0o600 });
+    writeNewFile(path, Buffer.from(ours));
     return true;
   } catch (error) {
     if (systemCode(error) === "EEXIST") return false;
@@ -82,8 +85,8 @@ function removeDead(path: string, draft: string, text: string): void {
   removeQuietly(aside);
 }
 
-/** The pid of the lock's text when that process lives (or is on another machine, where we cannot know). */
-function livingHolder(text: string): number | undefined {
+/** Who holds the lock, in words, when that process lives (or is on another machine, where we cannot know). */
+function livingHolder(text: string, path: string): string | undefined {
   let holder: { pid?: unknown; started?: unknown; host?: unknown } | null;
   try {
     holder = JSON.parse(text);
@@ -92,7 +95,10 @@ function livingHolder(text: string): number | undefined {
   }
   const { pid, started, host } = holder ?? {};
   if (typeof pid !== "number" || !Number.isSafeInteger(pid) || pid < 1) return undefined;
-  if (host !== hostname()) return pid;
+  if (host !== hostname()) {
+    const where = printable(String(host), 100);
+    return `pid ${pid} on ${where}; if that one has ended, remove ${printable(path)}`;
+  }
   try {
     process.kill(pid, 0);
   } catch (error) {
@@ -100,10 +106,11 @@ function livingHolder(text: string): number | undefined {
   }
   // The number of a dead process may have been given to another one since.
   const startedNow = startOf(pid);
-  return startedNow !== undefined && started !== undefined && startedNow !== started ? undefined : pid;
+  const isAnother = startedNow !== undefined && started !== undefined && startedNow !== started;
+  return isAnother ? undefined : `pid ${pid}`;
 }
 
-/** Undefined when it is gone or unreadable. Throws when something lies there that is no lock (a pipe would hang us). */
+/** Undefined when it is gone or unreadable. Throws when something lies there that is no lock. */
 function readLock(path: string): string | undefined {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return undefined;
@@ -113,14 +120,19 @@ function readLock(path: string): string | undefined {
 
 /** When the process began, in clock ticks since boot (field 22 of /proc/PID/stat); undefined elsewhere. */
 function startOf(pid: number): string | undefined {
-  const stat = readQuietly(`/proc/${pid}/stat`);
-  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+  } catch {
+    return undefined;
+  }
 }
 
 /** For files whose absence or unreadability is an answer, too. */
 function readQuietly(path: string): string | undefined {
   try {
-    return readFileSync(path, "utf8");
+    const bytes = readRegularFile(path, maxLockBytes);
+    return bytes === undefined ? undefined : Buffer.from(bytes).toString();
   } catch {
     return undefined;
   }

@@ -4,7 +4,7 @@
  */
 import { monotonicMs } from "../clock.ts";
 import { AmbiguousError, NotFoundError } from "../errors.ts";
-import { wouldOverwrite } from "../library/partial-file.ts";
+import { PartialFile, wouldOverwrite } from "../library/partial-file.ts";
 import { printable } from "../printable.ts";
 import { maxNameBytes } from "../wire/limits.ts";
 import type { FoundContent } from "../wire/messages.ts";
@@ -84,7 +84,10 @@ export async function fetchByName(request: FetchRequest, listener: FetchListener
     seconds: (monotonicMs() - startMs) / 1000,
     report,
   });
-  if (there === "same") return finished(unused(content));
+  if (there === "same") {
+    PartialFile.tidyUp(target.path, content.root);
+    return finished(unused(content));
+  }
   if (there === "different" && !request.force) throw wouldOverwrite(target.shown);
   const report = await download({
     ...request.transfer,

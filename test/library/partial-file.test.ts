@@ -1,9 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import {
   chmodSync,
+  closeSync,
   existsSync,
+  linkSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -134,6 +137,33 @@ describe("a partial file", () => {
     expect(String(error)).toContain(`${base}.part`);
     expect(existsSync(folder.at(`${base}.lock`))).toBe(false);
     if (existsSync(folder.at("victim"))) expect(readFileSync(folder.at("victim"), "utf8")).toBe("mine");
+  });
+
+  test("another name of somebody's file is not written to, and what others may write to is not believed", () => {
+    using folder = temporaryFolder();
+    linkSync(folder.write("victim", "mine"), folder.at(`${base}.part`));
+    whole(folder).complete(false);
+    expect(readFileSync(folder.at("victim"), "utf8")).toBe("mine");
+    rmSync(folder.at("target"));
+
+    writeFileSync(folder.at(`${base}.part`), content.bytes);
+    chmodSync(folder.at(`${base}.part`), 0o666);
+    const planted = openSync(folder.at(`${base}.part`), "r+");
+    const partial = whole(folder);
+    writeSync(planted, "EVIL", 0);
+    closeSync(planted);
+    partial.complete(false);
+    expect(Buffer.compare(readFileSync(folder.at("target")), content.bytes)).toBe(0);
+  });
+
+  test("what a run left that was killed after giving the name is tidied up, unless somebody is at it", () => {
+    using folder = temporaryFolder();
+    const partial = whole(folder);
+    PartialFile.tidyUp(folder.at("target"), content.root);
+    expect(existsSync(partial.path)).toBe(true);
+    partial.close();
+    PartialFile.tidyUp(folder.at("target"), content.root);
+    expect(readdirSync(folder.path)).toEqual([]);
   });
 
   test("a pipe in place of its hashes is not waited for, and written over", () => {

@@ -105,6 +105,14 @@ describe("a process lock", () => {
     expect(String(error)).toContain("no such file or folder (ENOENT)");
   });
 
+  test("of another machine names it and the file to remove", () => {
+    using folder = temporaryFolder();
+    const path = folder.write("x.lock", JSON.stringify({ pid: 7, host: "old-container" }));
+    const error = String(attempt(path));
+    expect(error).toContain("pid 7 on old-container");
+    expect(error).toContain(`remove ${path}`);
+  });
+
   test.each(["pipe", "folder"])("a %s in its place is refused, not waited for", (kind) => {
     using folder = temporaryFolder();
     const path = folder.at("x.lock");
