@@ -4,7 +4,7 @@
  */
 import type { CommandContext, CommandModule } from "./commands/context.ts";
 import { type ConfigFile, configPath, type Environment, readConfigFile } from "./config.ts";
-import { ExitCode, UsageError } from "./errors.ts";
+import { ExitCode, InterruptedError, UsageError } from "./errors.ts";
 import { asksForHelp } from "./options/arguments.ts";
 import { nearest } from "./options/nearest.ts";
 import type { Declaration } from "./options/options.ts";
@@ -15,7 +15,7 @@ import { Output } from "./output/output.ts";
 import { Progress } from "./output/progress.ts";
 import { Terminal } from "./output/terminal.ts";
 import { printable } from "./printable.ts";
-import { Shutdown } from "./shutdown.ts";
+import { aborted, Shutdown } from "./shutdown.ts";
 import { version } from "./version.ts";
 
 /** Options of every verb that decide how it prints. */
@@ -58,6 +58,9 @@ function verb<Declared extends Declaration & { options: Record<keyof Printing, u
   };
 }
 
+/** How long a reader that has stopped reading is waited for after a signal. */
+const lastWordsMs = 1_000;
+
 const terminal = new Terminal(process.stderr, process.env);
 // A standard error that nobody reads any more is no reason to stop, and there is nowhere left to tell it.
 process.stderr.on("error", () => {});
@@ -86,11 +89,23 @@ async function main(argv: readonly string[], environment: Environment): Promise<
   } catch (error) {
     exit = reportFailure(error, output, terminal);
   }
-  await output.flush();
-  if (exit === ExitCode.ok && output.failure !== undefined) {
-    exit = reportFailure(output.failure, output, terminal);
+  exit = await flushed(output, shutdown.signal, exit);
+  if (output.failure !== undefined) {
+    // On standard error, also with --json. What went wrong before that remains the reason.
+    const failed = reportFailure(output.failure, output, terminal);
+    if (exit === ExitCode.ok) exit = failed;
   }
   end(exit);
+}
+
+/**
+ * Waits until all that was printed has left this process; for ever, as any program does whose reader is slow, but not
+ * beyond a signal. Returns the exit code: `exit`, or the signal's when that cut it short.
+ */
+async function flushed(output: Output, signal: AbortSignal, exit: number): Promise<number> {
+  const cut = aborted(signal).then(() => Bun.sleep(lastWordsMs));
+  const isWhole = await Promise.race([output.flush().then(() => true), cut.then(() => false)]);
+  return isWhole || !(signal.reason instanceof InterruptedError) ? exit : signal.reason.exit;
 }
 
 /** By `process.exit`: what still runs now is not worth waiting for. Standard output has been flushed before. */

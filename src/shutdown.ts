@@ -15,7 +15,7 @@ export interface SignalSource {
 
 export interface ShutdownOptions {
   source: SignalSource;
-  /** A second SIGINT: end now, nothing is waited for. */
+  /** A second signal: end now, nothing is waited for. */
   endAtOnce: (exit: number) => void;
 }
 
@@ -27,13 +27,15 @@ export class Shutdown {
   private readonly controller = new AbortController();
   private readonly source: SignalSource;
   private readonly listeners = new Map<StopSignal, () => void>();
+  private interrupted = false;
 
   constructor(options: ShutdownOptions) {
     this.source = options.source;
     for (const name of Object.keys(signalExits) as StopSignal[]) {
       const exit = signalExits[name];
       const listener = (): void => {
-        if (this.signal.aborted && name === "SIGINT") options.endAtOnce(exit);
+        if (this.interrupted) options.endAtOnce(exit);
+        this.interrupted = true;
         this.abort(new InterruptedError(`interrupted by ${name}`, exit));
       };
       this.listeners.set(name, listener);

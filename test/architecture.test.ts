@@ -50,6 +50,7 @@ const pureFiles = [
   "src/transfer/connection-plan.ts",
   "src/transfer/debts.ts",
   "src/transfer/download-life.ts",
+  "src/transfer/host-limits.ts",
   "src/transfer/index-asking.ts",
   "src/transfer/pick.ts",
   "src/transfer/rate-meter.ts",
@@ -73,8 +74,7 @@ const forbidden: readonly ForbiddenCode[] = [
   {
     what: "opens a socket: sockets belong to net/ and to the workers",
     pattern: /\bBun\.(?:listen|connect|udpSocket|serve)\b/,
-    // uploader.ts asks which port is free before its workers share it.
-    except: ["src/net/**", "src/**/*-worker.ts", "src/transfer/uploader.ts"],
+    except: ["src/net/**", "src/**/*-worker.ts"],
   },
   {
     what: "copies with Object.assign, which sets the prototype from a `__proto__` key",

@@ -100,6 +100,16 @@ describe("the config file", () => {
   });
 });
 
+test.if(process.platform === "linux")(
+  "with --json a full standard output is said on standard error",
+  async () => {
+    const argv = ["query", "x", "--json", "--index", "127.0.0.1:1"];
+    const { stderr, exit } = await p2p(argv, { stdout: openSync("/dev/full", "w") });
+    expect(stderr).toContain("cannot write to standard output");
+    expect(exit).toBe(8);
+  },
+);
+
 test.if(process.platform === "linux")("a full standard output is exit 7", async () => {
   const { stderr, exit } = await p2p(["--help"], { stdout: openSync("/dev/full", "w") });
   expect([stderr, exit]).toEqual([

@@ -16,16 +16,27 @@ describe("Shutdown", () => {
     expect(shutdown.signal.reason.exit).toBe(exit);
   });
 
-  test("only a second SIGINT ends at once, and the first reason counts", () => {
+  test.each(["SIGINT", "SIGTERM", "SIGHUP"])(
+    "a second signal (%s) ends at once, the first reason counts",
+    (second) => {
+      const source = new EventEmitter();
+      const ended: number[] = [];
+      const shutdown = new Shutdown({ source, endAtOnce: (exit) => ended.push(exit) });
+      source.emit("SIGTERM");
+      expect(ended).toEqual([]);
+      source.emit(second);
+      expect(ended).toHaveLength(1);
+      expect(shutdown.signal.reason.exit).toBe(143);
+    },
+  );
+
+  test("what went wrong before is no signal: the first one is still heeded in order", () => {
     const source = new EventEmitter();
     const ended: number[] = [];
     const shutdown = new Shutdown({ source, endAtOnce: (exit) => ended.push(exit) });
-    source.emit("SIGTERM");
+    shutdown.abort(new Error("standard output failed"));
     source.emit("SIGTERM");
     expect(ended).toEqual([]);
-    source.emit("SIGINT");
-    expect(ended).toEqual([130]);
-    expect(shutdown.signal.reason.exit).toBe(143);
   });
 
   test("closed, it listens no more", () => {

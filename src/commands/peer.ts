@@ -70,7 +70,7 @@ export async function run(options: PeerOptions, context: CommandContext): Promis
   checkOpen(host, options.open);
   const { output, log, terminal, signal } = context;
   const state = stateFolder();
-  const node = await PeerNode.start({
+  const starting = PeerNode.start({
     folder,
     cachePath: join(state, "hashes.db"),
     host,
@@ -83,6 +83,9 @@ export async function run(options: PeerOptions, context: CommandContext): Promis
     rescanMs: options.rescanSeconds * 1000,
     listener: new PeerOutput(context),
   });
+  // Connecting cannot be cancelled; nobody fetches from a peer that is not there yet, so nothing needs to be stopped.
+  const node = await Promise.race([starting, aborted(signal)]);
+  if (node === undefined) return;
   try {
     if (options.prompt) {
       const transfer = transferOptions(options, true);

@@ -19,7 +19,8 @@ export function reportFailure(error: unknown, output: Output, terminal: Terminal
   const exit = known ? error.exit : ExitCode.internal;
   const code = known ? error.code : "INTERNAL";
   const message = printable(error instanceof Error ? error.message : String(error), messageLimit);
-  if (!output.json || !known) terminal.print(`p2p: ${message}\n`);
+  // When it is standard output that failed, the event will not be read.
+  if (!output.json || !known || output.failure !== undefined) terminal.print(`p2p: ${message}\n`);
   if (!known)
     terminal.print(`${stackOf(error)}\np2p: this is a bug, please report it with the lines above\n`);
   if (output.json) output.event({ event: "error", code, exit, message });

@@ -6,7 +6,7 @@ import { isSlowAtMs, owes } from "./debts.ts";
 import type { ChunkPicker } from "./pick.ts";
 import type { Source, SourceConnection, SourceTable } from "./source-table.ts";
 
-/** The security limits' number of connections to one address. */
+/** To one source; what one address may be bothered with is `host-limits.ts`. */
 const maxConnectionsPerSource = 4;
 
 export interface ConnectionPlan {

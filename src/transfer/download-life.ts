@@ -6,6 +6,8 @@ import { RateMeter } from "./rate-meter.ts";
 const floorBytesPerSecond = 4 * 1024;
 /** Chunks begun on each connection without one that ends well: after that, bytes are no life any more. */
 const begunPerConnection = 2;
+/** Nor after this long without a verified chunk: at the floor rate one takes 256 s. */
+const maxUnverifiedMs = 300_000;
 
 export interface LifeOptions {
   timeoutMs: number;
@@ -18,11 +20,13 @@ export class DownloadLife {
   private readonly arriving: RateMeter;
   private readonly maxUnverifiedBytes: number;
   private unverifiedBytes = 0;
+  private lastVerifiedMs: number;
 
   constructor(
     private readonly options: LifeOptions,
     private lastLifeMs: number,
   ) {
+    this.lastVerifiedMs = lastLifeMs;
     this.arriving = new RateMeter(lastLifeMs);
     this.maxUnverifiedBytes = begunPerConnection * options.maxConnections * chunkBytes + options.hashesBytes;
   }
@@ -30,6 +34,7 @@ export class DownloadLife {
   /** A chunk, or the chunk hashes. */
   onVerified(nowMs: number): void {
     this.unverifiedBytes = 0;
+    this.lastVerifiedMs = nowMs;
     this.lastLifeMs = nowMs;
   }
 
@@ -38,6 +43,7 @@ export class DownloadLife {
     this.unverifiedBytes += bytes;
     this.arriving.add(bytes, nowMs);
     if (this.unverifiedBytes > this.maxUnverifiedBytes) return;
+    if (nowMs - this.lastVerifiedMs > maxUnverifiedMs) return;
     if (this.arriving.bytesPerSecond(nowMs) >= floorBytesPerSecond) this.lastLifeMs = nowMs;
   }
 

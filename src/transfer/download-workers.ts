@@ -54,8 +54,11 @@ export class DownloadWorkers {
     });
   }
 
-  /** Resolves when no worker runs any more. Idempotent. */
-  async stop(): Promise<void> {
+  /**
+   * Ends the workers. False when one did not answer in time (a write that hangs, say): it may still write to the
+   * file. Idempotent.
+   */
+  async stop(): Promise<boolean> {
     if (!this.stopping) {
       this.stopping = true;
       this.broadcast({ kind: "stop" });
@@ -65,6 +68,7 @@ export class DownloadWorkers {
     await this.stopped.promise;
     clearTimeout(timer);
     for (const worker of this.workers.splice(0)) worker.terminate();
+    return this.running === 0;
   }
 
   private receive(message: FromDownloadWorker): void {

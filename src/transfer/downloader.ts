@@ -62,8 +62,8 @@ export class Downloader {
       clearInterval(ticker);
       clearTimeout(this.wakeup);
       signal.removeEventListener("abort", onAbort);
-      // Only now may the file be closed: no worker writes to it any more.
-      await this.workers.stop();
+      // Only now may the file be closed, and its number given to another one: no worker writes to it any more.
+      if (!(await this.workers.stop())) this.partial.abandon();
     }
   }
 

@@ -168,7 +168,7 @@ export class Scheduler {
     if (connection === undefined) return first;
     connection.proven = true;
     endSilence(connection, this.picker, nowMs);
-    connection.source.failures = 0;
+    this.table.delivered(connection.source);
     if (first) connection.source.bytes += chunkLength(chunk, this.options.sizeBytes);
     const asked = connection.requests.get(request);
     if (asked?.chunks.delete(chunk)) {

@@ -3,6 +3,7 @@
  * the states and their reasons are drawn in STATES.md. Chunks and requests are the scheduler's.
  */
 import type { Bitfield } from "../content/bitfield.ts";
+import { HostLimits } from "./host-limits.ts";
 import { RateMeter } from "./rate-meter.ts";
 
 /** Why a source is not asked again in this download. */
@@ -75,6 +76,7 @@ export function sourceKey(host: string, port: number): string {
 export class SourceTable {
   private readonly sources = new Map<string, Source>();
   private readonly open = new Map<number, SourceConnection>();
+  private readonly hosts = new HostLimits();
   private lastConnectionId = 0;
 
   constructor(private readonly random: () => number) {}
@@ -149,10 +151,15 @@ export class SourceTable {
         source.excluded === undefined && source.listed && source.retryAtMs <= nowMs && !unwanted.has(source),
     );
     const next: Source[] = [];
+    const planned = new Map<string, number>();
     for (let connections = 0; connections < maxPerSource; connections++) {
       for (const source of eligible) {
         if (next.length >= count) return next;
-        if (source.connections <= connections) next.push(source);
+        const { host } = source;
+        const toHost = planned.get(host) ?? 0;
+        if (source.connections > connections || !this.hosts.allows(host, toHost, nowMs)) continue;
+        planned.set(host, toHost + 1);
+        next.push(source);
       }
     }
     return next;
@@ -162,15 +169,16 @@ export class SourceTable {
   nextRetryMs(nowMs: number): number {
     let next = Number.POSITIVE_INFINITY;
     for (const source of this.sources.values()) {
-      if (source.excluded === undefined && source.listed && source.retryAtMs > nowMs) {
-        next = Math.min(next, source.retryAtMs);
-      }
+      if (source.excluded !== undefined || !source.listed) continue;
+      const retryAtMs = Math.max(source.retryAtMs, this.hosts.allowedAtMs(source.host));
+      if (retryAtMs > nowMs) next = Math.min(next, retryAtMs);
     }
     return next;
   }
 
   openTo(source: Source, held: Bitfield | undefined, nowMs: number): SourceConnection {
     source.connections++;
+    this.hosts.opened(source.host, nowMs);
     const connection: SourceConnection = {
       id: ++this.lastConnectionId,
       source,
@@ -196,6 +204,7 @@ export class SourceTable {
     if (!this.open.delete(connection.id)) return;
     const { source } = connection;
     source.connections--;
+    this.hosts.closed(source.host);
     source.failures++;
     const waitMs = Math.min(lastRetryMs, firstRetryMs * 2 ** Math.min(source.failures - 1, 10));
     source.retryAtMs = nowMs + waitMs * (0.5 + this.random() / 2);
@@ -203,7 +212,15 @@ export class SourceTable {
 
   /** We close it, and the source has done nothing wrong. */
   retire(connection: SourceConnection): void {
-    if (this.open.delete(connection.id)) connection.source.connections--;
+    if (!this.open.delete(connection.id)) return;
+    connection.source.connections--;
+    this.hosts.closed(connection.source.host);
+  }
+
+  /** The source has delivered a verified chunk. */
+  delivered(source: Source): void {
+    source.failures = 0;
+    this.hosts.delivered(source.host);
   }
 
   connectionsOf(source: Source): SourceConnection[] {

@@ -7,7 +7,7 @@ import { dirname, join, resolve, sep } from "node:path";
 import { LocalIoError, reasonOf, systemCode } from "../errors.ts";
 import { HashPool } from "../library/hash-pool.ts";
 import { printable } from "../printable.ts";
-import { lastPart, safeNameProblem } from "../wire/file-name.ts";
+import { lastPart, type SafeName, safeName, safeNameProblem } from "../wire/file-name.ts";
 
 /** The path as the user would write it, and the one to write to. */
 export interface Target {
@@ -35,15 +35,16 @@ export function targetInFolder(folder: string, name: string): Target {
 }
 
 /** The last part of `name`, which must be one that this system can store as it is. */
-function nameFor(name: string): string {
+function nameFor(name: string): SafeName {
   const part = lastPart(name);
-  const problem = safeNameProblem(part, process.platform);
-  if (problem !== undefined) {
+  const safe = safeName(part, process.platform);
+  if (safe === undefined) {
+    const problem = safeNameProblem(part, process.platform);
     throw new LocalIoError(
       `cannot store a file as "${printable(part)}": ${problem}; choose another name with -o`,
     );
   }
-  return part;
+  return safe;
 }
 
 function checked(shown: string): Target {
@@ -89,6 +90,8 @@ export async function whatIsThere(
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
     if (signal.aborted) reject(signal.reason);
     pool.add({
+      // The user chose the way to it, links and all.
+      folder: dirname(path),
       path,
       sizeBytes: stats.size,
       done: (outcome) => {
@@ -102,6 +105,6 @@ export async function whatIsThere(
     });
     return await promise;
   } finally {
-    pool.stop();
+    await pool.stop();
   }
 }

@@ -3,6 +3,7 @@
  * `decodePeerRequest`) and what a client accepts as an answer (`decodeIndexAnswer`, `decodePeerAnswer`).
  * Unknown fields are ignored; anything else that does not fit throws a ProtocolError that says what.
  */
+import { isIP } from "node:net";
 import { Bitfield } from "../content/bitfield.ts";
 import type { FileName } from "./file-name.ts";
 import { fileName } from "./file-name.ts";
@@ -251,10 +252,17 @@ function sourceOf(value: unknown, id: number): Source {
   const fields = fieldsOf(value, id);
   return {
     peer: textField(fields, "peer", 128, id),
-    host: textField(fields, "host", 255, id),
+    host: addressField(fields, id),
     port: portField(fields, id),
     partial: fields.partial === true,
   };
+}
+
+/** The index names what it has seen: an address, never a name that means something else elsewhere. */
+function addressField(fields: Fields, id: number): string {
+  const host = textField(fields, "host", 45, id);
+  if (isIP(host) === 0) throw new ProtocolError("BAD_MESSAGE", id);
+  return host;
 }
 
 function match(value: unknown, id: number): Match {

@@ -261,3 +261,20 @@ test("DIR is made when it is missing", async () => {
   await peer.waitForEvent("registered");
   expect(existsSync(join(cwd, "shared"))).toBe(true);
 });
+
+test("a peer that is told to stop while it waits for its index stops at once: exit 0", async () => {
+  await using box = new Sandbox();
+  const { promise: connected, resolve } = Promise.withResolvers<void>();
+  using silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => resolve() } });
+  const peer = box.start([
+    "peer",
+    box.newFolder("shared"),
+    "--port",
+    "0",
+    "--index",
+    `127.0.0.1:${silent.port}`,
+  ]);
+  await connected;
+  peer.child.kill("SIGTERM");
+  expect(await peer.exit(3_000), peer.said()).toBe(0);
+});

@@ -223,7 +223,9 @@ export class Rules {
     const lastSecond = this.arrivals.filter(({ atMs }) => atMs > nowMs - 1_000);
     const littleArrives = lastSecond.reduce((sum, { bytes }) => sum + bytes, 0) < 12 * 1024;
     const isLate = nowMs + roundingMs >= this.lastVerifiedMs + this.plan.timeoutMs;
-    const overdue = isLate && (littleArrives || this.isFruitless);
+    // Bytes alone are life for 5 minutes at most.
+    const isHopeless = nowMs + roundingMs >= this.lastVerifiedMs + 300_000;
+    const overdue = isLate && (littleArrives || this.isFruitless || isHopeless);
     switch (outcome.kind) {
       case "complete":
         return;
