@@ -275,6 +275,6 @@ test("a peer that is told to stop while it waits for its index stops at once: ex
     `127.0.0.1:${silent.port}`,
   ]);
   await connected;
-  peer.child.kill("SIGTERM");
+  peer.kill("SIGTERM");
   expect(await peer.exit(3_000), peer.said()).toBe(0);
 });
