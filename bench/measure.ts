@@ -103,8 +103,10 @@ export function cpuSeconds(pid: number): number {
 
 /** Resident memory of a running process in MiB: now (`VmRSS`) or the most it ever had (`VmHWM`). */
 export function memoryMib(pid: number, field: "VmRSS" | "VmHWM"): number {
-  const line = readFileSync(`/proc/${pid}/status`, "utf8").match(new RegExp(`${field}:\\s+(\\d+) kB`));
-  return Number(line?.[1]) / 1024;
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  const kib = new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(status)?.[1];
+  if (kib === undefined) throw new Error(`process ${pid} has ended`);
+  return Number(kib) / 1024;
 }
 
 /**
