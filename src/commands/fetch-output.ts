@@ -1,7 +1,9 @@
 /** What a download says while it runs and at its end: events, progress and notices, for `query` and the prompt. */
 
 import { monotonicMs } from "../clock.ts";
+import { chunkCountOf } from "../content/chunks.ts";
 import type { CompleteEvent } from "../output/events.ts";
+import { formatBytes } from "../output/format.ts";
 import { printable } from "../printable.ts";
 import type { DownloadProgress } from "../transfer/download.ts";
 import type { Fetched, FetchListener } from "../transfer/fetch.ts";
@@ -53,6 +55,13 @@ export class FetchOutput implements FetchListener {
 
   notice(line: string): void {
     this.context.log.warn(line, "download");
+  }
+
+  resumed(bytes: number): void {
+    const chunks = `${chunkCountOf(bytes)}/${chunkCountOf(this.sizeBytes)} chunks verified`;
+    this.context.log.info(
+      `resuming: ${chunks}, ${formatBytes(bytes)} of ${formatBytes(this.sizeBytes)} are here`,
+    );
   }
 
   complete({ content, path, alreadyThere, seconds, report }: Fetched): void {

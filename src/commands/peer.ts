@@ -11,6 +11,7 @@ import { aborted } from "../shutdown.ts";
 import type { CommandContext } from "./context.ts";
 import { PeerOutput } from "./peer-output.ts";
 import { PeerPromptActions } from "./prompt-actions.ts";
+import { reachabilityWarnings } from "./reachability.ts";
 import {
   checkOpen,
   downloading,
@@ -86,6 +87,8 @@ export async function run(options: PeerOptions, context: CommandContext): Promis
   // Connecting cannot be cancelled; nobody fetches from a peer that is not there yet, so nothing needs to be stopped.
   const node = await Promise.race([starting, aborted(signal)]);
   if (node === undefined) return;
+  const address = { host, wantedPort: port, port: node.port, indexes: options.index };
+  for (const warning of reachabilityWarnings(address)) log.warn(warning);
   try {
     if (options.prompt) {
       const transfer = transferOptions(options, true);

@@ -1,12 +1,13 @@
 /**
  * `p2p query NAME`: finds a file and fetches it from everybody who has it.
  */
+import { UsageError } from "../errors.ts";
 import { IndexClient } from "../net/index-client.ts";
 import * as kinds from "../options/kinds.ts";
 import { argument, declare, flag, type OptionsOf, optional } from "../options/options.ts";
 import { printable } from "../printable.ts";
 import { unlessAborted } from "../shutdown.ts";
-import { type FetchRequest, fetchByName, findContent } from "../transfer/fetch.ts";
+import { type FetchRequest, fetchByName, findContents } from "../transfer/fetch.ts";
 import { targetOfQuery } from "../transfer/target.ts";
 import { maxContentBytes, maxNameBytes } from "../wire/limits.ts";
 import type { FoundContent } from "../wire/messages.ts";
@@ -57,13 +58,18 @@ export type QueryOptions = OptionsOf<typeof declaration>;
 export async function run(options: QueryOptions, context: CommandContext): Promise<void> {
   const { name, rootPrefix, sizeBytes, force, spaceCheck, outputPath } = options;
   const { signal } = context;
+  if (outputPath === "-") {
+    throw new UsageError(
+      "-o - is not possible: chunks come in any order; name a file (./- for one of that name)",
+    );
+  }
   const client = await open(options.index, signal);
   const said = new FetchOutput(name, context);
   try {
     const meant = { rootPrefix, sizeBytes };
     const ask = asking(client, options.index, signal);
     if (options.list) {
-      list(name, await findContent({ name, meant, ask }, said), context);
+      for (const content of await findContents({ name, meant, ask })) list(name, content, context);
       return;
     }
     const target = () => targetOfQuery(name, outputPath);

@@ -61,12 +61,13 @@ export function searchText(words: string): string {
 
 /** Also for the prompt. No match is a failure. */
 export function sayMatches(answer: Matches, text: string, output: Output, log: Log): void {
-  if (answer.matches.length === 0) throw new NotFoundError(`no name matches ${printable(text)}`);
+  if (answer.matches.length === 0)
+    throw new NotFoundError(`no name has all of: ${printable(text)} (parts of names, without wildcards)`);
   for (const { name, sizeBytes, root, sources } of answer.matches) {
     output.event({ event: "match", name, size: sizeBytes, root, sources });
   }
   if (answer.more) {
-    log.info(`there are more than these ${answer.matches.length} matches: add words, or raise --limit`);
+    log.info("there are more matches: add words, or raise --limit");
   }
 }
 

@@ -39,12 +39,19 @@ export async function run(options: ServeIndexOptions, context: CommandContext): 
   checkOpen(options.host, options.open);
   const { output, log, terminal, signal } = context;
   const { host, databasePath } = options;
-  const server = IndexServer.start({ host, port: options.port, databasePath, log });
+  const fatal = Promise.withResolvers<never>();
+  const server = IndexServer.start({
+    host,
+    port: options.port,
+    databasePath,
+    log,
+    onFatal: (error) => fatal.reject(error),
+  });
   const tellStatistics = () => terminal.print(`${server.statistics()}\n`);
   process.on("SIGUSR1", tellStatistics);
   try {
     output.event({ event: "listening", host, port: server.port, db: databasePath });
-    await aborted(signal);
+    await Promise.race([aborted(signal), fatal.promise]);
   } finally {
     process.off("SIGUSR1", tellStatistics);
     server.stop();

@@ -4,6 +4,7 @@
 import { availableParallelism } from "node:os";
 import { defaultIndexPort, loopbackHost } from "../config.ts";
 import { UsageError } from "../errors.ts";
+import { isLoopback } from "../loopback.ts";
 import * as kinds from "../options/kinds.ts";
 import { flag, repeated, single } from "../options/options.ts";
 import { printable } from "../printable.ts";
@@ -84,19 +85,4 @@ export function checkOpen(host: string, open: boolean): void {
     `--host ${printable(host)} lets everybody who can reach this machine in, without a password: ` +
       "add --open if that is meant",
   );
-}
-
-/** 127.0.0.0/8 (RFC 1122) and ::1 (RFC 4291), the former also mapped into IPv6. Other names can be anything. */
-function isLoopback(host: string): boolean {
-  const shortest = host.includes(":") ? shortestIpv6(host) : host.toLowerCase();
-  return (
-    shortest === "localhost" ||
-    shortest === "::1" ||
-    /^(127(\.\d{1,3}){3}|::ffff:7f[\da-f]{2}:.*)$/.test(shortest)
-  );
-}
-
-/** As the URL standard writes an IPv6 address; an empty text for what is none. */
-function shortestIpv6(host: string): string {
-  return URL.parse(`http://[${host}]`)?.hostname.slice(1, -1) ?? "";
 }

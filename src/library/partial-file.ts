@@ -64,7 +64,7 @@ export class PartialFile {
   static open(options: PartialFileOptions): PartialFile {
     const folder = dirname(options.target);
     const base = baseOf(options.target, options.root);
-    const lock = ProcessLock.acquire(`${base}.lock`, `the partial file of ${printable(options.target)}`);
+    const lock = ProcessLock.acquire(`${base}.lock`, `downloading this content to ${printable(folder)}`);
     try {
       const fd = openPart(`${base}.part`);
       const partial = new PartialFile(options, fd, lock, base);

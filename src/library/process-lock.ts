@@ -4,6 +4,7 @@
  */
 import { linkSync, lstatSync, readFileSync, renameSync, unlinkSync } from "node:fs";
 import { hostname } from "node:os";
+import { dirname } from "node:path";
 import { LocalIoError, reasonOf, systemCode } from "../errors.ts";
 import { printable } from "../printable.ts";
 import { readRegularFile, writeNewFile } from "./private-file.ts";
@@ -32,13 +33,14 @@ export class ProcessLock {
         if (take(draft, path, ours)) return new ProcessLock(path, ours);
         const text = readLock(path);
         const holder = text === undefined ? undefined : livingHolder(text, path);
-        if (holder !== undefined) throw new LocalIoError(`another p2p (${holder}) is using ${what}`);
+        if (holder !== undefined) throw new LocalIoError(`another p2p (${holder}) is ${what}`);
         if (text !== undefined) removeDead(path, draft, text);
       }
       throw new LocalIoError(`cannot lock ${printable(path)}: others take it all the time`);
     } catch (error) {
       if (error instanceof LocalIoError) throw error;
-      throw new LocalIoError(`cannot write ${printable(path)}: ${reasonOf(error)}`, { cause: error });
+      const folder = printable(dirname(path));
+      throw new LocalIoError(`cannot write to the folder ${folder}: ${reasonOf(error)}`, { cause: error });
     } finally {
       removeQuietly(draft);
     }

@@ -3,9 +3,10 @@
  * `printable` here, so that callers need not think of it.
  */
 
+import { type Address, formatAddress } from "../address.ts";
 import { printable } from "../printable.ts";
 import type { AmbiguousEvent, CompleteEvent, OutputEvent, StatusEvent, UpdatedEvent } from "./events.ts";
-import { formatBytes, formatCount, formatDuration, formatPercent, formatRate } from "./format.ts";
+import { formatBytes, formatCount, formatDuration, formatRate } from "./format.ts";
 
 /** Longest a legal name can be (wire/limits.ts); a path may be longer. */
 const nameLimit = 1024;
@@ -66,7 +67,7 @@ export function completeLines(event: CompleteEvent): string[] {
   const used = event.sources.filter((source) => source.bytes > 0 || source.badChunks > 0);
   const width = Math.max(0, ...used.map((source) => hostAndPort(source).length));
   for (const source of used.toSorted((a, b) => b.bytes - a.bytes)) {
-    const share = formatPercent(source.bytes, fetchedBytes).padStart(5);
+    const share = `${Math.round((source.bytes / Math.max(1, fetchedBytes)) * 100)} %`.padStart(5);
     const bad = source.badChunks > 0 ? `  sent ${formatCount(source.badChunks, "wrong chunk")}, dropped` : "";
     lines.push(`  ${hostAndPort(source).padEnd(width)}  ${column(source.bytes)}  ${share}${bad}`);
   }
@@ -133,7 +134,6 @@ function shortRoot(root: string): string {
   return printable(root.slice(0, shownRootDigits));
 }
 
-function hostAndPort(place: { host: string; port: number }): string {
-  const host = printable(place.host);
-  return host.includes(":") ? `[${host}]:${place.port}` : `${host}:${place.port}`;
+function hostAndPort({ host, port }: Address): string {
+  return formatAddress({ host: printable(host), port });
 }

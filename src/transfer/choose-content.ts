@@ -1,10 +1,5 @@
-/** Which content a name means: one, none, or several between which nobody may guess. Pure. */
+/** Which contents of a name are meant. Pure; whoever wants one and gets several must not guess. */
 import type { FoundContent } from "../wire/messages.ts";
-
-export type Choice =
-  | { kind: "one"; content: FoundContent }
-  | { kind: "none" }
-  | { kind: "several"; contents: FoundContent[] };
 
 /** What the user said of the content that is meant; undefined where nothing was said. */
 export interface Meant {
@@ -14,12 +9,9 @@ export interface Meant {
   sizeBytes: number | undefined;
 }
 
-export function chooseContent(contents: readonly FoundContent[], { rootPrefix, sizeBytes }: Meant): Choice {
-  const meant = contents.filter(
+export function meantOf(contents: readonly FoundContent[], { rootPrefix, sizeBytes }: Meant): FoundContent[] {
+  return contents.filter(
     (content) =>
       content.root.startsWith(rootPrefix ?? "") && content.sizeBytes === (sizeBytes ?? content.sizeBytes),
   );
-  const [content, ...others] = meant;
-  if (content === undefined) return { kind: "none" };
-  return others.length === 0 ? { kind: "one", content } : { kind: "several", contents: meant };
 }

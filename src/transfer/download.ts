@@ -28,6 +28,8 @@ export interface DownloadOptions {
   onProgress: (progress: DownloadProgress) => void;
   /** Something a person should know, already printable: a source was dropped, the download goes on from before. */
   onNotice: (line: string) => void;
+  /** An earlier run had left this much, and it is right. */
+  onResumed: (bytes: number) => void;
   signal: AbortSignal;
 }
 

@@ -110,8 +110,7 @@ export class Downloader {
       this.verifiedBytes += this.lengthOf(chunk);
     });
     await Promise.race([checked, this.end.promise]);
-    if (verified.count > 0)
-      this.options.onNotice(`resuming: ${verified.count}/${this.chunkCount} chunks verified`);
+    if (verified.count > 0) this.options.onResumed(this.verifiedBytes);
     return verified;
   }
 
@@ -137,7 +136,7 @@ export class Downloader {
         scheduler.onConnected(id, nowMs);
         break;
       case "closed":
-        this.reasons.failed(id, message.reason);
+        this.notice(this.reasons.failed(id, message.reason));
         scheduler.onClosed(id, nowMs);
         break;
       case "bytes":
@@ -189,7 +188,10 @@ export class Downloader {
   }
 
   private dropped(connection: number, reason: string): void {
-    const line = this.reasons.dropped(connection, reason);
+    this.notice(this.reasons.dropped(connection, reason));
+  }
+
+  private notice(line: string | undefined): void {
     if (line !== undefined) this.options.onNotice(line);
   }
 

@@ -8,7 +8,7 @@ import { PartialFile, wouldOverwrite } from "../library/partial-file.ts";
 import { printable } from "../printable.ts";
 import { maxNameBytes } from "../wire/limits.ts";
 import type { FoundContent } from "../wire/messages.ts";
-import { chooseContent, type Meant } from "./choose-content.ts";
+import { type Meant, meantOf } from "./choose-content.ts";
 import { type DownloadProgress, type DownloadReport, download, type KnownSources } from "./download.ts";
 import { type Target, whatIsThere } from "./target.ts";
 
@@ -40,6 +40,7 @@ export interface FetchListener {
   ambiguous(contents: readonly FoundContent[]): void;
   progress(progress: DownloadProgress): void;
   notice(line: string): void;
+  resumed(bytes: number): void;
 }
 
 export interface Fetched {
@@ -51,22 +52,26 @@ export interface Fetched {
   report: DownloadReport;
 }
 
-/** Resolves with the one content that is meant by `name`. Throws NotFoundError, AmbiguousError. */
-export async function findContent(
-  { name, meant, ask }: Pick<FetchRequest, "name" | "meant" | "ask">,
-  listener: Pick<FetchListener, "ambiguous">,
-): Promise<FoundContent> {
+/** The contents that may be meant by `name`, at least one. Throws NotFoundError. */
+export async function findContents({ name, meant, ask }: Pick<FetchRequest, "name" | "meant" | "ask">) {
   // No peer can have such a name, and the index would not take it for one.
   const isPossible = name.isWellFormed() && Buffer.byteLength(name) <= maxNameBytes;
-  const choice = chooseContent(isPossible ? await ask(name) : [], meant);
-  if (choice.kind === "one") return choice.content;
+  const contents = meantOf(isPossible ? await ask(name) : [], meant);
+  if (contents.length > 0) return contents;
   const shown = printable(name, maxNameBytes);
-  if (choice.kind === "none") {
-    throw new NotFoundError(`nobody shares a file named ${shown}${described(meant)}`);
-  }
-  listener.ambiguous(choice.contents);
+  throw new NotFoundError(
+    `nobody shares a file named ${shown}${described(meant)} (the exact name; a search finds parts of names)`,
+  );
+}
+
+async function findContent(request: FetchRequest, listener: FetchListener): Promise<FoundContent> {
+  const contents = await findContents(request);
+  const [content, another] = contents;
+  if (content !== undefined && another === undefined) return content;
+  listener.ambiguous(contents);
   throw new AmbiguousError(
-    `${shown} stands for ${choice.contents.length} different contents; choose one with --root PREFIX or --size BYTES`,
+    `${printable(request.name, maxNameBytes)} stands for ${contents.length} different contents; ` +
+      "choose one by p2p query with --root PREFIX or --size BYTES",
   );
 }
 
@@ -99,6 +104,7 @@ export async function fetchByName(request: FetchRequest, listener: FetchListener
       sourcesOf((await request.ask(request.name)).find((found) => isSameContent(found, content))),
     onProgress: (progress) => listener.progress(progress),
     onNotice: (line) => listener.notice(line),
+    onResumed: (bytes) => listener.resumed(bytes),
     signal: request.signal,
   });
   return finished(report);

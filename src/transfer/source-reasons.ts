@@ -10,15 +10,21 @@ export class SourceReasons {
   /** `HOST:PORT` of every connection that was opened. */
   private readonly addresses = new Map<number, string>();
   private readonly last = new Map<string, string>();
+  private readonly told = new Set<string>();
 
   opened(connection: number, address: string): void {
     this.addresses.set(connection, address);
   }
 
-  /** Not worth a line by itself: it may be tried again. */
-  failed(connection: number, reason: string): void {
+  /** It will be tried again. The line to tell when that is the second time in a row, once a source. */
+  failed(connection: number, reason: string): string | undefined {
     const address = this.addresses.get(connection);
-    if (address !== undefined) this.last.set(address, reason);
+    if (address === undefined) return undefined;
+    const isRepeated = this.last.get(address) === reason && !this.told.has(address);
+    this.last.set(address, reason);
+    if (!isRepeated) return undefined;
+    this.told.add(address);
+    return `source ${address}: ${reason}; trying again`;
   }
 
   /** The line to tell, or undefined when it was told for another connection to that source. */

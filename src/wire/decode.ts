@@ -3,8 +3,6 @@
  * `decodePeerRequest`) and what a client accepts as an answer (`decodeIndexAnswer`, `decodePeerAnswer`).
  * Unknown fields are ignored; anything else that does not fit throws a ProtocolError that says what.
  */
-import { isIP } from "node:net";
-import { Bitfield } from "../content/bitfield.ts";
 import type { FileName } from "./file-name.ts";
 import { fileName } from "./file-name.ts";
 import {
@@ -258,10 +256,13 @@ function sourceOf(value: unknown, id: number): Source {
   };
 }
 
-/** The index names what it has seen: an address, never a name that means something else elsewhere. */
+/** Four numbers, or hex digits with colons: no name that means something else elsewhere, no `127.1`, no `0x7f000001`. */
+const ipAddress = /^(\d{1,3}(\.\d{1,3}){3}|[0-9a-f.]*:[0-9a-f:.]*)$/i;
+
+/** The index names what it has seen: an address. */
 function addressField(fields: Fields, id: number): string {
   const host = textField(fields, "host", 45, id);
-  if (isIP(host) === 0) throw new ProtocolError("BAD_MESSAGE", id);
+  if (!ipAddress.test(host)) throw new ProtocolError("BAD_MESSAGE", id);
   return host;
 }
 
@@ -287,11 +288,4 @@ function have(fields: Fields): PeerAnswer {
   if (typeof fields.chunks !== "string" || !base64Text.test(fields.chunks))
     throw new ProtocolError("BAD_MESSAGE", id);
   return { type: "HAVE", id, root, chunks: new Uint8Array(Buffer.from(fields.chunks, "base64")) };
-}
-
-/** The chunks of a HAVE for a content of that many chunks; throws BAD_MESSAGE when it does not fit. */
-export function bitfieldOf(chunks: Uint8Array, chunkCount: number): Bitfield {
-  const field = Bitfield.from(chunks, chunkCount);
-  if (field === undefined) throw new ProtocolError("BAD_MESSAGE");
-  return field;
 }

@@ -24,7 +24,7 @@ test("a finished download: whole, then the sources that were used, the best firs
   expect(completeLines(complete)).toEqual([
     "a.iso: 734 MB in 7 s (100 MB/s), 34.0 MB were there, every chunk verified",
     "  [::1]:7767      500 MB   71 %",
-    "  10.0.0.5:7767   200 MB   28 %",
+    "  10.0.0.5:7767   200 MB   29 %",
     "  10.0.0.6:7767      0 B    0 %  sent 1 wrong chunk, dropped",
   ]);
   expect(completeLines({ ...complete, alreadyThere: true })).toEqual([
