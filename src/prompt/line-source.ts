@@ -43,9 +43,14 @@ export class LineQueue {
     if (this.waiting !== undefined) this.answer(undefined);
   }
 
+  /** Forgets what has arrived and was not given out. */
+  drop(): void {
+    this.lines.length = 0;
+  }
+
   /** Nothing is given out any more. */
   clear(): void {
-    this.lines.length = 0;
+    this.drop();
     this.end();
   }
 

@@ -169,6 +169,7 @@ class Prompt {
   private onInterrupt(): void {
     const { terminal } = this.options;
     if (this.running !== undefined && !this.running.signal.aborted) {
+      this.terminalLines?.dropTypedAhead();
       this.running.abort(new InterruptedError("cancelled"));
     } else if (this.running !== undefined || this.hasHinted) {
       this.leave();

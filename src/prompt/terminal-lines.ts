@@ -79,6 +79,11 @@ export class TerminalLines implements LineSource, LowerLine {
     this.queue.putBack(line);
   }
 
+  /** Drops whole lines that were typed while a command ran: who cancels it means those as well. */
+  dropTypedAhead(): void {
+    this.queue.drop();
+  }
+
   /** Drops what has been typed so far, as Ctrl-C does in a shell. */
   dropTyped(): void {
     if (this.readline.line !== "") this.readline.write(null, { ctrl: true, name: "e" });
