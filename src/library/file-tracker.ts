@@ -2,19 +2,20 @@
  * The life of each file of the library: seen, still for a moment, hashed, offered, withdrawn as soon as it is not
  * what it was. How it comes to be known that something happened to a file is the business of `library.ts`.
  */
-import { existsSync } from "node:fs";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { monotonicMs } from "../clock.ts";
 import type { FileName } from "../wire/file-name.ts";
 import { chunkBytes } from "../wire/limits.ts";
 import { type FileIdentity, sameContentIdentity, sameIdentity } from "./file-identity.ts";
-import type { CachedHashes, HashCache } from "./hash-cache.ts";
-import type { HashOutcome } from "./hash-messages.ts";
+import type { HashCache } from "./hash-cache.ts";
+import type { FileHashes, HashOutcome } from "./hash-messages.ts";
 import { type HashJob, HashPool } from "./hash-pool.ts";
 import { HashProgress, type ScanProgress } from "./hash-progress.ts";
 import { type Inspected, inspectPath } from "./inspect.ts";
+import { isBelow } from "./names-below.ts";
 import { alreadyStill, Settling } from "./settle.ts";
 import { type SharedContent, type SharedFile, SharedFiles } from "./shared-files.ts";
+import { goneFiles, isGoneFrom } from "./shared-folder.ts";
 
 export interface FileTrackerOptions {
   root: string;
@@ -91,19 +92,21 @@ export class FileTracker {
       return;
     }
     const entry = { name, identity, seenInScan: this.scanNumber, job: undefined, failedMs: undefined };
-    if (known !== undefined) this.forget(known);
+    // A disk that is there again may have another number: its files are the same.
+    if (known !== undefined) this.forget(known, known.identity.dev === identity.dev);
     else if (this.inFirstScan) this.awaited?.add(entry);
     this.entries.set(name, entry);
     if (this.inFirstScan && alreadyStill(identity, Date.now(), this.options.settleMs)) this.hash(entry);
     else this.waitUntilStill(entry);
+    // One that is being written to is not waited for.
+    this.checkReady();
   }
 
   /** There is no such file (any more). */
   gone(name: string): void {
     const entry = this.entries.get(name);
     if (entry === undefined) return;
-    this.forget(entry);
-    this.options.cache.remove(this.pathOf(entry));
+    this.forget(entry, isGoneFrom(this.options.root, name, entry.identity.dev));
     this.checkReady();
   }
 
@@ -120,9 +123,8 @@ export class FileTracker {
 
   endFirstScan(): void {
     this.inFirstScan = false;
-    const { cache, root } = this.options;
-    // What exists and is not ours may be that of another peer, which shares a dot-folder in here.
-    cache.prune(root, (path) => this.entries.has(relative(root, path)) || existsSync(path));
+    const isGone = goneFiles(this.options.root);
+    this.options.cache.prune(this.options.root, (name) => !this.entries.has(name) && isGone(name));
     this.checkReady();
   }
 
@@ -139,8 +141,9 @@ export class FileTracker {
   suspect(name: string): void {
     const entry = this.entries.get(name);
     if (entry === undefined) return;
-    this.gone(name);
+    this.forget(entry, true);
     this.look(name);
+    this.checkReady();
   }
 
   // --- questions ---
@@ -148,6 +151,7 @@ export class FileTracker {
   contentOf(root: string): SharedContent | undefined {
     const offer = this.shared.withRoot(root);
     if (offer === undefined) return undefined;
+    const { hashedInThisRun } = offer;
     const { name, path, identity, sizeBytes } = offer.file;
     const chunkHashes =
       sizeBytes <= chunkBytes ? new Uint8Array(0) : this.options.cache.chunkHashes(path, identity, root);
@@ -156,16 +160,16 @@ export class FileTracker {
       this.suspect(name);
       return undefined;
     }
-    return { path, identity, sizeBytes, chunkHashes, hashedInThisRun: offer.hashedInThisRun };
+    return { folder: this.options.root, path, identity, sizeBytes, chunkHashes, hashedInThisRun };
   }
 
   /** Ends workers and timers; nothing is told any more. Idempotent. */
-  stop(): void {
+  async stop(): Promise<void> {
     this.stopped = true;
     clearTimeout(this.settleTimer);
     clearInterval(this.progressTimer);
-    this.pool.stop();
     this.shared.stop();
+    await this.pool.stop();
   }
 
   // --- one file's way ---
@@ -173,7 +177,6 @@ export class FileTracker {
   private seenAgain(entry: Entry, identity: FileIdentity): void {
     const touched = !sameIdentity(entry.identity, identity);
     if (touched) {
-      // The same bytes: its permissions, its name or its number of links changed.
       entry.identity = identity;
       this.shared.touch(entry.name, identity);
     }
@@ -210,11 +213,12 @@ export class FileTracker {
     const path = this.pathOf(entry);
     const cached = this.options.cache.find(path, entry.identity);
     if (cached !== undefined) {
-      this.offer(entry, cached, false);
+      this.offer(entry, { ...cached, identity: entry.identity }, false);
       return;
     }
     const { sizeBytes } = entry.identity;
-    entry.job = { path, sizeBytes, done: (outcome) => this.hashed(entry, outcome) };
+    const folder = this.options.root;
+    entry.job = { folder, path, sizeBytes, done: (outcome) => this.hashed(entry, outcome) };
     this.progress.begin(sizeBytes, monotonicMs());
     this.progressTimer ??= setInterval(() => this.tellProgress(), progressIntervalMs);
     this.pool.add(entry.job);
@@ -238,8 +242,10 @@ export class FileTracker {
     }
   }
 
-  private offer(entry: Entry, { md5, root }: CachedHashes, hashedInThisRun: boolean): void {
-    const { name, identity } = entry;
+  /** As what was hashed: the entry may have been seen with a later ctime since. */
+  private offer(entry: Entry, hashed: Omit<FileHashes, "chunkHashes">, hashedInThisRun: boolean): void {
+    const { md5, root, identity } = hashed;
+    const { name } = entry;
     const file = { name, path: this.pathOf(entry), sizeBytes: identity.sizeBytes, md5, root, identity };
     this.shared.offer(file, hashedInThisRun);
     this.awaited?.delete(entry);
@@ -253,8 +259,10 @@ export class FileTracker {
     this.checkReady();
   }
 
-  private forget(entry: Entry): void {
+  /** `andHashes`: what comes to be at its path is hashed, whatever its size and time are. */
+  private forget(entry: Entry, andHashes: boolean): void {
     this.entries.delete(entry.name);
+    if (andHashes) this.options.cache.remove(this.pathOf(entry));
     this.settling.gone(entry.name);
     this.shared.withdraw(entry.name);
     this.awaited?.delete(entry);
@@ -288,13 +296,4 @@ export class FileTracker {
   private pathOf(entry: Entry): string {
     return join(this.options.root, entry.name);
   }
-}
-
-/** Whether one of the folders above `name` is in `folders`. */
-function isBelow(name: string, folders: ReadonlySet<string>): boolean {
-  if (folders.has("")) return true;
-  for (let end = name.lastIndexOf("/"); end > 0; end = name.lastIndexOf("/", end - 1)) {
-    if (folders.has(name.slice(0, end))) return true;
-  }
-  return false;
 }

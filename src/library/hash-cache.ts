@@ -8,6 +8,7 @@ import { reasonOf } from "../errors.ts";
 import { openRebuildableDatabase } from "../sqlite.ts";
 import { type FileIdentity, sameContentIdentity } from "./file-identity.ts";
 import type { FileHashes } from "./hash-messages.ts";
+import { nameBelow, type PathRules, thisSystem } from "./names-below.ts";
 
 /** Collected this long before they are written in one transaction. */
 const writeDelayMs = 200;
@@ -82,11 +83,13 @@ export class HashCache {
     this.writeLater(path, undefined);
   }
 
-  /** Forgets the files below `folder` that are not `known`. */
-  prune(folder: string, known: (path: string) => boolean): void {
+  /** Forgets the files below `folder` of whose names `isGone` says so. */
+  prune(folder: string, isGone: (name: string) => boolean, { relative, sep }: PathRules = thisSystem): void {
     this.attempt("written", () => {
-      // "0" is the character after "/".
-      const gone = this.selectBelow.all(`${folder}/`, `${folder}0`).filter(({ path }) => !known(path));
+      const above = folder.endsWith(sep) ? folder.slice(0, -1) : folder;
+      const next = String.fromCharCode(sep.charCodeAt(0) + 1);
+      const below = this.selectBelow.all(`${above}${sep}`, `${above}${next}`);
+      const gone = below.filter(({ path }) => isGone(nameBelow(folder, path, { relative, sep })));
       if (gone.length === 0) return;
       this.database.transaction(() => {
         for (const { path } of gone) this.delete.run(path);

@@ -1,7 +1,9 @@
 /** What passes between `hash-pool.ts` and its workers. */
 import type { FileIdentity } from "./file-identity.ts";
 
-export type ToHashWorker = { type: "hash"; id: number; path: string } | { type: "cancel"; id: number };
+export type ToHashWorker =
+  /** No link between `folder` and `path` is followed. */
+  { type: "hash"; id: number; folder: string; path: string } | { type: "cancel"; id: number };
 
 export type FromHashWorker =
   /** So many bytes of the file have been read; a few times a second for large files. */
@@ -9,7 +11,10 @@ export type FromHashWorker =
 
 /** What is known of a file once it has been read from start to end. */
 export interface FileHashes {
-  /** Of the file that was read; it had this identity before and after. */
+  /**
+   * Of the file that was read, as it was before. Nothing was written to it meanwhile, as far as size and time tell;
+   * a ctime that has moved since says that they may not tell it all.
+   */
   identity: FileIdentity;
   /** In hex. */
   md5: string;

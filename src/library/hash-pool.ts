@@ -7,6 +7,8 @@ import type { FromHashWorker, HashOutcome, ToHashWorker } from "./hash-messages.
 import { HashQueue } from "./hash-queue.ts";
 
 export interface HashJob {
+  /** No link between it and `path` is followed. */
+  readonly folder: string;
   readonly path: string;
   readonly sizeBytes: number;
   /** Called once, unless the job is cancelled or the pool stopped before. */
@@ -19,6 +21,11 @@ const defaultIdleMs = 5_000;
 const smallBytes = 4 * 1024 * 1024;
 /** How many of them: hides the 60 µs that a message takes, and keeps the work evenly spread. */
 const maxSmallAhead = 16;
+/**
+ * A worker that is ended gets this long to close its files, which nobody else can: it hears of it within 50 ms, or
+ * after the small files it has been given, unless a disk hangs.
+ */
+const endTimeoutMs = 2_000;
 
 export interface HashPoolOptions {
   threads: number;
@@ -34,7 +41,7 @@ export class HashPool {
   private readonly entry: string;
   private readonly idleMs: number;
   private idleTimer: ReturnType<typeof setTimeout> | undefined;
-  private stopped = false;
+  private stopped: Promise<unknown> | undefined;
 
   constructor({ threads, entry = "library/hash-worker.ts", idleMs = defaultIdleMs }: HashPoolOptions) {
     this.threads = threads;
@@ -43,7 +50,7 @@ export class HashPool {
   }
 
   add(job: HashJob): void {
-    if (this.stopped) return;
+    if (this.stopped !== undefined) return;
     this.queue.add(job);
     this.dispatch();
   }
@@ -65,16 +72,16 @@ export class HashPool {
     return this.workers.size;
   }
 
-  /** Idempotent. */
-  stop(): void {
-    this.stopped = true;
+  /** No `done` is called any more; resolves when all files are closed. Idempotent. Never rejects. */
+  async stop(): Promise<void> {
+    this.stopped ??= Promise.all(Array.from(this.workers, (worker) => worker.end()));
     clearTimeout(this.idleTimer);
-    for (const worker of this.workers) worker.terminate();
+    await this.stopped;
     this.workers.clear();
   }
 
   private dispatch(): void {
-    while (this.queue.size > 0) {
+    while (this.queue.size > 0 && this.stopped === undefined) {
       const worker = this.leastBusy();
       if (!worker.hasRoom || !this.giveTo(worker)) return;
     }
@@ -113,7 +120,7 @@ export class HashPool {
       },
       died: () => {
         this.workers.delete(worker);
-        if (!this.stopped) this.dispatch();
+        this.dispatch();
       },
     });
     this.workers.add(worker);
@@ -122,6 +129,7 @@ export class HashPool {
 
   private endIdleLater(): void {
     clearTimeout(this.idleTimer);
+    if (this.stopped !== undefined) return;
     this.idleTimer = setTimeout(() => {
       for (const worker of this.workers) {
         if (worker.load > 0) continue;
@@ -151,6 +159,8 @@ class HashWorker {
   private largeCount = 0;
   private lastId = 0;
   private ended = false;
+  private readonly emptied = Promise.withResolvers<void>();
+  private ending = false;
 
   constructor(
     url: string,
@@ -187,20 +197,31 @@ class HashWorker {
     const id = ++this.lastId;
     this.given.set(id, { job, cancelled: false, bytesDone: 0 });
     if (job.sizeBytes > smallBytes) this.largeCount++;
-    this.send({ type: "hash", id, path: job.path });
+    this.send({ type: "hash", id, folder: job.folder, path: job.path });
   }
 
   cancel(job: HashJob): void {
-    for (const [id, given] of this.given) {
-      if (given.job !== job) continue;
-      given.cancelled = true;
-      this.send({ type: "cancel", id });
-    }
+    for (const [id, given] of this.given) if (given.job === job) this.giveUp(id, given);
+  }
+
+  /** Gives up all jobs, and ends when their files are closed: ended before, it would leave them open. */
+  async end(): Promise<void> {
+    this.ending = true;
+    for (const [id, given] of this.given) this.giveUp(id, given);
+    const timer = setTimeout(this.emptied.resolve, endTimeoutMs);
+    if (this.given.size > 0) await this.emptied.promise;
+    clearTimeout(timer);
+    this.terminate();
   }
 
   terminate(): void {
     this.ended = true;
     this.worker.terminate();
+  }
+
+  private giveUp(id: number, given: GivenJob): void {
+    given.cancelled = true;
+    this.send({ type: "cancel", id });
   }
 
   private send(message: ToHashWorker): void {
@@ -217,6 +238,7 @@ class HashWorker {
     this.given.delete(message.id);
     if (given.job.sizeBytes > smallBytes) this.largeCount--;
     if (!given.cancelled) given.job.done(message.outcome);
+    if (this.ending && this.given.size === 0) this.emptied.resolve();
     this.listener.answered();
   }
 
@@ -228,5 +250,6 @@ class HashWorker {
       if (!cancelled) job.done({ kind: "failed", reason: `the hash worker failed: ${reason}` });
     }
     this.given.clear();
+    this.emptied.resolve();
   }
 }

@@ -3,13 +3,14 @@
  * small ones that arrive meanwhile are done in between and a cancelled one is given up. Which files, in which
  * order, and what becomes of the hashes is the business of `hash-pool.ts`.
  */
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, readSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { monotonicMs } from "../clock.ts";
 import { ContentHasher } from "../content/merkle.ts";
-import { reasonOf, systemCode } from "../errors.ts";
+import { reasonOf } from "../errors.ts";
 import { identityOf, sameContentIdentity } from "./file-identity.ts";
 import type { FromHashWorker, HashOutcome, ToHashWorker } from "./hash-messages.ts";
+import { openInside } from "./open-inside.ts";
 
 declare const self: Worker;
 
@@ -27,45 +28,40 @@ const running = new Set<number>();
 
 self.onmessage = ({ data }: MessageEvent<ToHashWorker>) => {
   if (data.type === "hash") {
-    void answer(data.id, data.path);
+    void answer(data.id, data.folder, data.path);
   } else if (running.has(data.id)) {
     cancelled.add(data.id);
   }
 };
 
 /** Never rejects. */
-async function answer(id: number, path: string): Promise<void> {
+async function answer(id: number, folder: string, path: string): Promise<void> {
   running.add(id);
-  const outcome = await hashFile(id, path);
+  const outcome = await hashFile(id, folder, path);
   running.delete(id);
   cancelled.delete(id);
   const transfer = outcome.kind === "hashed" ? [outcome.hashes.chunkHashes.buffer as ArrayBuffer] : [];
   self.postMessage({ type: "done", id, outcome } satisfies FromHashWorker, transfer);
 }
 
-async function hashFile(id: number, path: string): Promise<HashOutcome> {
+async function hashFile(id: number, folder: string, path: string): Promise<HashOutcome> {
   let file: number | undefined;
   try {
-    // A link is refused, and a FIFO that took the file's place is opened without waiting for its writer.
-    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    return await hashOpen(id, file);
+    file = openInside(folder, path);
+    return file === undefined ? { kind: "changed" } : await hashOpen(id, file);
   } catch (error) {
-    if (replaced.has(systemCode(error) ?? "")) return { kind: "changed" };
     return { kind: "failed", reason: reasonOf(error) };
   } finally {
     if (file !== undefined) closeSync(file);
   }
 }
 
-/** Nothing there, a folder above it gone, a link, a socket, a device, a folder: not what was found before. */
-const replaced = new Set(["ENOENT", "ENOTDIR", "ELOOP", "ENXIO", "ENODEV", "EISDIR"]);
-
 async function hashOpen(id: number, file: number): Promise<HashOutcome> {
   const stats = fstatSync(file, { bigint: true });
   if (!stats.isFile()) return { kind: "changed" };
-  const before = identityOf(stats);
+  const identity = identityOf(stats);
   const md5 = new Bun.CryptoHasher("md5");
-  const tree = new ContentHasher(before.sizeBytes);
+  const tree = new ContentHasher(identity.sizeBytes);
   let bytes = 0;
   let toldMs = monotonicMs();
   let sliceEndsMs = toldMs + sliceMs;
@@ -76,7 +72,7 @@ async function hashOpen(id: number, file: number): Promise<HashOutcome> {
     md5.update(part);
     tree.update(part);
     bytes += length;
-    if (bytes > before.sizeBytes) return { kind: "changed" };
+    if (bytes > identity.sizeBytes) return { kind: "changed" };
     const nowMs = monotonicMs();
     if (nowMs < sliceEndsMs) continue;
     await setImmediate();
@@ -86,8 +82,8 @@ async function hashOpen(id: number, file: number): Promise<HashOutcome> {
     toldMs = nowMs;
     self.postMessage({ type: "progress", id, bytes } satisfies FromHashWorker);
   }
-  const identity = identityOf(fstatSync(file, { bigint: true }));
-  if (bytes !== before.sizeBytes || !sameContentIdentity(before, identity)) return { kind: "changed" };
+  const after = identityOf(fstatSync(file, { bigint: true }));
+  if (bytes !== identity.sizeBytes || !sameContentIdentity(identity, after)) return { kind: "changed" };
   const { root, chunkHashes } = tree.finish();
   return { kind: "hashed", hashes: { identity, md5: md5.digest("hex"), root: root.toHex(), chunkHashes } };
 }

@@ -3,7 +3,6 @@
  * happened in the folder (first scan, watcher, rescans); what that means for a file is in `file-tracker.ts`.
  * Announcing the files and serving their bytes is the business of others.
  */
-import { relative } from "node:path";
 import { monotonicMs } from "../clock.ts";
 import { reasonOf } from "../errors.ts";
 import { printable } from "../printable.ts";
@@ -11,10 +10,11 @@ import type { FileName } from "../wire/file-name.ts";
 import { FileTracker } from "./file-tracker.ts";
 import { HashCache } from "./hash-cache.ts";
 import type { ScanProgress } from "./hash-progress.ts";
+import { nameBelow } from "./names-below.ts";
 import { RescanPlan } from "./rescan-plan.ts";
 import { scanFolder } from "./scan.ts";
 import type { SharedContent, SharedFile } from "./shared-files.ts";
-import { inodeOf, openFolder } from "./shared-folder.ts";
+import { folderIdentity, openFolder } from "./shared-folder.ts";
 import { SkipNotices } from "./skip-notices.ts";
 import { FolderWatcher, type Watch } from "./watch.ts";
 
@@ -72,7 +72,7 @@ export class Library {
   /** Watchers of folders that are gone. */
   private formerWatchers: Promise<void>[] = [];
   /** The folder that is watched; another one of that name may take its place. */
-  private watchedInode: bigint | undefined;
+  private watchedIdentity: string | undefined;
   private watchFailed = false;
   private folderLost = false;
   private opened: { root: string; cache: HashCache; tracker: FileTracker } | undefined;
@@ -108,8 +108,8 @@ export class Library {
     this.stopping.abort();
     clearTimeout(this.hintTimer);
     clearTimeout(this.planTimer);
-    this.opened?.tracker.stop();
-    await Promise.all([this.watcher?.stop(), ...this.formerWatchers, this.scanning]);
+    const watchers = [this.watcher?.stop(), ...this.formerWatchers];
+    await Promise.all([this.opened?.tracker.stop(), ...watchers, this.scanning]);
     this.opened?.cache.close();
     this.opened = undefined;
   }
@@ -134,14 +134,14 @@ export class Library {
 
   /** The file at `path` is not what it was: it is withdrawn at once, and looked at again. */
   suspect(path: string): void {
-    if (this.opened !== undefined) this.opened.tracker.suspect(relative(this.opened.root, path));
+    if (this.opened !== undefined) this.opened.tracker.suspect(nameBelow(this.opened.root, path));
   }
 
   // --- hints of the watcher ---
 
   private startWatcher(): void {
     const root = this.opened!.root;
-    this.watchedInode = inodeOf(root);
+    this.watchedIdentity = folderIdentity(root);
     this.watcher = new FolderWatcher(
       root,
       {
@@ -256,7 +256,7 @@ export class Library {
   /** A watcher stays with the folder it was started on, wherever that has gone. */
   private onFolderFound(): void {
     if (this.folderLost) this.say(`the shared folder ${printable(this.options.folder)} is there again`);
-    const replaced = inodeOf(this.opened!.root) !== this.watchedInode;
+    const replaced = folderIdentity(this.opened!.root) !== this.watchedIdentity;
     if (!this.stopping.signal.aborted && !this.watchFailed && (this.folderLost || replaced)) {
       if (this.watcher !== undefined) this.formerWatchers.push(this.watcher.stop());
       this.startWatcher();

@@ -19,18 +19,22 @@ export interface SharedFile {
 
 /** What the uploader needs to serve a content. */
 export interface SharedContent {
+  /** The shared folder. */
+  folder: string;
+  /** Absolute, below `folder`. */
   path: string;
+  /** As it was when it was hashed, or as it is now when that is not sure. */
   identity: FileIdentity;
   sizeBytes: number;
   /** 32 bytes a chunk; empty up to 1 MiB. */
   chunkHashes: Uint8Array;
-  /** Otherwise the hashes are believed because size, time and inode are those of an earlier run. */
+  /** Otherwise the hashes are believed because size, time and inode are those that the hashed file had. */
   hashedInThisRun: boolean;
 }
 
 export interface Offer {
   file: SharedFile;
-  /** Its bytes were read in this run; otherwise its hashes come from the cache. */
+  /** Its bytes were read in this run, and its ctime has not moved since. */
   hashedInThisRun: boolean;
 }
 
@@ -72,10 +76,15 @@ export class SharedFiles {
     this.tellLater(name);
   }
 
-  /** The same content, touched in a way that does not count (its mode, another hard link). */
+  /**
+   * Only its ctime has moved: most likely its mode or the number of its links, but it may have been written to and
+   * given its old time again. Still offered, with hashes that have to be checked.
+   */
   touch(name: FileName, identity: FileIdentity): void {
     const offer = this.offers.get(name);
-    if (offer !== undefined) offer.file = { ...offer.file, identity };
+    if (offer === undefined) return;
+    offer.file = { ...offer.file, identity };
+    offer.hashedInThisRun = false;
   }
 
   /** One of those that have this content. */

@@ -3,10 +3,11 @@
  * receiver to see; that no hint is missed is not promised (`rescan-plan.ts` makes up for it).
  */
 
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { type ChokidarOptions, type FSWatcher, watch } from "chokidar";
 import { systemCode } from "../errors.ts";
 import { printable } from "../printable.ts";
+import { nameBelow } from "./names-below.ts";
 
 export interface WatchListener {
   /** `name` is relative to the folder, `""` for itself; it may be of anything but a dot-file, or of nothing. */
@@ -39,11 +40,11 @@ export class FolderWatcher {
       atomic: false,
       ignorePermissionErrors: true,
       // Folders only: one watch each instead of one a file, and half the memory (10,000 files: 30 instead of 65 MiB).
-      ignored: (path, stats) => isHidden(relative(folder, path)) || stats?.isDirectory() === false,
+      ignored: (path, stats) => isHidden(nameBelow(folder, path)) || stats?.isDirectory() === false,
     });
     this.watcher = watcher;
     const hint = (path: string): void => {
-      const name = relative(folder, path);
+      const name = nameBelow(folder, path);
       if (!isHidden(name)) listener.hint(name);
     };
     // What the system reports of a folder names the file; it also comes where chokidar's own events do not (a FIFO,

@@ -9,16 +9,20 @@
  *
  * Read with `readSync`, never mapped: a file that shrinks under a mapping kills the process.
  */
-import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, readSync } from "node:fs";
 import { Bitfield } from "../content/bitfield.ts";
 import { chunkCountOf, chunkLength, chunkOffset } from "../content/chunks.ts";
 import { ChunkHasher, hashBytes } from "../content/merkle.ts";
 import { type FileIdentity, identityOf, sameContentIdentity } from "../library/file-identity.ts";
+import { openInside } from "../library/open-inside.ts";
 import { chunkBytes } from "../wire/limits.ts";
 
 export interface ServedFileOptions {
+  /** The shared folder: no link below it is followed. */
+  folder: string;
+  /** Absolute, below `folder`. */
   path: string;
-  /** As it was when it was hashed, or as it is now when the hashes are of an earlier run. */
+  /** As it was when it was hashed, or as it is now when the hashes are not trusted. */
   identity: FileIdentity;
   root: string;
   sizeBytes: number;
@@ -49,14 +53,14 @@ export class ServedFile {
 
   /** Undefined when the path no longer leads to the file that was hashed. */
   static open(options: ServedFileOptions): ServedFile | undefined {
-    let fd: number;
+    let fd: number | undefined;
     try {
-      // A link is not followed; a pipe put in its place is not waited for.
-      fd = openSync(options.path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+      fd = openInside(options.folder, options.path);
     } catch {
       // Whatever the reason, its bytes cannot be had here now, which is all that matters to who asked.
       return undefined;
     }
+    if (fd === undefined) return undefined;
     const file = new ServedFile(fd, options);
     if (file.orFalse(() => file.isUnchanged())) return file;
     file.close();
@@ -113,11 +117,21 @@ export class ServedFile {
     const identity = identityOf(stats);
     if (!stats.isFile() || !sameContentIdentity(identity, this.options.identity)) return false;
     if (identity.ctimeNs === this.ctimeNs) return true;
-    const there = lstatSync(this.options.path, { bigint: true, throwIfNoEntry: false });
-    if (there === undefined || there.ino !== identity.ino || there.dev !== identity.dev) return false;
+    if (!this.isStillThere(identity)) return false;
     this.ctimeNs = identity.ctimeNs;
     this.checked = this.nothingChecked();
     return true;
+  }
+
+  private isStillThere({ dev, ino }: FileIdentity): boolean {
+    const fd = openInside(this.options.folder, this.options.path);
+    if (fd === undefined) return false;
+    try {
+      const there = fstatSync(fd, { bigint: true });
+      return there.ino === ino && there.dev === dev;
+    } finally {
+      closeSync(fd);
+    }
   }
 
   private checkChunks(offset: number, length: number): boolean {

@@ -3,21 +3,12 @@
  * to their question what is shared here. Bytes never pass through this thread.
  */
 import { LocalIoError, reasonOf, systemCode } from "../errors.ts";
-import type { FileIdentity } from "../library/file-identity.ts";
+import type { SharedContent } from "../library/library.ts";
 import { formatAddress } from "../net/connect.ts";
 import { connectionsWithin } from "../net/file-limit.ts";
 import { SharedPort } from "../net/shared-port.ts";
 import { workerUrl } from "../worker-url.ts";
 import type { FromUploadWorker, ToUploadWorker } from "./upload-messages.ts";
-
-/** What the uploader must know of a shared content (the library's `contentOf`). */
-export interface SharedContent {
-  path: string;
-  identity: FileIdentity;
-  sizeBytes: number;
-  chunkHashes: Uint8Array;
-  hashedInThisRun: boolean;
-}
 
 export interface UploaderOptions {
   host: string;
@@ -32,7 +23,7 @@ export interface UploaderOptions {
   onFailed: (error: Error) => void;
 }
 
-/** Connections at once, of all threads together, and from one address that is not loopback. */
+/** Connections at once and from one address that is not loopback. Each thread takes its share of both. */
 const maxConnections = 512;
 const maxConnectionsPerHost = 64;
 const stopTimeoutMs = 2_000;
@@ -118,7 +109,7 @@ export class Uploader {
       port: this.port,
       reusePort: this.threads > 1,
       maxConnections: Math.ceil(connectionsWithin(maxConnections) / this.threads),
-      maxConnectionsPerHost,
+      maxConnectionsPerHost: Math.ceil(maxConnectionsPerHost / this.threads),
     });
     this.workers.push(worker);
     this.running++;
@@ -146,8 +137,8 @@ export class Uploader {
   private find(root: string): (ToUploadWorker & { kind: "content" })["content"] {
     const content = this.options.contentOf(root);
     if (content === undefined) return undefined;
-    const { path, identity, sizeBytes, chunkHashes, hashedInThisRun } = content;
-    return { path, identity, root, sizeBytes, chunkHashes, trusted: hashedInThisRun };
+    const { hashedInThisRun: trusted, ...found } = content;
+    return { ...found, root, trusted };
   }
 
   private cannotListen(reason: string): LocalIoError {

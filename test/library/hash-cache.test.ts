@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { readdirSync, statSync, writeFileSync } from "node:fs";
+import { win32 } from "node:path";
 import type { FileIdentity } from "../../src/library/file-identity.ts";
 import { HashCache } from "../../src/library/hash-cache.ts";
 import type { FileHashes } from "../../src/library/hash-messages.ts";
@@ -53,11 +54,25 @@ test("forgets what is removed at once, and below a folder what is not known", ()
   expect(cache.find("/s/c", identity)).toBeUndefined();
   cache.close();
   const again = new HashCache(folder.at("hashes.db"), noWarning);
-  again.prune("/s", (path) => path === "/s/a");
+  again.prune("/s", (name) => name !== "a");
   const left = ["/s/a", "/s/sub/b", "/s", "/s0", "/s/c"].filter(
     (path) => again.find(path, identity) !== undefined,
   );
   expect(left).toEqual(["/s/a", "/s", "/s0"]);
+  again.close();
+});
+
+test("forgets below a folder of any system", () => {
+  using folder = temporaryFolder();
+  const cache = new HashCache(folder.at("hashes.db"), noWarning);
+  const paths = ["C:\\s\\sub\\b", "C:\\s\\c", "C:\\s", "C:\\s0"];
+  for (const path of paths) cache.put(path, hashes);
+  cache.close();
+  const again = new HashCache(folder.at("hashes.db"), noWarning);
+  const asked: string[] = [];
+  again.prune("C:\\s", (name) => asked.push(name) > 0, win32);
+  expect(asked.sort()).toEqual(["c", "sub/b"]);
+  expect(paths.map((path) => again.find(path, identity) !== undefined)).toEqual([false, false, true, true]);
   again.close();
 });
 
@@ -83,8 +98,8 @@ test("what cannot be written is said once, and not lost while the peer runs", ()
   const other = new Database(folder.at("hashes.db"));
   other.run("DROP TABLE files");
   cache.put("/share/a", hashes);
-  cache.prune("/share", () => false);
-  cache.prune("/share", () => false);
+  cache.prune("/share", () => true);
+  cache.prune("/share", () => true);
   expect(warnings).toHaveLength(1);
   expect(cache.chunkHashes("/share/a", identity, hashes.root)).toEqual(hashes.chunkHashes);
   other.close(true);

@@ -1,6 +1,16 @@
 import { afterEach, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { appendFileSync, lstatSync, mkdirSync, symlinkSync, truncateSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  symlinkSync,
+  truncateSync,
+} from "node:fs";
+import { dirname } from "node:path";
 import { ContentHasher } from "../../src/content/merkle.ts";
 import { identityOf } from "../../src/library/file-identity.ts";
 import type { HashOutcome } from "../../src/library/hash-messages.ts";
@@ -9,8 +19,8 @@ import { temporaryFolder, until } from "./temporary-folder.ts";
 
 const mib = 1024 * 1024;
 const pools: HashPool[] = [];
-afterEach(() => {
-  for (const pool of pools.splice(0)) pool.stop();
+afterEach(async () => {
+  await Promise.all(pools.splice(0).map((pool) => pool.stop()));
 });
 
 function newPool(options: Partial<HashPoolOptions> = {}): HashPool {
@@ -21,7 +31,7 @@ function newPool(options: Partial<HashPoolOptions> = {}): HashPool {
 
 function hash(pool: HashPool, path: string, sizeBytes: number = lstatSync(path).size): Promise<HashOutcome> {
   const { promise, resolve } = Promise.withResolvers<HashOutcome>();
-  pool.add({ path, sizeBytes, done: resolve });
+  pool.add({ folder: dirname(path), path, sizeBytes, done: resolve });
   return promise;
 }
 
@@ -64,6 +74,48 @@ test("a file that is no regular file (any more) is reported as changed", async (
   }
 });
 
+test("a file that a link in its folder leads to is reported as changed", async () => {
+  using folder = temporaryFolder();
+  const path = folder.write("outside/file", "x");
+  mkdirSync(folder.at("share"));
+  symlinkSync(folder.at("outside"), folder.at("share/sub"));
+  const { promise, resolve } = Promise.withResolvers<HashOutcome>();
+  newPool().add({
+    folder: folder.at("share"),
+    path: folder.at("share/sub/file"),
+    sizeBytes: 1,
+    done: resolve,
+  });
+  expect(await promise).toEqual({ kind: "changed" });
+  expect((await hash(newPool(), path)).kind).toBe("hashed");
+});
+
+test.skipIf(process.platform !== "linux")("a pool that is stopped leaves no file open", async () => {
+  using folder = temporaryFolder();
+  const path = folder.write("large", "");
+  truncateSync(path, 40_000 * mib);
+  const isOpen = () =>
+    readdirSync("/proc/self/fd").some((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`) === path;
+      } catch {
+        return false;
+      }
+    });
+  let doneCount = 0;
+  for (let i = 0; i < 3; i++) {
+    const pool = newPool();
+    for (let job = 0; job < 3; job++) {
+      pool.add({ folder: folder.path, path, sizeBytes: 40_000 * mib, done: () => doneCount++ });
+    }
+    await until(isOpen, () => "the file to be read");
+    await Promise.all([pool.stop(), pool.stop()]);
+    expect(isOpen()).toBe(false);
+    expect(pool.workerCount).toBe(0);
+  }
+  expect(doneCount).toBe(0);
+});
+
 test.each([
   ["grows", (path: string) => appendFileSync(path, "more")],
   ["shrinks", (path: string) => truncateSync(path, 1)],
@@ -81,12 +133,29 @@ test.each([
   expect(await outcome).toEqual({ kind: "changed" });
 });
 
+test("a file that is touched while it is read has the ctime from before", async () => {
+  using folder = temporaryFolder();
+  const path = folder.write("large", "");
+  truncateSync(path, 200 * mib);
+  const before = identityOf(lstatSync(path, { bigint: true }));
+  const pool = newPool();
+  const outcome = hash(pool, path);
+  await until(
+    () => pool.bytesInProgress > 0,
+    () => "no progress",
+  );
+  chmodSync(path, 0o600);
+  expect(await outcome).toMatchObject({ kind: "hashed", hashes: { identity: before } });
+  expect(lstatSync(path, { bigint: true }).ctimeNs).not.toBe(before.ctimeNs);
+});
+
 test("small files are done while all workers have a large one, and a cancelled one is given up", async () => {
   using folder = temporaryFolder();
   const pool = newPool();
   const done: string[] = [];
   const add = (name: string): HashJob => {
     const job = {
+      folder: folder.path,
       path: folder.at(name),
       sizeBytes: lstatSync(folder.at(name)).size,
       done: () => done.push(name),

@@ -8,13 +8,16 @@ import {
   appendFileSync,
   chmodSync,
   closeSync,
+  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   unlinkSync,
   utimesSync,
   writeFileSync,
@@ -240,6 +243,25 @@ describe("changes", () => {
     expect([...watched.told.keys()]).toEqual(["keep"]);
   });
 
+  test("one that is written to all the time keeps nobody waiting", async () => {
+    folder.write("busy", "0");
+    folder.write("still", "1", 60_000);
+    const watched = await start({ settleMs: 1_000 });
+    await until(
+      () => watched.told.has("still"),
+      () => "the other one",
+    );
+    await until(
+      () => {
+        appendFileSync(folder.at("busy"), "more");
+        return watched.readyCount === 1;
+      },
+      () => "ready",
+      5_000,
+    );
+    expect([...watched.told.keys()]).toEqual(["still"]);
+  });
+
   test("a slow copy is not offered half-way, and soon after", async () => {
     const watched = await startReady({ settleMs: 400 });
     const file = openSync(folder.at("slow"), "w");
@@ -355,7 +377,75 @@ describe("changes", () => {
   });
 });
 
+describe("a folder that is away for a while", () => {
+  test("comes back with what was known of its files", async () => {
+    folder.write("share/a", "a", 60_000);
+    folder.write("share/sub/b", "b", 60_000);
+    const watched = await startReady({ folder: folder.at("share"), rescanMs: 50 });
+    renameSync(folder.at("share"), folder.at("away"));
+    await until(
+      () => watched.told.size === 0,
+      () => "nothing offered",
+    );
+    renameSync(folder.at("away"), folder.at("share"));
+    await until(
+      () => watched.told.size === 2,
+      () => "all offered",
+    );
+    for (const root of watched.told.values()) {
+      expect(watched.library.contentOf(root)?.hashedInThisRun).toBe(false);
+    }
+  });
+
+  test.each(["", "disk/"])("is not forgotten by a start without it (%p)", async (mountPoint) => {
+    folder.write(`share/${mountPoint}a`, "a", 60_000);
+    if (mountPoint !== "") folder.write("share/deleted", "x", 60_000);
+    folder.write("share/sub/deleted", "x", 60_000);
+    const options = { folder: folder.at("share") };
+    await (await startReady(options)).library.stop();
+    // As when a disk has not been mounted.
+    const disk = folder.at(`share/${mountPoint}`);
+    renameSync(disk, folder.at("away"));
+    mkdirSync(disk);
+    if (mountPoint !== "") {
+      unlinkSync(folder.at("share/deleted"));
+      unlinkSync(folder.at("share/sub/deleted"));
+      rmdirSync(folder.at("share/sub"));
+    }
+    await (await startReady(options)).library.stop();
+    const { Database } = await import("bun:sqlite");
+    const database = new Database(state.at("hashes.db"));
+    const left = database.query("SELECT path FROM files").values().flat();
+    database.close(true);
+    expect(left).toContain(folder.at(`share/${mountPoint}a`));
+    // Those were deleted for all that can be seen.
+    if (mountPoint !== "") expect(left).toHaveLength(1);
+    rmdirSync(disk);
+    renameSync(folder.at("away"), disk);
+    const watched = await startReady(options);
+    expect(watched.library.contentOf(rootOf(Buffer.from("a")))?.hashedInThisRun).toBe(false);
+  });
+});
+
 describe("what the uploader finds", () => {
+  test("a file that is written to and given its old time is not trusted, and hashed again once it is suspect", async () => {
+    const path = folder.write("a", "old", 60_000);
+    const { atime, mtime } = statSync(path);
+    const watched = await startReady({ rescanMs: 50 });
+    const old = watched.told.get("a")!;
+    expect(watched.library.contentOf(old)?.hashedInThisRun).toBe(true);
+    writeFileSync(path, "new");
+    utimesSync(path, atime, mtime);
+    await until(
+      () => watched.library.contentOf(old)?.hashedInThisRun !== true,
+      () => "the doubt",
+    );
+    watched.library.suspect(path);
+    expect(watched.library.contentOf(old)).toBeUndefined();
+    await equal(watched);
+    expect(watched.library.contentOf(watched.told.get("a")!)?.hashedInThisRun).toBe(true);
+  });
+
   test("a suspect file is withdrawn at once and hashed again, whatever the cache knows", async () => {
     const path = folder.write("a", "old", 60_000);
     const { atime, mtime } = statSync(path);
@@ -368,6 +458,28 @@ describe("what the uploader finds", () => {
     expect(watched.library.contentOf(old)).toBeUndefined();
     await equal(watched);
     expect(watched.library.contentOf(watched.told.get("a")!)?.hashedInThisRun).toBe(true);
+  });
+
+  test("a file that is touched while it is read is offered as what was read, not as what it is then", async () => {
+    const path = folder.write("large", "", 60_000);
+    truncateSync(path, 300 * 1024 * 1024);
+    utimesSync(path, 1e9, 1e9);
+    const watched = await start({ rescanMs: 50 });
+    await until(
+      () => watched.progress.some(({ bytes }) => bytes > 0),
+      () => "the reading",
+    );
+    const before = statSync(path, { bigint: true });
+    const fd = openSync(path, "r+");
+    writeSync(fd, "x");
+    closeSync(fd);
+    utimesSync(path, 1e9, 1e9);
+    await until(
+      () => watched.told.has("large"),
+      () => "the offer",
+    );
+    const { hashedInThisRun, identity } = watched.library.contentOf(watched.told.get("large")!)!;
+    expect(hashedInThisRun && identity.ctimeNs !== before.ctimeNs).toBe(false);
   });
 
   test("chunk hashes that the cache has lost are made again", async () => {

@@ -17,6 +17,7 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
+import { dirname } from "node:path";
 import { identityOf } from "../../src/library/file-identity.ts";
 import { OpenContents } from "../../src/transfer/open-contents.ts";
 import { ServedFile, type ServedFileOptions } from "../../src/transfer/served-file.ts";
@@ -31,7 +32,9 @@ const changedAt = mebibyte + 5;
 function optionsFor(path: string, different: Partial<ServedFileOptions> = {}): ServedFileOptions {
   const identity = identityOf(lstatSync(path, { bigint: true }));
   const { root, sizeBytes, chunkHashes } = content;
-  return { path, identity, root, sizeBytes, chunkHashes, trusted: true, ...different };
+  // The tests share `sub/file`.
+  const folder = dirname(dirname(path));
+  return { folder, path, identity, root, sizeBytes, chunkHashes, trusted: true, ...different };
 }
 
 /** One second ago, so that every change moves the time. */
@@ -125,6 +128,14 @@ describe("a served file", () => {
         writeFileSync(folder.at("sub"), "x");
         chmodSync(folder.at("away/file"), 0o600);
         expect(() => lstatSync(path)).toThrow();
+      },
+    ],
+    [
+      "moved away with its folder, and a link to that is where it was",
+      (path, folder) => {
+        renameSync(folder.at("sub"), folder.at("away"));
+        symlinkSync(folder.at("away"), folder.at("sub"));
+        chmodSync(path, 0o600);
       },
     ],
   ];
