@@ -5,6 +5,7 @@
 import { Database, SQLiteError } from "bun:sqlite";
 import { closeSync, constants, existsSync, mkdirSync, openSync, renameSync } from "node:fs";
 import { dirname } from "node:path";
+import { monotonicMs } from "./clock.ts";
 import { LocalIoError, reasonOf } from "./errors.ts";
 import { printable } from "./printable.ts";
 
@@ -78,9 +79,27 @@ function prepare(database: Database, path: string, busyTimeoutMs: number, knownV
   const verdict = database.query("PRAGMA quick_check(1)").values()[0]?.[0];
   if (verdict !== "ok") throw corrupt(path, undefined);
   // The journal mode is written into the file: not into one that is not ours.
-  checkOurs(database, path, knownVersions);
-  database.run("PRAGMA journal_mode = WAL");
+  // In a transaction: another process may be making the tables between two looks.
+  database.transaction(() => checkOurs(database, path, knownVersions))();
+  useWal(database, busyTimeoutMs);
   database.run("PRAGMA synchronous = NORMAL");
+}
+
+const walRetryMs = 10;
+
+/** Changing the journal mode does not wait for a lock as statements do; somebody else may be changing it right now. */
+function useWal(database: Database, busyTimeoutMs: number): void {
+  const deadlineMs = monotonicMs() + busyTimeoutMs;
+  for (;;) {
+    try {
+      database.run("PRAGMA journal_mode = WAL");
+      return;
+    } catch (error) {
+      const isBusy = error instanceof SQLiteError && error.code?.startsWith("SQLITE_BUSY");
+      if (!isBusy || monotonicMs() >= deadlineMs) throw error;
+    }
+    Bun.sleepSync(walRetryMs);
+  }
 }
 
 /** One transaction a migration, each deciding anew under the lock: several processes may start at once. */
