@@ -3,10 +3,10 @@
  * itself goes to its listener; the prompt and the command line are not its business.
  */
 import { mkdirSync } from "node:fs";
+import { type Address, formatAddress } from "./address.ts";
 import { LocalIoError, reasonOf } from "./errors.ts";
 import { Announcer } from "./library/announcer.ts";
 import { Library, type ScanProgress, type SharedFile } from "./library/library.ts";
-import { type Address, formatAddress } from "./net/connect.ts";
 import type { IndexClient } from "./net/index-client.ts";
 import { IndexLink } from "./net/index-link.ts";
 import { printable } from "./printable.ts";

@@ -1,7 +1,8 @@
 /** What the verbs of the prompt do on a running peer. Reading them is `prompt/`; each says its result itself. */
+
+import { formatAddress } from "../address.ts";
 import { monotonicMs } from "../clock.ts";
 import { IndexError } from "../errors.ts";
-import { formatAddress } from "../net/connect.ts";
 import type { IndexClient } from "../net/index-client.ts";
 import { formatDuration, formatPercent, formatRate } from "../output/format.ts";
 import type { PeerNode } from "../peer-node.ts";

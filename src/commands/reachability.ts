@@ -1,7 +1,8 @@
 /** Whether others will reach a peer that was started like this, as far as its own options tell. Pure. */
+
+import type { Address } from "../address.ts";
 import { defaultPeerPort } from "../config.ts";
 import { isLoopback } from "../loopback.ts";
-import type { Address } from "../net/connect.ts";
 
 export interface PeerAddress {
   host: string;

@@ -1,16 +1,8 @@
 /** Opening a connection to an index or a peer, with a bound on how long it may take. */
+import type { Address } from "../address.ts";
 import { connectTimeoutMs } from "../wire/limits.ts";
-import { Connection, type ConnectionUser, socketHandlers } from "./connection.ts";
-
-export interface Address {
-  host: string;
-  port: number;
-}
-
-/** `127.0.0.1:7766`, `[::1]:7766`. */
-export function formatAddress({ host, port }: Address): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-}
+import { Connection, type ConnectionUser } from "./connection.ts";
+import { socketHandlers } from "./socket-handlers.ts";
 
 /**
  * Connects; rejects with the system's error (`code` ECONNREFUSED, ENOTFOUND …) or with ETIMEDOUT. Bun can

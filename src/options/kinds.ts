@@ -3,6 +3,8 @@
  * there are, and where their texts come from, does not belong here.
  */
 
+import { type Address, formatAddress } from "../address.ts";
+
 /** Reads and shows one kind of value. `parse` answers undefined for what is none; `expected` says what is one. */
 export interface Kind<Value> {
   /** Stands for the value in the help: `--port=<PORT>`. */
@@ -11,17 +13,6 @@ export interface Kind<Value> {
   readonly expected: string;
   parse(text: string): Value | undefined;
   show(value: Value): string;
-}
-
-/** Where something listens. An IPv6 host is without brackets here and with them in text. */
-export interface Address {
-  host: string;
-  port: number;
-}
-
-export function formatAddress(address: Address): string {
-  const host = address.host.includes(":") ? `[${address.host}]` : address.host;
-  return `${host}:${address.port}`;
 }
 
 /** Any text but the empty one. */

@@ -2,12 +2,13 @@
  * One download from start to end: joins the scheduler (decides), the workers (sockets, hashes, disk), the partial
  * file and the index. Carries facts one way and actions the other, owns what it started, and decides nothing.
  */
+
+import { formatAddress } from "../address.ts";
 import { monotonicMs } from "../clock.ts";
 import { Bitfield } from "../content/bitfield.ts";
 import { chunkCountOf, chunkLength } from "../content/chunks.ts";
 import { LocalIoError } from "../errors.ts";
 import type { PartialFile } from "../library/partial-file.ts";
-import { formatAddress } from "../net/connect.ts";
 import { printable } from "../printable.ts";
 import { chunkBytes } from "../wire/limits.ts";
 import type { DownloadOptions, DownloadReport } from "./download.ts";

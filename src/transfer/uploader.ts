@@ -2,9 +2,10 @@
  * A peer's serving side as the rest of the program sees it: worker threads that share one port, and the answers
  * to their question what is shared here. Bytes never pass through this thread.
  */
+
+import { formatAddress } from "../address.ts";
 import { LocalIoError, reasonOf, systemCode } from "../errors.ts";
 import type { SharedContent } from "../library/library.ts";
-import { formatAddress } from "../net/connect.ts";
 import { connectionsWithin } from "../net/file-limit.ts";
 import { SharedPort } from "../net/shared-port.ts";
 import { workerUrl } from "../worker-url.ts";

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { formatAddress } from "../../src/address.ts";
 import * as kinds from "../../src/options/kinds.ts";
 
 const mib = 1024 * 1024;
@@ -57,7 +58,7 @@ describe("address", () => {
     ["index.example.org:65535", { host: "index.example.org", port: 65535 }],
   ])("%s", (text, expected) => {
     expect(kinds.address.parse(text)).toEqual(expected);
-    expect(kinds.formatAddress(expected)).toBe(text);
+    expect(formatAddress(expected)).toBe(text);
   });
 
   test.each([
