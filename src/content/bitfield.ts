@@ -13,7 +13,10 @@ export class Bitfield {
   /** A bitfield with every bit set. */
   static full(size: number): Bitfield {
     const all = new Bitfield(size);
-    for (let i = 0; i < size; i++) all.add(i);
+    all.bytes.fill(0xff);
+    const spare = all.bytes.length * 8 - size;
+    if (spare > 0) all.bytes[all.bytes.length - 1] = (0xff << spare) & 0xff;
+    all.set = size;
     return all;
   }
 

@@ -3,7 +3,7 @@
  * mean to a peer that asks and to the log. Knows no table.
  */
 import { Database, SQLiteError } from "bun:sqlite";
-import { mkdirSync, realpathSync } from "node:fs";
+import { chmodSync, closeSync, constants, mkdirSync, openSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import catalogSql from "../../migrations/index/001-catalog.sql" with { type: "text" };
 import { LocalIoError, reasonOf } from "../errors.ts";
@@ -15,6 +15,8 @@ export const inMemory = ":memory:";
 
 export interface IndexDatabase {
   database: Database;
+  /** False when the file has been removed or replaced: what is written then is seen by nobody. */
+  isInPlace(): boolean;
   /** Closes it, and lets another process have the file. */
   close(): void;
 }
@@ -28,8 +30,10 @@ export function openIndexDatabase(path: string, warn: (line: string) => void): I
     // it is noticed at the start and replaced. Waiting for the disk cost stalls of 100 to 900 ms.
     database.run("PRAGMA synchronous = OFF");
     database.run("PRAGMA temp_store = MEMORY");
+    const opened = identityOf(path);
     return {
       database,
+      isInPlace: () => identityOf(path) === opened,
       close() {
         database.close(true);
         lock?.close(true);
@@ -50,7 +54,11 @@ function lockFile(path: string): Database {
   let lock: Database | undefined;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    lock = new Database(`${realPath(path)}.lock`, { create: true, readwrite: true });
+    const lockPath = `${realPath(path)}.lock`;
+    // For its owner alone, whatever the umask; SQLite gives its journal the same mode.
+    closeSync(openSync(lockPath, constants.O_RDWR | constants.O_CREAT, 0o600));
+    chmodSync(lockPath, 0o600);
+    lock = new Database(lockPath, { create: true, readwrite: true });
     lock.run("PRAGMA busy_timeout = 0");
     lock.run("BEGIN EXCLUSIVE");
     return lock;
@@ -79,6 +87,13 @@ function realPath(path: string): string {
   } catch {
     return join(realpathSync(dirname(path)), basename(path));
   }
+}
+
+/** Which file it is; empty when there is none, or it is in memory. */
+function identityOf(path: string): string {
+  if (path === inMemory) return "";
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return found === undefined ? "" : `${found.dev} ${found.ino}`;
 }
 
 /** `SQLITE_FULL` …, or empty when `error` is none of SQLite's. */

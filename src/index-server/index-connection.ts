@@ -15,6 +15,7 @@ import { codeForPeer } from "./database.ts";
 import type { LivePeer } from "./live-peers.ts";
 import type { Lookup } from "./lookup.ts";
 import type { Search, SearchResult } from "./search.ts";
+import type { SearchTurns } from "./search-turns.ts";
 import { IndexSession, type LongRequest } from "./session.ts";
 import { type Job, LockedError, type WorkQueue } from "./work-queue.ts";
 
@@ -23,6 +24,7 @@ export interface IndexParts {
   readonly catalog: Catalog;
   readonly lookup: Lookup;
   readonly search: Search;
+  readonly searchTurns: SearchTurns;
   readonly queue: WorkQueue;
   readonly welcome: { agent: string; epoch: string };
   onQuery(): void;
@@ -35,9 +37,19 @@ export interface IndexParts {
 /** How long one connection's lines are worked on before others get their share. */
 const turnMs = 3;
 
+/** What a parsed message takes, for each byte of its line (1.5 measured). */
+const parsedBytesPerByte = 2;
+
+interface Waiting {
+  request: LongRequest;
+  keptBytes: number;
+}
+
 export class IndexConnection implements AcceptedUser {
   private readonly session: IndexSession;
   private peer: LivePeer | undefined;
+  /** Long requests: the first one is being worked on, the others wait for it. */
+  private readonly waiting: Waiting[] = [];
   private turnEndsMs: number | undefined;
   private resting = false;
   private closed = false;
@@ -76,8 +88,7 @@ export class IndexConnection implements AcceptedUser {
         this.answerQuery(step.query);
         break;
       case "work":
-        this.parts.queue.add(this.jobFor(step.request));
-        this.applyPause();
+        this.wait({ request: step.request, keptBytes: line.length * parsedBytesPerByte });
         break;
     }
     return 0;
@@ -85,7 +96,9 @@ export class IndexConnection implements AcceptedUser {
 
   onClose(): void {
     this.closed = true;
+    this.waiting.length = 0;
     this.parts.queue.drop(this);
+    this.parts.searchTurns.leave(this);
     if (this.peer !== undefined) this.parts.onLeft(this.peer);
     this.peer = undefined;
   }
@@ -103,6 +116,35 @@ export class IndexConnection implements AcceptedUser {
       return;
     }
     this.connection.send(encodeResult(id, contents));
+  }
+
+  private wait(waiting: Waiting): void {
+    this.waiting.push(waiting);
+    this.connection.keptByUser(waiting.keptBytes);
+    this.applyPause();
+    if (this.waiting.length === 1) this.begin(waiting.request);
+  }
+
+  private begin(request: LongRequest): void {
+    const { queue, searchTurns } = this.parts;
+    const job = this.jobFor(request);
+    if (request.type !== "SEARCH") queue.add(job);
+    else
+      searchTurns.enter(
+        this,
+        () => queue.add(job),
+        () => job.failed(new ProtocolError("RETRY")),
+      );
+  }
+
+  /** The first request has been answered. */
+  private goOn(): void {
+    this.parts.searchTurns.leave(this);
+    const done = this.waiting.shift();
+    if (done !== undefined) this.connection.keptByUser(-done.keptBytes);
+    const next = this.waiting[0];
+    if (next !== undefined) this.begin(next.request);
+    this.applyPause();
   }
 
   private jobFor(request: LongRequest): Job {
@@ -149,7 +191,7 @@ export class IndexConnection implements AcceptedUser {
       finished: (result) => {
         this.session.onDone(request);
         this.connection.send(answer(result));
-        this.applyPause();
+        this.goOn();
       },
       failed: (error) => {
         const refused = error instanceof ProtocolError;
@@ -157,7 +199,7 @@ export class IndexConnection implements AcceptedUser {
         if (!refused) this.parts.onFailure(error);
         const code = refused ? error.code : error instanceof LockedError ? "RETRY" : codeForPeer(error);
         this.connection.send(encodeError(new ProtocolError(code, request.id)));
-        this.applyPause();
+        this.goOn();
       },
     };
   }

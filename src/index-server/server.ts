@@ -3,18 +3,21 @@
  * said on a connection is index-connection.ts and session.ts.
  */
 import { SQLiteError } from "bun:sqlite";
+import { formatAddress } from "../address.ts";
 import { monotonicMs } from "../clock.ts";
 import { LocalIoError, reasonOf } from "../errors.ts";
-import { formatAddress } from "../net/connect.ts";
+import { ByteBudget } from "../net/byte-budget.ts";
 import { connectionsWithin } from "../net/file-limit.ts";
 import { Listener } from "../net/listener.ts";
 import type { Log } from "../output/log.ts";
+import { printable } from "../printable.ts";
 import { agent } from "../version.ts";
 import { Catalog, type CatalogLimits } from "./catalog.ts";
 import { describeFailure, type IndexDatabase, openIndexDatabase } from "./database.ts";
 import { IndexConnection, type IndexParts } from "./index-connection.ts";
 import { Lookup } from "./lookup.ts";
 import { Search } from "./search.ts";
+import { SearchTurns } from "./search-turns.ts";
 import { WorkQueue } from "./work-queue.ts";
 
 export interface IndexServerOptions {
@@ -28,6 +31,8 @@ export interface IndexServerOptions {
   /** For each address that is not loopback. */
   maxConnectionsPerHost?: number;
   limits?: CatalogLimits;
+  /** The index cannot go on: to be stopped. Called once. */
+  onFatal?: (error: LocalIoError) => void;
 }
 
 /** Idle peers cost 2 KiB each; descriptors are what there may be too few of. */
@@ -36,6 +41,8 @@ const defaultMaxConnectionsPerHost = 64;
 
 /** A purge that failed (no space, a lock) is tried again after this. */
 const purgeRetryMs = 5_000;
+/** How often it is looked whether the database is still where it was. */
+const placeCheckMs = 2_000;
 /** The same trouble is logged once in this time. */
 const failureLogMs = 10_000;
 
@@ -47,6 +54,7 @@ export class IndexServer {
   /** Owns the purges, which so come one after the other. */
   private readonly purger = {};
   private readonly timers = new Set<Timer>();
+  private placeCheck: Timer | undefined;
   private readonly startedMs = monotonicMs();
   private readonly failuresLoggedMs = new Map<string, number>();
   private queries = 0;
@@ -81,6 +89,7 @@ export class IndexServer {
       catalog: this.catalog,
       lookup,
       search: new Search(this.catalog, lookup),
+      searchTurns: new SearchTurns((run, delayMs) => this.later(run, delayMs)),
       queue: this.queue,
       // What peers registered before is not known any more, so every start has another one.
       welcome: { agent, epoch: crypto.randomUUID() },
@@ -93,6 +102,13 @@ export class IndexServer {
       },
     };
     this.listener = listen(options, parts);
+    const { databasePath, onFatal } = options;
+    this.placeCheck = setInterval(() => {
+      const problem = placeProblem(database, databasePath);
+      if (problem === undefined) return;
+      clearInterval(this.placeCheck);
+      onFatal?.(problem);
+    }, placeCheckMs);
     for (const peerId of this.catalog.hiddenPeers) this.purge(peerId);
   }
 
@@ -129,6 +145,7 @@ export class IndexServer {
   stop(): void {
     if (this.stopped) return;
     this.stopped = true;
+    clearInterval(this.placeCheck);
     this.queue.stop();
     for (const timer of this.timers) clearTimeout(timer);
     this.listener.stop();
@@ -155,12 +172,16 @@ export class IndexServer {
     });
   }
 
-  private later(run: () => void, delayMs: number): void {
+  private later(run: () => void, delayMs: number): () => void {
     const timer = setTimeout(() => {
       this.timers.delete(timer);
       run();
     }, delayMs);
     this.timers.add(timer);
+    return () => {
+      clearTimeout(timer);
+      this.timers.delete(timer);
+    };
   }
 
   private logFailure(error: unknown): void {
@@ -170,6 +191,19 @@ export class IndexServer {
     if (loggedMs !== undefined && nowMs - loggedMs < failureLogMs) return;
     this.failuresLoggedMs.set(line, nowMs);
     this.log.error(line);
+  }
+}
+
+function placeProblem(database: IndexDatabase, path: string): LocalIoError | undefined {
+  try {
+    if (database.isInPlace()) return undefined;
+    return new LocalIoError(
+      `the database ${printable(path, 500)} was removed or replaced while the index was using it: start the index again`,
+    );
+  } catch (error) {
+    return new LocalIoError(`cannot look at the database ${printable(path, 500)}: ${reasonOf(error)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -190,6 +224,7 @@ function listen(options: IndexServerOptions, parts: IndexParts): Listener {
       port,
       maxConnections: options.maxConnections ?? connectionsWithin(defaultMaxConnections),
       maxConnectionsPerHost: options.maxConnectionsPerHost ?? defaultMaxConnectionsPerHost,
+      budget: new ByteBudget(),
       accept: (connection) => new IndexConnection(connection, parts),
     });
   } catch (error) {

@@ -18,6 +18,8 @@ export interface AnnouncerListener {
 
 /** A refusal does not go away by asking at once. */
 const refusedRetryMs = 5_000;
+/** Others may have made room. */
+const heldBackRetryMs = 60_000;
 
 export class Announcer {
   private readonly announcements = new Announcements();
@@ -26,7 +28,12 @@ export class Announcer {
   /** Nothing is settled before the first scan is. */
   private isComplete = false;
   private refusedTimer: Timer | undefined;
+  private heldBackTimer: Timer | undefined;
   private lastRefusal = "";
+  /** Said once, until all is announced again. */
+  private hasToldOfHeldBack = false;
+  /** Why the index had no room, the last time. */
+  private noRoom = "";
 
   /** Where this peer listens. */
   private port = 0;
@@ -56,6 +63,8 @@ export class Announcer {
   stop(): void {
     clearTimeout(this.refusedTimer);
     this.refusedTimer = undefined;
+    clearTimeout(this.heldBackTimer);
+    this.heldBackTimer = undefined;
     this.client = undefined;
     this.hasSettled = false;
     this.announcements.lost();
@@ -67,7 +76,10 @@ export class Announcer {
     const message = this.announcements.nextMessage();
     if (message !== undefined) {
       void this.send(client, message);
-    } else if (this.isComplete && !this.hasSettled && this.announcements.settled) {
+      return;
+    }
+    this.lookAtHeldBack();
+    if (this.isComplete && !this.hasSettled && this.announcements.settled) {
       this.hasSettled = true;
       this.listener.settled(client);
     }
@@ -93,8 +105,36 @@ export class Announcer {
     this.advance();
   }
 
+  private lookAtHeldBack(): void {
+    const { heldBackCount, acceptedCount } = this.announcements;
+    if (heldBackCount === 0) {
+      if (this.announcements.settled) this.hasToldOfHeldBack = false;
+      return;
+    }
+    if (!this.hasToldOfHeldBack) {
+      this.hasToldOfHeldBack = true;
+      const why = this.noRoom === "TOO_MANY" ? `takes at most ${acceptedCount} of this peer` : "is full";
+      const what = heldBackCount === 1 ? "1 file is" : `${heldBackCount} files are`;
+      this.listener.notice(`${what} not announced: index ${this.client?.label} ${why}`);
+    }
+    this.heldBackTimer ??= setTimeout(() => {
+      this.heldBackTimer = undefined;
+      this.announcements.retryHeldBack();
+      this.advance();
+    }, heldBackRetryMs);
+  }
+
   private onRefused(error: IndexRefusal): void {
-    this.announcements.refused();
+    const isWhole = error.wireCode === "TOO_MANY";
+    if (isWhole || error.wireCode === "STORAGE_FULL") {
+      this.noRoom = error.wireCode;
+      if (this.announcements.refusedForRoom(isWhole)) {
+        this.advance();
+        return;
+      }
+    } else {
+      this.announcements.refused();
+    }
     if (error.message !== this.lastRefusal) this.listener.notice(`${error.message}; trying again`);
     this.lastRefusal = error.message;
     this.refusedTimer = setTimeout(() => {

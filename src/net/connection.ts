@@ -11,6 +11,7 @@ import { encodeError } from "../wire/encode.ts";
 import { FrameReader } from "../wire/framing.ts";
 import { maxBufferedBytes, maxShortLineBytes } from "../wire/limits.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
+import type { ByteAccount, ByteBudget } from "./byte-budget.ts";
 
 /** Whoever uses a connection. All methods are called synchronously and must not throw, but for ProtocolError. */
 export interface ConnectionUser {
@@ -41,6 +42,9 @@ export class Connection {
   private full = false;
   private pausedByUser = false;
   private pausedByBacklog = false;
+  private pausedForRoom = false;
+  private readonly account: ByteAccount | undefined;
+  private userBytes = 0;
   private isClosed = false;
   private ending: Timer | undefined;
   private failure: Error | undefined;
@@ -49,9 +53,13 @@ export class Connection {
   lastReadMs = monotonicMs();
   lastWriteMs = monotonicMs();
   bytesRead = 0;
+  /** Since when the other side has been in a line so long that it takes room from others; undefined: it is not. */
+  longLineSinceMs: number | undefined;
 
-  constructor(user?: ConnectionUser, maxLineBytes: number = maxShortLineBytes) {
+  /** With a budget it is not read from while too much of all connections is kept. */
+  constructor(user?: ConnectionUser, maxLineBytes: number = maxShortLineBytes, budget?: ByteBudget) {
     this.user = user;
+    this.account = budget?.open(() => this.applyPause());
     this.reader = new FrameReader(
       { onLine: (line) => this.takeLine(line), onBody: (piece) => this.user?.onBody?.(piece) },
       maxLineBytes,
@@ -79,6 +87,17 @@ export class Connection {
   /** What waits to be taken by the kernel (texts counted in UTF-16 units: a bound, not an account). */
   get bufferedBytes(): number {
     return this.outgoingBytes + this.textBytes;
+  }
+
+  /** Of what has been read: so much more (or less) the user keeps and has not dealt with. */
+  keptByUser(byBytes: number): void {
+    this.userBytes += byBytes;
+    this.applyPause();
+  }
+
+  /** It is we who do not read, because others keep too much. */
+  get heldBack(): boolean {
+    return this.pausedForRoom;
   }
 
   /** The kernel has no room for more at the moment. */
@@ -129,6 +148,7 @@ export class Connection {
   end(): void {
     if (this.isClosed || this.ending !== undefined) return;
     this.reader.stop();
+    this.account?.close();
     this.socket?.pause();
     this.ending = setTimeout(() => this.destroy(), lastWordMs);
     this.flush();
@@ -182,6 +202,7 @@ export class Connection {
     this.isClosed = true;
     clearTimeout(this.ending);
     this.reader.stop();
+    this.account?.close();
     this.outgoing.length = 0;
     this.texts = [];
     this.user?.onClose(this.failure ?? error);
@@ -238,24 +259,36 @@ export class Connection {
   }
 
   /**
-   * Who does not take our answers is not read from: that bounds what we keep for them.
+   * Who does not take our answers is not read from, nor who would have us keep too much: that bounds our memory.
    */
   private applyPause(): void {
     if (this.isClosed || this.socket === undefined || this.ending !== undefined) return;
     this.pausedByBacklog = this.bufferedBytes > maxBufferedBytes;
-    if (this.pausedByUser || this.pausedByBacklog) {
+    this.pausedForRoom = !this.hasRoom();
+    if (this.pausedByUser || this.pausedByBacklog || this.pausedForRoom) {
+      this.longLineSinceMs = undefined;
       this.reader.pause();
       this.socket.pause();
-    } else if (this.reader.isPaused && !this.corked) {
+      return;
+    }
+    const isLong = this.reader.isInLine && (this.account?.countedBytes ?? 0) > 0;
+    this.longLineSinceMs = isLong ? (this.longLineSinceMs ?? monotonicMs()) : undefined;
+    if (this.reader.isPaused && !this.corked) {
       this.socket.resume();
       this.reading(() => this.reader.resume());
     }
   }
 
+  private hasRoom(): boolean {
+    return this.account?.keep(this.reader.keptBytes + this.userBytes, this.userBytes === 0) ?? true;
+  }
+
   /** One packet may hold thousands of requests: reading stops between two of them when the answers pile up. */
   private takeLine(line: Uint8Array): number {
     if (this.user === undefined) throw new Error("a connection without a user received a line");
+    this.longLineSinceMs = undefined;
     const bodyBytes = this.user.onLine(line);
+    if (!this.hasRoom()) this.reader.pause();
     if (this.bufferedBytes > maxBufferedBytes) {
       this.flush();
       if (this.bufferedBytes > maxBufferedBytes) this.reader.pause();
@@ -263,19 +296,3 @@ export class Connection {
     return bodyBytes;
   }
 }
-
-/** Bun's handlers, one object for all sockets; the connection is the socket's `data`. */
-export const socketHandlers = {
-  data(socket: Bun.Socket<Connection>, bytes: Uint8Array) {
-    socket.data.received(bytes);
-  },
-  drain(socket: Bun.Socket<Connection>) {
-    socket.data.drained();
-  },
-  close(socket: Bun.Socket<Connection>, error?: Error) {
-    socket.data.finish(error);
-  },
-  error(socket: Bun.Socket<Connection>, error: Error) {
-    socket.data.destroy(error);
-  },
-} as const;

@@ -3,6 +3,7 @@
  * deadline. Whatever the index does wrong becomes an IndexError of one line. Connecting again is
  * `index-link.ts`.
  */
+import { type Address, formatAddress } from "../address.ts";
 import { monotonicMs } from "../clock.ts";
 import { IndexError, reasonOf, systemCode } from "../errors.ts";
 import { printable } from "../printable.ts";
@@ -13,7 +14,7 @@ import { lastPart } from "../wire/file-name.ts";
 import { maxIndexAnswerLineBytes, pingIntervalMs } from "../wire/limits.ts";
 import type { FileEntry, FoundContent, IndexAnswer, IndexRequest, Matches } from "../wire/messages.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
-import { type Address, connect, formatAddress } from "./connect.ts";
+import { connect } from "./connect.ts";
 import type { Connection, ConnectionUser } from "./connection.ts";
 
 /**
@@ -22,6 +23,8 @@ import type { Connection, ConnectionUser } from "./connection.ts";
  */
 const openTimeoutMs = 5_000;
 const answerTimeoutMs = 4_000;
+/** Of requests that were given up: with so many owed, the index is taken for gone. */
+const maxLateAnswers = 1_000;
 /** Nobody waits for a PING: a busy index or a line that hangs for a while is no reason to register again. */
 const pingTimeoutMs = 25_000;
 /** Registrations wait behind those of others; the index slows us by not answering. */
@@ -50,6 +53,8 @@ interface Pending {
 export class IndexClient implements ConnectionUser {
   private connection: Connection | undefined;
   private readonly pending = new Map<number, Pending>();
+  /** Requests that were given up: their answers may still come, and mean nothing. */
+  private readonly late = new Set<number>();
   private readonly welcomed = Promise.withResolvers<void>();
   private isWelcome = false;
   private lastId = 0;
@@ -57,15 +62,22 @@ export class IndexClient implements ConnectionUser {
   private pinger: Timer | undefined;
   private lost: (error: Error) => void = () => {};
 
-  private constructor(readonly address: Address) {}
+  private constructor(
+    readonly address: Address,
+    private readonly answerMs: number,
+  ) {}
 
   /** Connects to the first of `addresses` that answers. Throws the IndexError of the last one. */
-  static async open(addresses: readonly Address[], timeoutMs: number = openTimeoutMs): Promise<IndexClient> {
+  static async open(
+    addresses: readonly Address[],
+    timeoutMs: number = openTimeoutMs,
+    answerMs: number = answerTimeoutMs,
+  ): Promise<IndexClient> {
     const endMs = monotonicMs() + timeoutMs;
     let problem: unknown = new IndexError("no index to ask");
     for (const [i, address] of addresses.entries()) {
       const shareMs = (endMs - monotonicMs()) / (addresses.length - i);
-      const client = new IndexClient(address);
+      const client = new IndexClient(address, answerMs);
       try {
         await client.greet(Math.max(100, shareMs));
         return client;
@@ -88,7 +100,7 @@ export class IndexClient implements ConnectionUser {
 
   /** Every content the index has for the name. */
   async query(name: string): Promise<FoundContent[]> {
-    const answer = await this.request({ type: "QUERY", name }, answerTimeoutMs);
+    const answer = await this.ask({ type: "QUERY", name });
     if (answer.type !== "RESULT") throw this.nonsense();
     const matches = (found: string) => (name.includes("/") ? found === name : lastPart(found) === name);
     const fits = answer.contents.every(({ names }) => names.length > 0 && names.every(matches));
@@ -97,7 +109,7 @@ export class IndexClient implements ConnectionUser {
   }
 
   async search(text: string, limit: number): Promise<Matches> {
-    const answer = await this.request({ type: "SEARCH", text, limit }, answerTimeoutMs);
+    const answer = await this.ask({ type: "SEARCH", text, limit });
     if (answer.type !== "MATCHES") throw this.nonsense();
     return answer;
   }
@@ -147,7 +159,9 @@ export class IndexClient implements ConnectionUser {
       this.welcomed.resolve();
       return 0;
     }
-    const pending = answer.type === "WELCOME" || answer.id === null ? undefined : this.take(answer.id);
+    if (answer.type === "WELCOME" || answer.id === null) throw new ProtocolError("BAD_STATE");
+    if (this.late.delete(answer.id)) return 0;
+    const pending = this.take(answer.id);
     if (pending === undefined) throw new ProtocolError("BAD_STATE");
     if (answer.type === "ERROR") pending.reject(this.refusal(answer.code, answer.message));
     else pending.resolve(answer);
@@ -183,14 +197,34 @@ export class IndexClient implements ConnectionUser {
     }
   }
 
-  private request(request: Request, timeoutMs: number): Promise<IndexAnswer> {
+  /** A busy index is late for one question: no reason to give up what is registered over this connection. */
+  private ask(request: Request): Promise<IndexAnswer> {
+    return this.request(request, this.answerMs, (id) => this.giveUp(id));
+  }
+
+  private giveUp(id: number): void {
+    this.late.add(id);
+    const error = new IndexError(this.silence);
+    if (this.late.size > maxLateAnswers) this.fail(error.message);
+    else this.take(id)?.reject(error);
+  }
+
+  private get silence(): string {
+    return `index ${this.label} does not answer`;
+  }
+
+  private request(
+    request: Request,
+    timeoutMs: number,
+    onTimeout: (id: number) => void = () => this.fail(this.silence),
+  ): Promise<IndexAnswer> {
     const { promise, resolve, reject } = Promise.withResolvers<IndexAnswer>();
     if (this.over || this.connection === undefined) {
       reject(new IndexError(`not connected to index ${this.label}`));
       return promise;
     }
     const id = ++this.lastId;
-    const timer = setTimeout(() => this.fail(`index ${this.label} does not answer`), timeoutMs);
+    const timer = setTimeout(() => onTimeout(id), timeoutMs);
     this.pending.set(id, { resolve, reject, timer });
     this.connection.send(encodeIndexRequest({ ...request, id }));
     return promise;

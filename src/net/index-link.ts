@@ -2,9 +2,10 @@
  * A peer's lasting connection to an index: made again, by itself, whenever it is lost, with a growing and
  * random wait; to the next of several addresses when there are some. One line a change of state.
  */
+import type { Address } from "../address.ts";
+import { monotonicMs } from "../clock.ts";
 import { IndexError } from "../errors.ts";
 import { backoffMs } from "./backoff.ts";
-import type { Address } from "./connect.ts";
 import { IndexClient } from "./index-client.ts";
 
 export interface IndexLinkOptions {
@@ -15,11 +16,17 @@ export interface IndexLinkOptions {
   onDown: () => void;
   /** One line for the user, already printable. */
   onNotice: (line: string) => void;
+  /** Monotonic; another one for tests. */
+  nowMs?: () => number;
 }
+
+/** A connection that lasts this long counts as a success: one that is dropped at once is a failure. */
+const stableMs = 10_000;
 
 export class IndexLink {
   private current: IndexClient | undefined;
   private failures = 0;
+  private upSinceMs = 0;
   private timer: Timer | undefined;
   private stopped = false;
   /** The next address to begin with. */
@@ -61,11 +68,17 @@ export class IndexLink {
     }
     this.turn = addresses.indexOf(client.address);
     this.current = client;
+    this.upSinceMs = this.nowMs();
     client.keep((error) => this.onLost(error));
     this.options.onUp(client);
   }
 
+  private nowMs(): number {
+    return (this.options.nowMs ?? monotonicMs)();
+  }
+
   private onLost(error: Error): void {
+    if (this.nowMs() - this.upSinceMs >= stableMs) this.failures = 0;
     this.current = undefined;
     this.turn++;
     this.options.onNotice(`${error.message}; trying to get it back`);
@@ -88,7 +101,6 @@ export class IndexLink {
       this.connectLater();
       return;
     }
-    this.failures = 0;
     if (this.current !== undefined) this.options.onNotice(`connected to index ${this.current.label}`);
   }
 }

@@ -3,10 +3,14 @@
  * the protocol. What is said on a connection is its user's.
  */
 import { monotonicMs } from "../clock.ts";
+import { isLoopback } from "../loopback.ts";
 import { encodeError } from "../wire/encode.ts";
-import { handshakeTimeoutMs, idleTimeoutMs, writeTimeoutMs } from "../wire/limits.ts";
+import { handshakeTimeoutMs, idleTimeoutMs, maxShortLineBytes, writeTimeoutMs } from "../wire/limits.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
-import { Connection, type ConnectionUser, socketHandlers } from "./connection.ts";
+import type { ByteBudget } from "./byte-budget.ts";
+import { Connection, type ConnectionUser } from "./connection.ts";
+import { hostGroup } from "./host-group.ts";
+import { socketHandlers } from "./socket-handlers.ts";
 
 export interface ListenerOptions {
   host: string;
@@ -14,8 +18,10 @@ export interface ListenerOptions {
   /** Several threads of this process listen on the one port. Each must say so. */
   reusePort?: boolean;
   maxConnections: number;
-  /** For each address that is not loopback. */
+  /** For each address that is not loopback, and each /64 of IPv6. */
   maxConnectionsPerHost: number;
+  /** What all connections may keep together; without it each keeps at most a short line. */
+  budget?: ByteBudget;
   /** Makes the user of a new connection. */
   accept(connection: Connection): AcceptedUser;
 }
@@ -28,10 +34,8 @@ export interface AcceptedUser extends ConnectionUser {
 }
 
 const sweepIntervalMs = 1_000;
-
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
-}
+/** While others wait for room: to finish a long line, 100 KiB/s. */
+const longLineMs = 10_000;
 
 export class Listener {
   private readonly server: Bun.TCPSocketListener<Connection>;
@@ -74,14 +78,15 @@ export class Listener {
   }
 
   private accepted(socket: Bun.Socket<Connection>): void {
-    const connection = new Connection();
+    const connection = new Connection(undefined, maxShortLineBytes, this.options.budget);
     socket.data = connection;
     connection.opened(socket);
-    const host = connection.remoteHost;
+    const isNear = isLoopback(connection.remoteHost);
+    const host = hostGroup(connection.remoteHost);
     const here = this.perHost.get(host) ?? 0;
     const tooMany =
       this.connections.size >= this.options.maxConnections ||
-      (!isLoopback(host) && here >= this.options.maxConnectionsPerHost);
+      (!isNear && here >= this.options.maxConnectionsPerHost);
     if (tooMany) {
       connection.use({ onLine: () => 0, onClose: () => {} });
       connection.send(encodeError(new ProtocolError("BUSY")));
@@ -111,6 +116,13 @@ export class Listener {
         if (nowMs - sinceMs > handshakeTimeoutMs) connection.refuse(new ProtocolError("TIMEOUT"));
       } else if (connection.blocked) {
         if (nowMs - lastWriteMs > writeTimeoutMs) connection.destroy();
+      } else if (
+        nowMs - (connection.longLineSinceMs ?? nowMs) > longLineMs &&
+        this.options.budget?.contended
+      ) {
+        connection.refuse(new ProtocolError("TIMEOUT"));
+      } else if (connection.heldBack) {
+        // Its silence is our doing.
       } else if (nowMs - Math.max(lastReadMs, lastWriteMs) > (user.idleTimeoutMs ?? idleTimeoutMs)) {
         connection.refuse(new ProtocolError("TIMEOUT"));
       }

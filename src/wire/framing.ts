@@ -22,7 +22,7 @@ const carriageReturn = 0x0d;
 
 export class FrameReader {
   /** The beginning of a line whose end has not come; grows by doubling, so that drips cost no more than bursts. */
-  private unfinished = new Uint8Array(0);
+  private unfinished: Uint8Array = new Uint8Array(0);
   private unfinishedBytes = 0;
   private bodyLeft = 0;
   private stopped = false;
@@ -65,6 +65,16 @@ export class FrameReader {
     }
   }
 
+  /** A line has begun whose end has not come. */
+  get isInLine(): boolean {
+    return this.unfinishedBytes > 0;
+  }
+
+  /** Memory that is kept for what has not been handed on. */
+  get keptBytes(): number {
+    return this.unfinished.buffer.byteLength + (this.waiting?.buffer.byteLength ?? 0);
+  }
+
   /** From now on nothing is handed to the sink, also of what has arrived already. The caller pauses the socket. */
   pause(): void {
     this.paused = true;
@@ -91,6 +101,12 @@ export class FrameReader {
   }
 
   private keep(part: Uint8Array): void {
+    if (this.unfinishedBytes === 0 && 2 * part.length > part.buffer.byteLength) {
+      // It is most of a packet: kept as it is, since a copy would take its memory twice for a while.
+      this.unfinished = part;
+      this.unfinishedBytes = part.length;
+      return;
+    }
     const needed = this.unfinishedBytes + part.length;
     if (needed > this.unfinished.length) {
       const larger = new Uint8Array(

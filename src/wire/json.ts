@@ -66,9 +66,9 @@ export function readableId(fields: Fields): number | null {
   return isWhole(fields.id) ? fields.id : null;
 }
 
-/** A whole number from 0 to 2^53 - 1. (-0 is 0 to JSON.stringify as well.) */
+/** A whole number from 0 to 2^53 - 1. (-0 would be written as 0: refused.) */
 export function isWhole(value: unknown): value is number {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 && !Object.is(value, -0);
 }
 
 export function wholeField(

@@ -129,8 +129,13 @@ function replaceByLink(path: string, mine: string): void {
   symlinkSync(mine, path);
 }
 
-/** More than sockets and the proxy hold: some of it has yet to be read when the file changes. */
+/**
+ * Twice what two connections may be asked for ahead (4 requests of 1 MiB each): however much of that sockets and the
+ * proxy hold already, some of the file has yet to be asked for when it changes.
+ */
 const changingBytes = 16 * MiB;
+/** Of all downloads from one source: progress is told every 500 ms, when not 3 MiB more have come. */
+const changingRate = 5 * MiB;
 /** What happens to the shared file in the middle of a transfer. */
 const changes: [name: string, change: (path: string) => void][] = [
   ["overwritten", (path) => overwrite(path, 12 * MiB, "changed in place")],
@@ -151,12 +156,16 @@ for (const others of [false, true]) {
   test(`a shared file changes during the transfer: ${rest}`, async () => {
     await using swarm = await Swarm.start();
     const files = Object.fromEntries(changes.map(([name]) => [name, randomBytes(changingBytes)]));
-    const changing = await swarm.peerBehind({ bytesPerSecond: 12 * MiB }, files);
-    const staying = others ? await swarm.peerBehind({ bytesPerSecond: 4 * MiB }, files) : undefined;
+    const changing = await swarm.peerBehind({ bytesPerSecond: changingRate }, files);
+    const staying = others ? await swarm.peerBehind({ bytesPerSecond: changingRate }, files) : undefined;
     const flags = ["--threads", "1", "--chunk-size", "1MiB", "--connections", "2", "--timeout", "5"];
     const queries = changes.map(([name]) => swarm.query([name, ...flags]));
-    await Promise.all(queries.map(hasBegun));
-    for (const [name, change] of changes) change(join(changing.folder, name));
+    // Each as soon as it has begun: the first would be done before the last has on a busy machine.
+    const changed = changes.map(async ([name, change], i) => {
+      await hasBegun(queries[i]!);
+      change(join(changing.folder, name));
+    });
+    await Promise.all(changed);
     for (const source of [changing, staying]) if (source !== undefined) source.proxy.faults = {};
     await Promise.all(
       changes.map(async ([name], i) => {

@@ -1,7 +1,7 @@
 /** A whole index in process, over real sockets: what peers see of it, and what it survives. */
 import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { monotonicMs } from "../../src/clock.ts";
@@ -247,7 +247,113 @@ describe("floods", () => {
   });
 });
 
+describe("memory", () => {
+  const mebibyte = 1024 * 1024;
+  const rssMiB = () => process.memoryUsage.rss() / mebibyte;
+
+  test("of 300 unfinished lines is bounded, others get on, and who drips makes room", async () => {
+    const server = start();
+    const { listener } = server as unknown as { listener: Listener };
+    Bun.gc(true);
+    const beforeMiB = rssMiB();
+    await using peer = await registered(server, 1, "a");
+    const line = Buffer.alloc(mebibyte - 100, "a");
+    const floods: LineClient[] = [];
+    for (let i = 0; i < 300; i++) floods.push(await LineClient.greeted(server.port));
+    for (const flood of floods) flood.sendRaw(line);
+    for (let i = 0; i < 10; i++) expect(await query(peer, "a")).toHaveLength(1);
+    const add = Array.from({ length: 200 }, (_, i) => wireEntry(`b${i}`));
+    expect(await peer.request({ type: "UPDATE", id: 1, add })).toMatchObject({ type: "OK" });
+    await Bun.sleep(300);
+    expect(rssMiB() - beforeMiB).toBeLessThan(256);
+    expect(floods.filter(({ isClosed }) => isClosed)).toEqual([]);
+    listener.sweep(monotonicMs() + 11_000);
+    await until(() => floods.some(({ isClosed }) => isClosed));
+    const told = floods.filter(({ isClosed }) => isClosed).map(({ answers }) => answers.at(-1)?.code);
+    expect(told.every((code) => code === "TIMEOUT" || code === undefined)).toBe(true);
+    for (const flood of floods) flood.close();
+  }, 30_000);
+
+  test("of 60 peers that send four REGISTERs at once is bounded, and all are answered", async () => {
+    const server = start();
+    const budget = (server as unknown as { listener: { options: { budget: { used: number } } } }).listener
+      .options.budget;
+    const files = Array.from({ length: 1_000 }, (_, i) => ({
+      ...wireEntry("x"),
+      name: `${"x".repeat(250)}/${"y".repeat(250)}/${"z".repeat(250)}/${i % 20}`,
+    }));
+    const peers: LineClient[] = [];
+    for (let i = 0; i < 60; i++) peers.push(await LineClient.greeted(server.port));
+    for (const peer of peers) {
+      peer.send(...[1, 2, 3, 4].map((id) => ({ type: "REGISTER", id, port: 1, files })));
+    }
+    let mostBytes = 0;
+    const timer = setInterval(() => (mostBytes = Math.max(mostBytes, budget.used)), 5);
+    for (const peer of peers) await peer.answerTo(4);
+    clearInterval(timer);
+    // The budget, what the overdrafts may add, and a packet each.
+    expect(mostBytes).toBeGreaterThan(16 * mebibyte);
+    expect(mostBytes).toBeLessThan(96 * mebibyte);
+    expect(budget.used).toBe(0);
+    for (const peer of peers) peer.close();
+  }, 30_000);
+});
+
+describe("many searchers", () => {
+  test("are answered or told to come again, and nobody else waits for them", async () => {
+    const server = start();
+    await using peer = await registered(server, 1, "a");
+    for (let part = 0; part < 10; part++) {
+      const add = Array.from({ length: 2_000 }, (_, i) => wireEntry(`large ${part} ${i}`, 1));
+      await peer.request({ type: "UPDATE", id: part, add });
+    }
+    const searchers: LineClient[] = [];
+    for (let i = 0; i < 80; i++) searchers.push(await LineClient.greeted(server.port));
+    const sinceMs = performance.now();
+    for (const searcher of searchers) searcher.send({ type: "SEARCH", id: 1, text: "19 99", limit: 10 });
+    const quick = await peer.request({ type: "UPDATE", id: 77, add: [wireEntry("quick")] });
+    expect(quick).toMatchObject({ type: "OK" });
+    const done = await Promise.all(searchers.map((searcher) => searcher.answerTo(1)));
+    expect(performance.now() - sinceMs).toBeLessThan(4_000);
+    expect(done[0]).toMatchObject({ type: "MATCHES" });
+    for (const { type, code } of done)
+      expect([type, code]).toBeOneOf([
+        ["MATCHES", undefined],
+        ["ERROR", "RETRY"],
+      ]);
+    for (const searcher of searchers) searcher.close();
+  }, 30_000);
+});
+
 describe("the database", () => {
+  test("is for its owner alone, its lock and that one's journal as well", () => {
+    const before = process.umask(0);
+    try {
+      start({ databasePath: databasePath() });
+      const state = join(folder, "state");
+      const modes = readdirSync(state).map(
+        (name) => `${name} ${(statSync(join(state, name)).mode & 0o777).toString(8)}`,
+      );
+      expect(modes.length).toBeGreaterThan(1);
+      expect(modes.filter((line) => !line.endsWith(" 600"))).toEqual([]);
+    } finally {
+      process.umask(before);
+    }
+  });
+
+  test.each(["removed", "replaced"])(
+    "that was %s under the index ends it with one clear line",
+    async (how) => {
+      const fatal: Error[] = [];
+      start({ databasePath: databasePath(), onFatal: (error) => fatal.push(error) });
+      rmSync(databasePath());
+      if (how === "replaced") writeFileSync(databasePath(), "");
+      await until(() => fatal.length > 0);
+      expect(fatal[0]).toBeInstanceOf(LocalIoError);
+      expect(fatal[0]?.message).toContain("removed or replaced");
+    },
+  );
+
   test("can be read by others while the index runs, and forgets the peers when it ends", async () => {
     const server = start({ databasePath: databasePath() });
     await using peer = await registered(server, 7767, "sub/a.bin");

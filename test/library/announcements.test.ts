@@ -239,3 +239,100 @@ test("whatever is lost or refused, once all is acknowledged the index has what w
     { numRuns: 500 },
   );
 });
+
+// --- the model with an index that takes so many names and no more, of which others take some ---
+
+type LimitedStep =
+  | { do: "change"; add: FileEntry[]; remove: FileName[] }
+  | { do: "exchange" | "retry" | "reconnect" }
+  | { do: "limit"; names: number };
+
+const manyNames = fc.nat(12).map((i) => `n${i}`) as unknown as fc.Arbitrary<FileName>;
+const limitedStepArbitrary: fc.Arbitrary<LimitedStep> = fc.oneof(
+  fc.record({
+    do: fc.constant("change" as const),
+    add: fc.array(
+      fc.tuple(manyNames, fc.nat(2)).map(([name, content]) => fileEntry(name, content)),
+      { maxLength: 8 },
+    ),
+    remove: fc.array(manyNames, { maxLength: 8 }),
+  }),
+  fc.record({ do: fc.constantFrom("exchange" as const, "exchange", "exchange", "retry", "reconnect") }),
+  fc.record({ do: fc.constant("limit" as const), names: fc.nat(14) }),
+);
+
+class LimitedIndex {
+  files = new Map<string, FileEntry>();
+  limit = 6;
+
+  constructor(private readonly announcements: Announcements) {}
+
+  /** False when there is nothing to say. A refusal applies nothing, or as much as a full disk lets it. */
+  exchange(isWhole: boolean): boolean {
+    const message = this.announcements.nextMessage();
+    if (message === undefined) return false;
+    const after = new Map(this.files);
+    apply(after, message);
+    if (after.size <= this.limit || after.size <= this.files.size) {
+      this.files = after;
+      this.announcements.acknowledged();
+      return true;
+    }
+    if (!isWhole && message.type === "UPDATE") apply(this.files, message, this.limit - this.files.size);
+    expect(this.announcements.refusedForRoom(isWhole)).toBe(true);
+    return true;
+  }
+}
+
+test.each([true, false])(
+  "an index with a limit (whole refusals: %p) gets what fits, and no lie",
+  (isWhole) => {
+    fc.assert(
+      fc.property(fc.array(limitedStepArbitrary, { maxLength: 40 }), (steps) => {
+        const announcements = new Announcements();
+        const index = new LimitedIndex(announcements);
+        const ours = new Map<string, FileEntry>();
+        const settle = () => {
+          for (let i = 0; index.exchange(isWhole); i++) expect(i).toBeLessThan(60);
+          expect(announcements.settled).toBe(true);
+          for (const [name, entry] of index.files) expect(entry).toEqual(ours.get(name)!);
+          expect(index.files.size + announcements.heldBackCount).toBe(ours.size);
+          expect(announcements.acceptedCount).toBe(index.files.size);
+        };
+        announcements.connected();
+        for (const step of steps) {
+          switch (step.do) {
+            case "change":
+              announcements.changed(step.add, step.remove);
+              for (const name of step.remove) ours.delete(name);
+              for (const entry of step.add) ours.set(entry.name, entry);
+              break;
+            case "exchange":
+              index.exchange(isWhole);
+              break;
+            case "retry":
+              announcements.retryHeldBack();
+              break;
+            case "reconnect":
+              announcements.connected();
+              index.files.clear();
+              break;
+            case "limit":
+              index.limit = Math.max(step.names, index.files.size);
+              break;
+          }
+        }
+        settle();
+        announcements.retryHeldBack();
+        settle();
+        // All the room there is is used (a full disk may have taken some of it for names that were held back after all).
+        if (isWhole) expect(index.files.size).toBe(Math.min(ours.size, index.limit));
+        index.limit = 100;
+        announcements.retryHeldBack();
+        settle();
+        expect(index.files).toEqual(ours);
+      }),
+      { numRuns: 500 },
+    );
+  },
+);

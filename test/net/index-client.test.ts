@@ -203,6 +203,66 @@ describe("against something else", () => {
   });
 });
 
+test("a late answer fails its own question and nothing else, also when it comes in the end", async () => {
+  let held: string | undefined;
+  const port = fakeIndex((line) => {
+    if (line.includes("HELLO")) return welcome;
+    const { type, id } = JSON.parse(line) as { type: string; id: number };
+    const found = JSON.stringify({ type: "MATCHES", id, matches: [], more: false });
+    if (type === "QUERY") return `${held}\n${JSON.stringify({ type: "RESULT", id, contents: [] })}`;
+    held = found;
+    return undefined;
+  });
+  const client = await IndexClient.open([{ host: "127.0.0.1", port }], 2_000, 50);
+  cleanups.push(() => client.close());
+  const lost: string[] = [];
+  client.keep((error) => lost.push(error.message));
+  expect((await failure(client.search("x", 1))).message).toContain("does not answer");
+  expect(client.isOpen).toBe(true);
+  expect(await client.query("a")).toEqual([]);
+  expect(client.isOpen).toBe(true);
+  expect(lost).toEqual([]);
+});
+
+test("an index without room for all: what fits is registered, with one notice, and room is used", async () => {
+  const log = { info() {}, warn() {}, error() {} };
+  const limits = { filesPerPeer: 7, filesPerIndex: 100 };
+  const server = IndexServer.start({ host: "127.0.0.1", port: 0, databasePath: ":memory:", log, limits });
+  cleanups.push(() => server.stop());
+  const said: string[] = [];
+  const announcer = new Announcer({
+    settled: () => said.push("settled"),
+    updated: (added, removed) => said.push(`+${added.length} -${removed.length}`),
+    notice: (line) => said.push(line),
+  });
+  cleanups.push(() => announcer.stop());
+  announcer.changed(
+    Array.from({ length: 20 }, (_, i) => fileEntry(`f${i}`)),
+    [],
+  );
+  announcer.complete();
+  announcer.connected(await open(server.port), 7767);
+  await until(() => said.includes("settled"));
+  await until(() => server.statistics().includes("holdings 7,"));
+  const notices = () => said.filter((line) => line.includes("not announced"));
+  expect(notices()).toEqual([expect.stringContaining("13 files are not announced")]);
+  expect(notices()[0]).toContain("takes at most 7 of this peer");
+  // A mix of adds and removes, of which only the latter fit at first.
+  announcer.changed(
+    [fileEntry("g0"), fileEntry("g1"), fileEntry("f0", "new")],
+    Array.from({ length: 15 }, (_, i) => `f${i + 1}` as FileName),
+  );
+  const client = await open(server.port);
+  await until(() => server.statistics().includes("holdings 7,"));
+  const names = ["f0", "g0", "g1", "f16", "f17", "f18", "f19"];
+  for (const name of names) {
+    let found = 0;
+    for (let i = 0; found === 0 && i < 200; i++) found = (await client.query(name)).length;
+    expect([name, found]).toEqual([name, 1]);
+  }
+  expect(notices()).toHaveLength(1);
+});
+
 describe("a lasting link", () => {
   test("comes back by itself after the index was away, and everything is registered again", async () => {
     const first = startIndex();
@@ -240,6 +300,31 @@ describe("a lasting link", () => {
     expect(found.map((contents) => contents.length)).toEqual([0, 0, 1, 1]);
     const notices = said.filter((line) => line.includes("ADDRESS"));
     expect(notices).toEqual([expect.stringContaining("trying to get it back"), "connected to index ADDRESS"]);
+  });
+
+  test("an index that welcomes and drops is asked more and more seldom, until a connection has lasted", async () => {
+    let connections = 0;
+    const port = fakeIndex((line) => {
+      if (line.includes("HELLO")) connections++;
+      return line.includes("HELLO") ? welcome : undefined;
+    });
+    let nowMs = 0;
+    const link = new IndexLink({
+      addresses: [{ host: "127.0.0.1", port }],
+      // Dropped at once, as by an index that does.
+      onUp: (client) => client.onClose(undefined),
+      onDown: () => {},
+      onNotice: () => {},
+      nowMs: () => nowMs,
+    });
+    cleanups.push(() => link.stop());
+    await link.start(false);
+    const { failures } = link as unknown as { failures: number };
+    expect(failures).toBe(1);
+    await until(() => connections === 3);
+    await until(() => (link as unknown as { failures: number }).failures === 3);
+    nowMs = 5_000;
+    expect(connections).toBe(3);
   });
 
   test("fails at the start when the index is not there, unless it is to keep trying", async () => {

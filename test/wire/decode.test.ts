@@ -147,7 +147,7 @@ describe("to the index", () => {
       JSON.stringify(withEntry({ size: "SIZE" })).replace('"SIZE"', size),
       "BAD_SIZE 1",
     ]),
-    [JSON.stringify(withEntry({ size: "SIZE", root: emptyRoot })).replace('"SIZE"', "-0"), "fine"],
+    [JSON.stringify(withEntry({ size: "SIZE", root: emptyRoot })).replace('"SIZE"', "-0"), "BAD_SIZE 1"],
     [withEntry({ size: 0, root: emptyRoot }), "fine"],
     [withEntry({ size: 0 }), "BAD_HASH 1"],
     [withEntry({ size: maxContentBytes }), "fine"],

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { ContentHasher } from "../../src/content/merkle.ts";
 import { IndexServer } from "../../src/index-server/server.ts";
 import { UploadSession } from "../../src/transfer/upload-session.ts";
 import {
@@ -70,16 +71,37 @@ describe("every message it shows", () => {
   });
 });
 
+test("its hash tree is that of the code", () => {
+  const vectors: { sizeBytes: number; root: string; chunkHashes: string[] }[] = [];
+  for (const line of blockOf("tree")) {
+    const [first = "", second] = line.trim().split(/ +/);
+    if (second === undefined) vectors.at(-1)?.chunkHashes.push(first);
+    else vectors.push({ sizeBytes: Number(first), root: second, chunkHashes: [] });
+  }
+  expect(vectors.map(({ chunkHashes }) => chunkHashes.length)).toEqual([0, 0, 0, 3]);
+  for (const { sizeBytes, root, chunkHashes } of vectors) {
+    const hasher = new ContentHasher(sizeBytes);
+    hasher.update(Uint8Array.from({ length: sizeBytes }, (_, i) => i % 251));
+    const found = hasher.finish();
+    expect(Buffer.from(found.root).toString("hex"), String(sizeBytes)).toBe(root);
+    expect(Buffer.from(found.chunkHashes).toString("hex")).toBe(chunkHashes.join(""));
+  }
+});
+
 interface Said {
   by: "client" | "server";
   line: string;
 }
 
-function exchange(name: string): Said[] {
-  const start = text.indexOf(`\`\`\`exchange ${name}\n`);
+/** Lines of the code block that is called so. */
+function blockOf(name: string): string[] {
+  const start = text.indexOf(`\`\`\`${name}\n`);
   expect(start).toBeGreaterThan(0);
-  const block = text.slice(text.indexOf("\n", start) + 1, text.indexOf("\n```\n", start));
-  return block.split("\n").map((line) => ({
+  return text.slice(text.indexOf("\n", start) + 1, text.indexOf("\n```\n", start)).split("\n");
+}
+
+function exchange(name: string): Said[] {
+  return blockOf(`exchange ${name}`).map((line) => ({
     by: line.startsWith("> ") ? "client" : "server",
     line: line.slice(2),
   }));
