@@ -27,7 +27,7 @@ export interface DemoFile {
 }
 
 const mib = 1024 * 1024;
-const largeBytes = 200 * mib;
+export const largeBytes = 200 * mib;
 /** `large` is hard-linked from here into each folder, so it is on the disk once. */
 const largeName = "holiday-video.mkv";
 

@@ -1,16 +1,24 @@
 /**
  * `bun run demo [-- FILE]`: shows the program at work on this machine alone, with real processes and real files, and
- * leaves nothing behind. Decides nothing about the program: it starts what is built and compares what comes out.
+ * leaves nothing behind but what is installed and built. Decides nothing about the program: it starts what is built and compares what comes out.
  */
 import { Database } from "bun:sqlite";
 import { existsSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
+import { formatBytes } from "../src/output/format.ts";
 import { printable } from "../src/printable.ts";
 import { type RunningServer, Sandbox } from "../test/helpers/sandbox.ts";
-import { type DemoFile, fillShares, sha256OfFile, unicodeName } from "./demo-files.ts";
+import { type DemoFile, fillShares, largeBytes, sha256OfFile, unicodeName } from "./demo-files.ts";
 import { projectFolder, staleReason } from "./project.ts";
 import { endSteps, runStep } from "./run-step.ts";
+
+const usage = `Shows an index, three peers and a download on this machine, with real processes and real files.
+
+  bun run demo             with a file of ${formatBytes(largeBytes)} made on the spot
+  bun run demo -- FILE     with a file of yours, which is only read
+
+It needs no configuration, uses free ports of 127.0.0.1, and removes what it made but node_modules/ and dist/.`;
 
 /** Long enough for a file of many gigabytes that the user gave. */
 const registerTimeoutMs = 600_000;
@@ -26,7 +34,11 @@ async function demo(userFile: string | undefined): Promise<void> {
   sandbox = new Sandbox();
   const box = sandbox;
 
-  say(userFile === undefined ? "Making a 200 MiB file and a few small ones …" : `Taking ${userFile} …`);
+  say(
+    userFile === undefined
+      ? `Making a file of ${formatBytes(largeBytes)} and a few small ones …`
+      : `Taking ${userFile} …`,
+  );
   const folders = ["anna", "ben", "cho"].map((owner) => box.newFolder(owner));
   const files = await fillShares(folders, userFile);
   const [shared] = files as [DemoFile];
@@ -165,7 +177,10 @@ for (const [signal, code] of [
 }
 
 try {
-  await demo(process.argv[2]);
+  const [, , word, ...others] = process.argv;
+  if (word === "--help" || word === "-h") say(usage);
+  else if (others.length > 0 || word?.startsWith("-")) throw new Error(`give one FILE or none\n\n${usage}`);
+  else await demo(word);
 } catch (error) {
   if (!interrupted) console.error(`error: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;

@@ -13,7 +13,7 @@ import { UploadSession, type UploadStep } from "./upload-session.ts";
 /** Read and sent at a time: large enough that system calls cost little, small enough to stay in the CPU's cache. */
 const blockBytes = 256 * 1024;
 /** Then the other connections of this thread have their turn. */
-const maxBlocksPerTurn = 16;
+const maxStepsPerTurn = 16;
 
 export class UploadConnection implements AcceptedUser {
   private readonly session = new UploadSession(agent, blockBytes);
@@ -44,6 +44,7 @@ export class UploadConnection implements AcceptedUser {
   onProtocolError(error: ProtocolError): void {
     this.session.onProtocolError(error);
     this.advance();
+    if (this.session.full) this.connection.pause();
   }
 
   onDrain(): void {
@@ -57,14 +58,13 @@ export class UploadConnection implements AcceptedUser {
 
   /** Takes steps until there is none, the kernel is full, or others should have a turn. */
   private advance(): void {
-    for (let blocks = 0; !this.over && this.flushBlock(); ) {
-      if (blocks === maxBlocksPerTurn) {
+    for (let steps = 0; !this.over && this.flushBlock(); steps++) {
+      if (steps === maxStepsPerTurn) {
         this.continueLater();
         break;
       }
       const step = this.session.next();
       if (step === undefined) break;
-      if (step.do === "send-range") blocks++;
       this.perform(step);
     }
     if (!this.over && !this.session.full) this.connection.resume();
