@@ -1,5 +1,5 @@
 /**
- * Everything a command has to say on standard output, as data (DESIGN.md, section 4): with `--json` each is one
+ * Everything a command has to say on standard output, as data: with `--json` each is one
  * line, without it `event-lines.ts` says it in words. Fields may be added, never changed.
  */
 

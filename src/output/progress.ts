@@ -16,7 +16,7 @@ export interface ProgressOptions {
   isBackground?: boolean;
 }
 
-/** Off a terminal (DESIGN.md, section 4). */
+/** Off a terminal. */
 const summaryIntervalMs = 10_000;
 const redrawsPerSecond = 10;
 

@@ -6,7 +6,7 @@ import { connectTimeoutMs } from "../wire/limits.ts";
 import type { ChunkPicker } from "./pick.ts";
 import type { SourceConnection } from "./source-table.ts";
 
-/** Silence after which others may have what a connection owes, and after which it is cut (DESIGN.md, section 5). */
+/** Silence after which others may have what a connection owes, and after which it is cut. */
 export const stallMs = 2_000;
 export const cutMs = 10_000;
 /** A connect that takes this long no longer keeps us from trying somebody else. */

@@ -12,7 +12,7 @@ export type SafeName = string & { readonly __brand: "SafeName" };
 /** C0, DEL, C1; line and paragraph separator; byte order mark; bidirectional embeddings, overrides, isolates. */
 const forbidden = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufeff\u202a-\u202e\u2066-\u2069]/;
 
-/** Why `name` is no legal name on the wire (DESIGN.md, section 5), or undefined when it is one. */
+/** Why `name` is no legal name on the wire (PROTOCOL.md, "Names"), or undefined when it is one. */
 export function nameProblem(name: string): string | undefined {
   if (name.length === 0) return "it is empty";
   if (!name.isWellFormed()) return "it is not well-formed Unicode";

@@ -60,7 +60,7 @@ export const maxAgentBytes = 128;
 
 /** From accept to a good HELLO. */
 export const handshakeTimeoutMs = 10_000;
-/** Connecting to a source (DESIGN.md, section 5). */
+/** Connecting to a source. */
 export const connectTimeoutMs = 5_000;
 /** A connection without a message in either direction is closed after this. */
 export const idleTimeoutMs = 120_000;

@@ -127,7 +127,7 @@ describe("an upload session", () => {
     expect(served.full).toBe(false);
   });
 
-  // A25 of SECURITY.md, as this protocol has it: a path can not even be said.
+  // A path cannot even be said in this protocol.
   const ranges: [string, Record<string, unknown>, string][] = [
     ["a path", { root: "../../etc/passwd" }, "BAD_HASH"],
     ["a root in capitals", { root: "AB".repeat(32) }, "BAD_HASH"],
