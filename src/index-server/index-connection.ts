@@ -4,6 +4,7 @@
  * protocol (session.ts) or about what is true (catalog.ts, lookup.ts, search.ts).
  */
 import { monotonicMs } from "../clock.ts";
+import { systemCode } from "../errors.ts";
 import type { Connection } from "../net/connection.ts";
 import type { AcceptedUser } from "../net/listener.ts";
 import { encodeError, encodeMatches, encodeOk, encodeResult } from "../wire/encode.ts";
@@ -94,8 +95,10 @@ export class IndexConnection implements AcceptedUser {
     return 0;
   }
 
-  onClose(): void {
+  onClose(error: Error | undefined): void {
     this.closed = true;
+    // Connections break; anything else that ended this one is a bug, and must not go unheard.
+    if (error !== undefined && systemCode(error) === undefined) this.parts.onFailure(error);
     this.waiting.length = 0;
     this.parts.queue.drop(this);
     this.parts.searchTurns.leave(this);

@@ -3,6 +3,7 @@
  * it to the kernel, reads the next; what the kernel does not take waits in the one block that the connection has.
  */
 import { monotonicMs } from "../clock.ts";
+import { systemCode } from "../errors.ts";
 import type { Connection } from "../net/connection.ts";
 import type { AcceptedUser } from "../net/listener.ts";
 import { agent } from "../version.ts";
@@ -28,6 +29,7 @@ export class UploadConnection implements AcceptedUser {
     private readonly connection: Connection,
     private readonly contents: OpenContents,
     private readonly onServed: (bytes: number) => void,
+    private readonly onBug: (error: Error) => void,
   ) {}
 
   get greeted(): boolean {
@@ -51,7 +53,9 @@ export class UploadConnection implements AcceptedUser {
     this.advance();
   }
 
-  onClose(): void {
+  onClose(error: Error | undefined): void {
+    // Connections break; anything else that ended this one is a bug, and must not go unheard.
+    if (error !== undefined && systemCode(error) === undefined) this.onBug(error);
     this.over = true;
     this.block = undefined;
   }

@@ -22,4 +22,6 @@ export type FromUploadWorker =
   | { kind: "changed"; path: string }
   /** Bytes of contents handed to the kernel since the last report, and connections open now. */
   | { kind: "served"; bytes: number; connections: number }
+  /** A connection was ended by a fault of ours. */
+  | { kind: "bug"; reason: string }
   | { kind: "stopped" };

@@ -55,12 +55,16 @@ function listen({
       reusePort,
       maxConnections,
       maxConnectionsPerHost,
-      accept: (connection) => new UploadConnection(connection, contents, count),
+      accept: (connection) => new UploadConnection(connection, contents, count, tellBug),
     });
     tell({ kind: "listening" });
   } catch (error) {
     tell({ kind: "listen-failed", code: systemCode(error), reason: reasonOf(error) });
   }
+}
+
+function tellBug(error: Error): void {
+  tell({ kind: "bug", reason: error.stack ?? String(error) });
 }
 
 function count(bytes: number): void {

@@ -129,6 +129,9 @@ export class Uploader {
         this.servedSoFar += message.bytes;
         this.connections.set(worker, message.connections);
         return;
+      case "bug":
+        this.options.onFailed(new Error(`an upload failed: ${message.reason}`));
+        return;
       case "stopped":
         if (--this.running === 0) this.stopped.resolve();
         return;

@@ -18,13 +18,17 @@ function recorded(): { calls: string[]; connection: Connection } {
   return { calls, connection: connection as unknown as Connection };
 }
 
+function fail(error: Error): void {
+  throw error;
+}
+
 const line = (message: object) => Buffer.from(JSON.stringify(message));
 const hello = line({ type: "HELLO", version: 1, agent: "test" });
 
 test("after a line that is none nothing is read any more, also while a request before it is being served", () => {
   const { calls, connection } = recorded();
   const contents = { find() {} } as unknown as OpenContents;
-  const upload = new UploadConnection(connection, contents, () => {});
+  const upload = new UploadConnection(connection, contents, () => {}, fail);
   upload.onLine(hello);
   upload.onLine(line({ type: "HAVE", id: 1, root: "1".repeat(64) }));
   upload.onProtocolError(new ProtocolError("LINE_TOO_LONG"));
@@ -40,7 +44,7 @@ test("requests that need no range have turns as well", async () => {
       else found(undefined);
     },
   } as unknown as OpenContents;
-  const upload = new UploadConnection(connection, contents, () => {});
+  const upload = new UploadConnection(connection, contents, () => {}, fail);
   upload.onLine(hello);
   for (let id = 1; id <= 60; id++) upload.onLine(line({ type: "HAVE", id, root: "1".repeat(64) }));
   const sent = () => calls.filter((call) => call === "send").length;
@@ -50,4 +54,22 @@ test("requests that need no range have turns as well", async () => {
   expect(inFirstTurn).toBeLessThan(20);
   for (let i = 0; i < 50 && sent() < 61; i++) await new Promise((resolve) => setImmediate(resolve));
   expect(sent()).toBe(61);
+});
+
+test("a connection that breaks is nothing special, a fault of ours is told", () => {
+  const { connection } = recorded();
+  const bugs: Error[] = [];
+  const contents = { find() {} } as unknown as OpenContents;
+  const upload = new UploadConnection(
+    connection,
+    contents,
+    () => {},
+    (error) => bugs.push(error),
+  );
+  upload.onClose(Object.assign(new Error("reset"), { code: "ECONNRESET" }));
+  upload.onClose(undefined);
+  expect(bugs).toEqual([]);
+  const bug = new TypeError("undefined is not a function");
+  upload.onClose(bug);
+  expect(bugs).toEqual([bug]);
 });
