@@ -87,7 +87,7 @@ function checkPart(folder: TemporaryFolder): number {
     const chunk = part.subarray(at, at + mebibyte);
     if (chunk.every((byte) => byte === 0)) continue;
     expect(Buffer.compare(chunk, content.bytes.subarray(at, at + mebibyte))).toBe(0);
-    right++;
+    right += chunk.length;
   }
   return right;
 }
@@ -196,15 +196,15 @@ describe("a download", () => {
     stop.abort(new Error("enough"));
     expect(String(await failure(first))).toContain("enough");
     const kept = checkPart(folder);
-    expect(kept).toBeGreaterThanOrEqual(2);
+    expect(kept).toBeGreaterThanOrEqual(2 * mebibyte);
     expect(existsSync(first.target)).toBe(false);
 
     await using peer = await sharing(shared.write("file", content.bytes, 1_000));
     const second = start(folder, [peer.port]);
     const report = await second.promise;
-    expect(report.resumedBytes).toBe(kept * mebibyte);
-    expect(report.sources[0]!.bytes).toBe(content.sizeBytes - kept * mebibyte);
-    expect(second.notices).toEqual([`resumed with ${kept * 1024 * 1024}`]);
+    expect(report.resumedBytes).toBe(kept);
+    expect(report.sources[0]!.bytes).toBe(content.sizeBytes - kept);
+    expect(second.notices).toEqual([`resumed with ${kept}`]);
     expect(Buffer.compare(readFileSync(second.target), content.bytes)).toBe(0);
     expect(readdirSync(folder.path)).toEqual(["target"]);
   });
@@ -250,7 +250,7 @@ describe("a download", () => {
     const run = start(folder, [peer.port]);
     expect(await failure(run)).toBeInstanceOf(WouldOverwriteError);
     expect(readFileSync(run.target, "utf8")).toBe("mine");
-    expect(checkPart(folder)).toBe(21);
+    expect(checkPart(folder)).toBe(content.sizeBytes);
     const again = start(folder, [peer.port], { replace: true });
     expect((await again.promise).resumedBytes).toBe(content.sizeBytes);
     expect(Buffer.compare(readFileSync(run.target), content.bytes)).toBe(0);
