@@ -77,7 +77,7 @@ function failure(run: Run): Promise<unknown> {
   );
 }
 
-/** Every chunk of the partial file is right or was never written. */
+/** Every chunk of the partial file is right or was never written. Returns how many bytes are right. */
 function checkPart(folder: TemporaryFolder): number {
   const name = readdirSync(folder.path).find((each) => each.endsWith(".part"));
   if (name === undefined) return 0;
