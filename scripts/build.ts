@@ -40,7 +40,7 @@ async function build(outputPath: string, target?: Bun.Build.CompileTarget): Prom
       // Error classes are told apart by their names in logs and stack traces, so names stay.
       minify: { whitespace: true, syntax: true, identifiers: true, keepNames: true },
       sourcemap: "inline",
-      // Halves the time to start (docs/BENCHMARKS.md). It needs the esm format for top-level await.
+      // Spares parsing the program at every start. It needs the esm format for top-level await.
       bytecode: true,
       define: { "process.env.NODE_ENV": JSON.stringify("production") },
       compile: {
@@ -74,7 +74,16 @@ async function buildAll(): Promise<void> {
   console.log("dist/SHA256SUMS");
 }
 
+/** In a fresh checkout nothing is installed; else this takes some milliseconds. */
+function install(): void {
+  const { exitCode, stderr } = Bun.spawnSync([process.execPath, "install", "--frozen-lockfile"], {
+    cwd: projectFolder,
+  });
+  if (exitCode !== 0) throw new Error(`bun install --frozen-lockfile failed:\n${stderr.toString()}`);
+}
+
 try {
+  install();
   if (process.argv.includes("--all")) {
     await buildAll();
   } else {
