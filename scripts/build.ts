@@ -74,16 +74,7 @@ async function buildAll(): Promise<void> {
   console.log("dist/SHA256SUMS");
 }
 
-/** In a fresh checkout nothing is installed; else this takes some milliseconds. */
-function install(): void {
-  const { exitCode, stderr } = Bun.spawnSync([process.execPath, "install", "--frozen-lockfile"], {
-    cwd: projectFolder,
-  });
-  if (exitCode !== 0) throw new Error(`bun install --frozen-lockfile failed:\n${stderr.toString()}`);
-}
-
 try {
-  install();
   if (process.argv.includes("--all")) {
     await buildAll();
   } else {
