@@ -31,8 +31,11 @@ test("every size arrives as it is", async () => {
 
 test("all of three sources deliver", async () => {
   await using swarm = await Swarm.start();
-  const bytes = randomBytes(24 * MiB);
-  const peers = await Promise.all([1, 2, 3].map((i) => swarm.peer({ [`copy ${i}/a.iso`]: bytes })));
+  const bytes = randomBytes(12 * MiB);
+  // None is fast enough to have delivered everything before the others are connected.
+  const slow = { bytesPerSecond: 8 * MiB };
+  const behind = [1, 2, 3].map((i) => swarm.peerBehind(slow, { [`copy ${i}/a.iso`]: bytes }));
+  const peers = (await Promise.all(behind)).map(({ proxy }) => proxy);
   const { process, code, last } = await swarm.fetch(["a.iso", "--chunk-size", "1MiB"]);
   expect(code, process.said()).toBe(0);
   const sources = last?.sources as { port: number; bytes: number; badChunks: number }[];
