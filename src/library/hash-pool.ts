@@ -2,7 +2,9 @@
  * Hashes files on Worker threads: starts them when there is work, ends them when there has been none for a while,
  * and answers every job exactly once. Why a file is hashed and what its hashes are for is not known here.
  */
+import { streamsAtOnce } from "../content/md5-streams.ts";
 import { workerUrl } from "../worker-url.ts";
+import { durationOf, pays } from "./hash-load.ts";
 import type { FromHashWorker, HashOutcome, ToHashWorker } from "./hash-messages.ts";
 import { HashQueue } from "./hash-queue.ts";
 
@@ -17,10 +19,14 @@ export interface HashJob {
 
 /** Idle workers cost 2 to 3 MiB each and start in 5 ms. */
 const defaultIdleMs = 5_000;
-/** Files up to this size are handed out in advance, and in between the slices of a large one. */
+/** Files up to this size are handed out in advance, and find a place beside large ones. */
 const smallBytes = 4 * 1024 * 1024;
 /** How many of them: hides the 60 µs that a message takes, and keeps the work evenly spread. */
 const maxSmallAhead = 16;
+/** Large files in one worker; the worker has a place more, for the small ones. */
+const maxLarge = streamsAtOnce;
+/** To open a file takes as long as to hash about so much. */
+const openingBytes = 64 * 1024;
 /**
  * A worker that is ended gets this long to close its files, which nobody else can: it hears of it within 50 ms, or
  * after the small files it has been given, unless a disk hangs.
@@ -82,36 +88,48 @@ export class HashPool {
 
   private dispatch(): void {
     while (this.queue.size > 0 && this.stopped === undefined) {
-      const worker = this.leastBusy();
-      if (!worker.hasRoom || !this.giveTo(worker)) return;
+      if (this.workers.size < this.threads && this.workers.values().every((worker) => worker.isBusy)) {
+        this.startWorker();
+      }
+      const worker = this.leastBusy((each) => this.jobFor(each) !== undefined);
+      const job = worker === undefined ? undefined : this.jobFor(worker);
+      if (worker === undefined || job === undefined) return;
+      this.queue.delete(job);
+      worker.give(job);
     }
   }
 
-  private giveTo(worker: HashWorker): boolean {
-    const job =
-      worker.takesLargest && this.threads > 1 && !worker.hasLarge
-        ? this.queue.takeLargest()
-        : this.queue.takeSmallest();
-    if (job === undefined) return false;
-    if (worker.hasLarge && job.sizeBytes > smallBytes) {
-      this.queue.add(job);
-      return false;
-    }
-    worker.give(job);
-    return true;
-  }
-
-  /** Starts one where that is allowed and all others have something to do. */
-  private leastBusy(): HashWorker {
-    let best: HashWorker | undefined;
+  private leastBusy(can: (worker: HashWorker) => boolean): HashWorker | undefined {
+    let best: { worker: HashWorker; load: number } | undefined;
     for (const worker of this.workers) {
-      if (best === undefined || worker.load < best.load) best = worker;
+      if (!can(worker)) continue;
+      const { load } = worker;
+      if (best === undefined || load < best.load) best = { worker, load };
     }
-    if (best !== undefined && (best.load === 0 || this.workers.size >= this.threads)) return best;
-    return this.startWorker();
+    return best?.worker;
   }
 
-  private startWorker(): HashWorker {
+  /** What that worker should do next, beside what it has. */
+  private jobFor(worker: HashWorker): HashJob | undefined {
+    const wantsLargest = worker.takesLargest && this.threads > 1 && !worker.hasLarge;
+    const job = wantsLargest ? this.queue.largest : this.queue.smallest;
+    if (job === undefined || !worker.hasRoomFor(job)) return undefined;
+    return job.sizeBytes <= smallBytes || !worker.hasLarge || this.paysFor(worker, job) ? job : undefined;
+  }
+
+  private paysFor(worker: HashWorker, { sizeBytes }: HashJob): boolean {
+    const others = Array.from({ length: this.threads - 1 }, () => 0);
+    let at = 0;
+    for (const other of this.workers) if (other !== worker) others[at++] = other.load;
+    return pays({
+      job: sizeBytes,
+      withJob: [...worker.sizesLeft(), sizeBytes],
+      others,
+      waitingBytes: this.queue.bytes,
+    });
+  }
+
+  private startWorker(): void {
     const takesLargest = !this.workers.values().some((other) => other.takesLargest);
     const worker = new HashWorker(workerUrl(this.entry), takesLargest, {
       answered: () => {
@@ -124,7 +142,6 @@ export class HashPool {
       },
     });
     this.workers.add(worker);
-    return worker;
   }
 
   private endIdleLater(): void {
@@ -132,7 +149,7 @@ export class HashPool {
     if (this.stopped !== undefined) return;
     this.idleTimer = setTimeout(() => {
       for (const worker of this.workers) {
-        if (worker.load > 0) continue;
+        if (worker.isBusy) continue;
         worker.terminate();
         this.workers.delete(worker);
       }
@@ -174,17 +191,27 @@ class HashWorker {
     this.worker.addEventListener("close", () => this.died("it ended"));
   }
 
+  get isBusy(): boolean {
+    return this.given.size > 0;
+  }
+
   get hasLarge(): boolean {
     return this.largeCount > 0;
   }
 
-  /** A large file outweighs any number of small ones. */
-  get load(): number {
-    return this.largeCount * 2 * maxSmallAhead + this.given.size;
+  hasRoomFor({ sizeBytes }: HashJob): boolean {
+    return sizeBytes > smallBytes
+      ? this.largeCount < maxLarge
+      : this.given.size - this.largeCount < maxSmallAhead;
   }
 
-  get hasRoom(): boolean {
-    return this.given.size - this.largeCount < maxSmallAhead;
+  /** How long it will be busy, as `hash-load.ts` measures it. */
+  get load(): number {
+    return durationOf(this.sizesLeft()) + this.given.size * openingBytes;
+  }
+
+  *sizesLeft(): Iterable<number> {
+    for (const { job, bytesDone } of this.given.values()) yield Math.max(0, job.sizeBytes - bytesDone);
   }
 
   get bytesDone(): number {

@@ -1,89 +1,138 @@
 /**
- * Worker entry point: reads whole files and hashes them. A large file is interrupted every now and then, so that
- * small ones that arrive meanwhile are done in between and a cancelled one is given up. Which files, in which
- * order, and what becomes of the hashes is the business of `hash-pool.ts`.
+ * Worker entry point: hashes files, several side by side, in the order in which they are given. Between short
+ * slices it listens, so that a file can be given up, and small ones are begun while large ones are read. Which files,
+ * in which order, and what becomes of the hashes is the business of `hash-pool.ts`.
  */
-import { closeSync, fstatSync, readSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { monotonicMs } from "../clock.ts";
-import { ContentHasher } from "../content/merkle.ts";
+import { newMd5Streams, streamsAtOnce } from "../content/md5-streams.ts";
 import { reasonOf } from "../errors.ts";
-import { identityOf, sameContentIdentity } from "./file-identity.ts";
+import { FileHashing } from "./file-hashing.ts";
 import type { FromHashWorker, HashOutcome, ToHashWorker } from "./hash-messages.ts";
 import { openInside } from "./open-inside.ts";
 
 declare const self: Worker;
 
 /**
- * Small enough for the second-level cache, so that MD5 and the tree read what `read` just put there. From 32 KiB
- * to 1 MiB there is little difference (measured: 0.42 to 0.45 GiB/s a core, of which MD5 takes two thirds).
+ * Read at once of each file. All of them together stay in the second-level cache, so that MD5 and the tree read what
+ * `read` just put there.
  */
-const block = Buffer.allocUnsafeSlow(256 * 1024);
-/** How long messages wait while a file is read (in fact up to one block longer). */
-const sliceMs = 50;
+const areaBytes = 64 * 1024;
+/** How long messages wait. */
+const sliceMs = 10;
 const progressIntervalMs = 250;
 
-const cancelled = new Set<number>();
-const running = new Set<number>();
+/** One more than go at once: the pool gives no more large files than that, so a small one always finds a place. */
+const places = streamsAtOnce + 1;
+const md5 = newMd5Streams(places, areaBytes);
+
+type Order = Extract<ToHashWorker, { type: "hash" }>;
+
+const waiting: Order[] = [];
+const begun: ({ id: number; hashing: FileHashing } | undefined)[] = Array(places).fill(undefined);
+let working = false;
+let toldMs = 0;
 
 self.onmessage = ({ data }: MessageEvent<ToHashWorker>) => {
   if (data.type === "hash") {
-    void answer(data.id, data.folder, data.path);
-  } else if (running.has(data.id)) {
-    cancelled.add(data.id);
+    waiting.push(data);
+    if (!working) void work();
+  } else {
+    cancel(data.id);
   }
 };
 
 /** Never rejects. */
-async function answer(id: number, folder: string, path: string): Promise<void> {
-  running.add(id);
-  const outcome = await hashFile(id, folder, path);
-  running.delete(id);
-  cancelled.delete(id);
+async function work(): Promise<void> {
+  working = true;
+  toldMs = monotonicMs();
+  // Those that were given together are begun together.
+  await setImmediate();
+  while (hasWork()) {
+    const sliceEndsMs = monotonicMs() + sliceMs;
+    do turn();
+    while (hasWork() && monotonicMs() < sliceEndsMs);
+    tellProgress();
+    await setImmediate();
+  }
+  working = false;
+}
+
+function hasWork(): boolean {
+  return waiting.length > 0 || begun.some((file) => file !== undefined);
+}
+
+/** Every place gets on with its file, or gets the next one, and MD5 takes what is there. */
+function turn(): void {
+  for (let place = 0; place < places; place++) {
+    proceed(place);
+    if (begun[place] !== undefined) continue;
+    beginNext(place);
+    proceed(place);
+  }
+  md5.advance();
+}
+
+function proceed(place: number): void {
+  const file = begun[place];
+  const outcome = attempt(() => file?.hashing.proceed());
+  if (file !== undefined && outcome !== undefined) end(place, file.id, outcome);
+}
+
+function beginNext(place: number): void {
+  const alone = waiting.length === 1 && begun.every((file) => file === undefined);
+  const order = waiting.shift();
+  if (order === undefined) return;
+  const { id, folder, path } = order;
+  const outcome = attempt(() => {
+    const file = openInside(folder, path);
+    const hashing = file === undefined ? undefined : FileHashing.begin(file, md5, place, alone);
+    if (hashing === undefined) return { kind: "changed" };
+    begun[place] = { id, hashing };
+    return undefined;
+  });
+  if (outcome !== undefined) answer(id, outcome);
+}
+
+/** Closes the file before anybody hears of it. */
+function end(place: number, id: number, outcome: HashOutcome): void {
+  begun[place]?.hashing.close();
+  begun[place] = undefined;
+  answer(id, outcome);
+}
+
+function attempt(run: () => HashOutcome | undefined): HashOutcome | undefined {
+  try {
+    return run();
+  } catch (error) {
+    return { kind: "failed", reason: reasonOf(error) };
+  }
+}
+
+function cancel(id: number): void {
+  const outcome: HashOutcome = { kind: "cancelled" };
+  const index = waiting.findIndex((order) => order.id === id);
+  const place = begun.findIndex((file) => file?.id === id);
+  if (index >= 0) {
+    waiting.splice(index, 1);
+    answer(id, outcome);
+  } else if (place >= 0) {
+    end(place, id, outcome);
+  }
+}
+
+function answer(id: number, outcome: HashOutcome): void {
   const transfer = outcome.kind === "hashed" ? [outcome.hashes.chunkHashes.buffer as ArrayBuffer] : [];
   self.postMessage({ type: "done", id, outcome } satisfies FromHashWorker, transfer);
 }
 
-async function hashFile(id: number, folder: string, path: string): Promise<HashOutcome> {
-  let file: number | undefined;
-  try {
-    file = openInside(folder, path);
-    return file === undefined ? { kind: "changed" } : await hashOpen(id, file);
-  } catch (error) {
-    return { kind: "failed", reason: reasonOf(error) };
-  } finally {
-    if (file !== undefined) closeSync(file);
+function tellProgress(): void {
+  const nowMs = monotonicMs();
+  if (nowMs < toldMs + progressIntervalMs) return;
+  toldMs = nowMs;
+  for (const file of begun) {
+    if (file === undefined) continue;
+    const { id, hashing } = file;
+    self.postMessage({ type: "progress", id, bytes: hashing.bytesRead } satisfies FromHashWorker);
   }
-}
-
-async function hashOpen(id: number, file: number): Promise<HashOutcome> {
-  const stats = fstatSync(file, { bigint: true });
-  if (!stats.isFile()) return { kind: "changed" };
-  const identity = identityOf(stats);
-  const md5 = new Bun.CryptoHasher("md5");
-  const tree = new ContentHasher(identity.sizeBytes);
-  let bytes = 0;
-  let toldMs = monotonicMs();
-  let sliceEndsMs = toldMs + sliceMs;
-  for (;;) {
-    const length = readSync(file, block, 0, block.length, null);
-    if (length === 0) break;
-    const part = length === block.length ? block : block.subarray(0, length);
-    md5.update(part);
-    tree.update(part);
-    bytes += length;
-    if (bytes > identity.sizeBytes) return { kind: "changed" };
-    const nowMs = monotonicMs();
-    if (nowMs < sliceEndsMs) continue;
-    await setImmediate();
-    if (cancelled.has(id)) return { kind: "cancelled" };
-    sliceEndsMs = monotonicMs() + sliceMs;
-    if (nowMs < toldMs + progressIntervalMs) continue;
-    toldMs = nowMs;
-    self.postMessage({ type: "progress", id, bytes } satisfies FromHashWorker);
-  }
-  const after = identityOf(fstatSync(file, { bigint: true }));
-  if (bytes !== identity.sizeBytes || !sameContentIdentity(identity, after)) return { kind: "changed" };
-  const { root, chunkHashes } = tree.finish();
-  return { kind: "hashed", hashes: { identity, md5: md5.digest("hex"), root: root.toHex(), chunkHashes } };
 }

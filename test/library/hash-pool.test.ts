@@ -3,12 +3,15 @@ import { createHash } from "node:crypto";
 import {
   appendFileSync,
   chmodSync,
+  closeSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readlinkSync,
   symlinkSync,
   truncateSync,
+  writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
 import { ContentHasher } from "../../src/content/merkle.ts";
@@ -39,28 +42,38 @@ function bytes(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => (i * 31) ^ (i >> 8));
 }
 
-// Around the reading block of 256 KiB, the leaf, the chunk, and several chunks.
-test.each([0, 1, 16_384, 256 * 1024 - 1, 256 * 1024, 256 * 1024 + 1, mib, mib + 1, 5 * mib + 12_345])(
+function expectedOf(path: string, content: Uint8Array): HashOutcome {
+  const tree = new ContentHasher(content.length);
+  tree.update(content);
+  const { root, chunkHashes } = tree.finish();
+  const identity = identityOf(lstatSync(path, { bigint: true }));
+  const md5 = createHash("md5").update(content).digest("hex");
+  return { kind: "hashed", hashes: { identity, md5, root: root.toHex(), chunkHashes } };
+}
+
+// Around the 64 KiB that are read at once, the leaf, the chunk, and several chunks.
+test.each([0, 1, 16_384, 64 * 1024 - 1, 64 * 1024, 64 * 1024 + 1, mib, mib + 1, 5 * mib + 12_345])(
   "hashes a file of %d bytes like everybody else",
   async (length) => {
     using folder = temporaryFolder();
     const content = bytes(length);
     const path = folder.write("file", content);
     const outcome = await hash(newPool(), path);
-    const tree = new ContentHasher(length);
-    tree.update(content);
-    const { root, chunkHashes } = tree.finish();
-    expect(outcome).toEqual({
-      kind: "hashed",
-      hashes: {
-        identity: identityOf(lstatSync(path, { bigint: true })),
-        md5: createHash("md5").update(content).digest("hex"),
-        root: root.toHex(),
-        chunkHashes,
-      },
-    });
+    expect(outcome).toEqual(expectedOf(path, content));
   },
 );
+
+test("hashes files of all sizes side by side like everybody else", async () => {
+  using folder = temporaryFolder();
+  // Small and large (above 4 MiB) ones, many more than go at once, with every remainder of a block.
+  const sizes = Array.from({ length: 150 }, (_, i) => (i % 10 === 9 ? 5 * mib : 10_000) + i * 1_001);
+  const all = bytes(Math.max(...sizes));
+  const pool = newPool();
+  const outcomes = sizes.map((size) => hash(pool, folder.write(`f${size}`, all.subarray(0, size))));
+  for (const [at, size] of sizes.entries()) {
+    expect(await outcomes[at]).toEqual(expectedOf(folder.at(`f${size}`), all.subarray(0, size)));
+  }
+});
 
 test("a file that is no regular file (any more) is reported as changed", async () => {
   using folder = temporaryFolder();
@@ -116,9 +129,17 @@ test.skipIf(process.platform !== "linux")("a pool that is stopped leaves no file
   expect(doneCount).toBe(0);
 });
 
+/** As it began, and not a byte longer. */
+function overwrite(path: string, text: string): void {
+  const file = openSync(path, "r+");
+  writeSync(file, text, 0);
+  closeSync(file);
+}
+
 test.each([
   ["grows", (path: string) => appendFileSync(path, "more")],
   ["shrinks", (path: string) => truncateSync(path, 1)],
+  ["is written to", (path: string) => overwrite(path, "x")],
 ])("a file that %s while it is read is reported as changed", async (_, change) => {
   using folder = temporaryFolder();
   const path = folder.write("large", "");
@@ -149,7 +170,7 @@ test("a file that is touched while it is read has the ctime from before", async 
   expect(lstatSync(path, { bigint: true }).ctimeNs).not.toBe(before.ctimeNs);
 });
 
-test("small files are done while all workers have a large one, and a cancelled one is given up", async () => {
+test("small files are done while all workers are full of large ones, and a cancelled one is given up", async () => {
   using folder = temporaryFolder();
   const pool = newPool();
   const done: string[] = [];
@@ -163,11 +184,11 @@ test("small files are done while all workers have a large one, and a cancelled o
     pool.add(job);
     return job;
   };
-  folder.write("large-1", "");
-  truncateSync(folder.at("large-1"), 40_000 * mib);
-  folder.write("large-2", "");
-  truncateSync(folder.at("large-2"), 40_000 * mib);
-  const large = [add("large-1"), add("large-2")];
+  const large: HashJob[] = [];
+  for (let i = 0; i < 9; i++) {
+    truncateSync(folder.write(`large-${i}`, ""), 40_000 * mib);
+    large.push(add(`large-${i}`));
+  }
   await until(
     () => pool.bytesInProgress > 0,
     () => "no progress",
@@ -187,7 +208,7 @@ test("small files are done while all workers have a large one, and a cancelled o
   );
   await until(
     () => pool.bytesInProgress === 0,
-    () => "both given up",
+    () => "all given up",
   );
   expect(done).toHaveLength(51);
 });
