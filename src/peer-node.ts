@@ -7,11 +7,17 @@ import { type Address, formatAddress } from "./address.ts";
 import { LocalIoError, reasonOf } from "./errors.ts";
 import { Announcer } from "./library/announcer.ts";
 import { Library, type ScanProgress, type SharedFile } from "./library/library.ts";
+import type { ConnectionLimits } from "./net/connection-limits.ts";
 import type { IndexClient } from "./net/index-client.ts";
 import { IndexLink } from "./net/index-link.ts";
+import type { RateLimit } from "./net/rate-limit.ts";
 import { printable } from "./printable.ts";
 import { Stopper } from "./shutdown.ts";
+import { RunningDownloads } from "./transfer/running-downloads.ts";
+import type { OfferedDownload } from "./transfer/shared-store.ts";
+import type { PartialOffer } from "./transfer/upload-messages.ts";
 import { Uploader } from "./transfer/uploader.ts";
+import type { FoundContent } from "./wire/messages.ts";
 
 export interface PeerNodeOptions {
   /** Created when missing. */
@@ -26,8 +32,13 @@ export interface PeerNodeOptions {
   /** Wait for an index instead of failing when none can be reached at the start. */
   waitForIndex: boolean;
   threads: number;
+  /** Of the connections that others open to get our files. */
+  connectionLimits: ConnectionLimits;
   settleMs: number;
   rescanMs: number;
+  /** How fast all uploads together may be. */
+  upLimit: RateLimit;
+  uploadSlots: number;
   listener: PeerNodeListener;
 }
 
@@ -50,6 +61,7 @@ export class PeerNode {
   private readonly library: Library;
   private readonly announcer: Announcer;
   private uploader: Uploader | undefined;
+  private downloads: RunningDownloads | undefined;
   private hashProgress: ScanProgress | undefined;
   private wasRegistered = false;
 
@@ -134,13 +146,19 @@ export class PeerNode {
     return { connections: this.uploader?.connectionCount ?? 0, bytes: this.uploader?.servedBytes ?? 0 };
   }
 
+  /** Lets others have what there is of a running download. */
+  share(name: string, content: FoundContent, offer: PartialOffer): Promise<OfferedDownload | undefined> {
+    const isShared = this.library.contentOf(content.root) !== undefined;
+    return Promise.resolve(isShared ? undefined : this.downloads?.begin(name, content, offer));
+  }
+
   /** Idempotent. Never rejects. */
   stop(): Promise<void> {
     return this.stopper.stop();
   }
 
   private async start(): Promise<void> {
-    const { host, port, anyPortIfTaken, threads, folder, listener, waitForIndex } = this.options;
+    const { host, folder, listener, waitForIndex } = this.options;
     makeFolder(folder);
     this.stopper.add("the connection to the index", () => this.link.stop());
     await this.link.start(waitForIndex);
@@ -148,19 +166,29 @@ export class PeerNode {
     this.stopper.add("sharing the folder", () => this.library.stop());
     await this.library.start();
 
-    const uploader = await Uploader.start({
+    const uploader = await this.startUploader();
+    this.stopper.add("serving", () => uploader.stop());
+    this.uploader = uploader;
+    this.downloads = new RunningDownloads(uploader, this.announcer);
+    listener.listening(host, uploader.port);
+    this.announce();
+  }
+
+  private startUploader(): Promise<Uploader> {
+    const { host, port, anyPortIfTaken, threads, connectionLimits, uploadSlots, upLimit, listener } =
+      this.options;
+    return Uploader.start({
       host,
       port,
       anyPortIfTaken,
       threads,
-      contentOf: (root) => this.library.contentOf(root),
+      connectionLimits,
+      slots: uploadSlots,
+      limit: upLimit,
+      contentOf: (root) => this.library.contentOf(root) ?? this.downloads?.offerOf(root),
       onChanged: (path) => this.library.suspect(path),
       onFailed: (error) => listener.notice(error.message),
     });
-    this.stopper.add("serving", () => uploader.stop());
-    this.uploader = uploader;
-    listener.listening(host, uploader.port);
-    this.announce();
   }
 
   /** Once there is both an index to tell and a port to name. */

@@ -2,16 +2,20 @@
 
 import { monotonicMs } from "../clock.ts";
 import { chunkCountOf } from "../content/chunks.ts";
-import type { CompleteEvent } from "../output/events.ts";
-import { formatBytes } from "../output/format.ts";
+import type { CompleteEvent, PlanEvent } from "../output/events.ts";
+import { formatBytes, formatRate } from "../output/format.ts";
 import { printable } from "../printable.ts";
 import type { DownloadProgress } from "../transfer/download.ts";
-import type { Fetched, FetchListener } from "../transfer/fetch.ts";
+import type { Fetched, FetchListener, FetchPlan } from "../transfer/fetch.ts";
+import type { Receipt } from "../transfer/receipt.ts";
 import type { FoundContent } from "../wire/messages.ts";
 import type { CommandContext } from "./context.ts";
 
 /** Events for machines come at this pace; the bar on a terminal is drawn more often. */
 const progressEventIntervalMs = 500;
+
+/** Nobody asks why a download was not faster that was over at once. */
+const leastReceiptSeconds = 1;
 
 export class FetchOutput implements FetchListener {
   private sizeBytes = 0;
@@ -20,6 +24,8 @@ export class FetchOutput implements FetchListener {
   constructor(
     private readonly name: string,
     private readonly context: Pick<CommandContext, "output" | "log" | "progress">,
+    /** `--explain`. */
+    private readonly explain: ((plan: FetchPlan) => PlanEvent) | undefined = undefined,
   ) {}
 
   found({ sizeBytes, md5, root, total }: FoundContent): void {
@@ -76,7 +82,14 @@ export class FetchOutput implements FetchListener {
       resumedBytes: report.resumedBytes,
       sources: report.sources,
     };
-    this.context.output.event(alreadyThere ? { ...event, alreadyThere: true } : event);
+    const { output, log } = this.context;
+    if (report.receipt !== undefined) event.receipt = report.receipt;
+    output.event(alreadyThere ? { ...event, alreadyThere: true } : event);
+    if (report.receipt !== undefined && seconds >= leastReceiptSeconds) log.info(receiptLine(report.receipt));
+  }
+
+  planned(plan: FetchPlan): void {
+    if (this.explain !== undefined) this.context.output.event(this.explain(plan));
   }
 
   /** The bar goes, however it ended. */
@@ -84,3 +97,18 @@ export class FetchOutput implements FetchListener {
     this.context.progress.stop();
   }
 }
+
+/** One line that names what kept it from being faster. */
+function receiptLine({ bottleneck, because, bytesPerSecond, bestBytesPerSecond }: Receipt): string {
+  const best =
+    bestBytesPerSecond > 1.05 * bytesPerSecond ? `, ${formatRate(bestBytesPerSecond)} at best` : "";
+  return `${formatRate(bytesPerSecond)}${best}; the bottleneck was ${bottleneckNames[bottleneck]}: ${because}`;
+}
+
+const bottleneckNames: Record<Receipt["bottleneck"], string> = {
+  source: "the source",
+  network: "the network",
+  hashing: "hashing",
+  disk: "the disk",
+  limit: "the limit",
+};

@@ -3,12 +3,14 @@
  */
 import { join } from "node:path";
 import { defaultPeerPort, stateFolder } from "../config.ts";
+import { peerConnectionLimits } from "../net/connection-limits.ts";
 import * as kinds from "../options/kinds.ts";
 import { argument, declare, flag, type OptionsOf, optional, single } from "../options/options.ts";
 import { PeerNode } from "../peer-node.ts";
 import { runPrompt } from "../prompt/prompt.ts";
 import { aborted } from "../shutdown.ts";
 import type { CommandContext } from "./context.ts";
+import { connectionLimiting, connectionLimitsOf } from "./limit-options.ts";
 import { PeerOutput } from "./peer-output.ts";
 import { PeerPromptActions } from "./prompt-actions.ts";
 import { reachabilityWarnings } from "./reachability.ts";
@@ -18,8 +20,11 @@ import {
   index,
   listening,
   printing,
+  rateLimit,
+  rates,
   threads,
   transferOptions,
+  uploadSlots,
 } from "./shared-args.ts";
 
 export const declaration = declare({
@@ -59,7 +64,10 @@ export const declaration = declare({
       description: "Keep trying when no index can be reached at start",
     }),
     prompt: flag({ flag: "prompt", default: true, description: "Never read standard input" }),
+    uploadSlots,
     ...downloading,
+    ...rates,
+    ...connectionLimiting(peerConnectionLimits),
     ...printing,
   },
 });
@@ -71,6 +79,7 @@ export async function run(options: PeerOptions, context: CommandContext): Promis
   checkOpen(host, options.open);
   const { output, log, terminal, signal } = context;
   const state = stateFolder();
+  const upLimit = rateLimit(options.up);
   const starting = PeerNode.start({
     folder,
     cachePath: join(state, "hashes.db"),
@@ -80,8 +89,11 @@ export async function run(options: PeerOptions, context: CommandContext): Promis
     indexes: options.index,
     waitForIndex: options.wait,
     threads: options.threads,
+    connectionLimits: connectionLimitsOf(options, peerConnectionLimits, log),
     settleMs: options.settleSeconds * 1000,
     rescanMs: options.rescanSeconds * 1000,
+    upLimit,
+    uploadSlots: options.uploadSlots,
     listener: new PeerOutput(context),
   });
   // Connecting cannot be cancelled; nobody fetches from a peer that is not there yet, so nothing needs to be stopped.
@@ -92,7 +104,7 @@ export async function run(options: PeerOptions, context: CommandContext): Promis
   try {
     if (options.prompt) {
       const transfer = transferOptions(options, true);
-      const actions = new PeerPromptActions({ node, folder, host, transfer, context });
+      const actions = new PeerPromptActions({ node, folder, host, transfer, upLimit, context });
       const historyPath = join(state, "history");
       const input = process.stdin;
       const left = await runPrompt({ actions, input, terminal, output, log, historyPath, signal });

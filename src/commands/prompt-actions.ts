@@ -4,8 +4,10 @@ import { formatAddress } from "../address.ts";
 import { monotonicMs } from "../clock.ts";
 import { IndexError } from "../errors.ts";
 import type { IndexClient } from "../net/index-client.ts";
+import type { RateLimit } from "../net/rate-limit.ts";
 import { formatDuration, formatPercent, formatRate } from "../output/format.ts";
 import type { PeerNode } from "../peer-node.ts";
+import type { LimitChange } from "../prompt/parse.ts";
 import type { PromptActions } from "../prompt/prompt.ts";
 import { unlessAborted } from "../shutdown.ts";
 import { fetchByName, type TransferOptions } from "../transfer/fetch.ts";
@@ -14,12 +16,15 @@ import { defaultMatchesPerSearch } from "../wire/limits.ts";
 import type { CommandContext } from "./context.ts";
 import { FetchOutput } from "./fetch-output.ts";
 import { sayMatches, searchText } from "./search.ts";
+import { setRate } from "./shared-args.ts";
 
 export interface PeerPromptOptions {
   node: PeerNode;
   folder: string;
   host: string;
   transfer: TransferOptions;
+  /** Of all uploads; that of all downloads is in `transfer`. */
+  upLimit: RateLimit;
   context: CommandContext;
 }
 
@@ -46,7 +51,8 @@ export class PeerPromptActions implements PromptActions {
           target: () => targetInFolder(folder, name),
           force: false,
           transfer,
-          ask: async (asked) => await this.index().query(asked),
+          share: (content, offer) => this.options.node.share(name, content, offer),
+          index: () => this.index(),
           signal,
         },
         said,
@@ -94,6 +100,17 @@ export class PeerPromptActions implements PromptActions {
       downloads: this.downloads,
       downloadedBytes: this.downloadedBytes,
       uptimeSeconds: Math.round((monotonicMs() - this.startMs) / 1000),
+    });
+  }
+
+  limit(change: LimitChange | undefined): void {
+    const { upLimit, transfer, context } = this.options;
+    const down = transfer.limit;
+    if (change !== undefined) setRate(change.direction === "up" ? upLimit : down, change.bytesPerSecond);
+    context.output.event({
+      event: "limits",
+      up: upLimit.bytesPerSecond || null,
+      down: down.bytesPerSecond || null,
     });
   }
 

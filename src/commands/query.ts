@@ -1,19 +1,45 @@
 /**
  * `p2p query NAME`: finds a file and fetches it from everybody who has it.
  */
+import { resolve } from "node:path";
+import { loopbackHost } from "../config.ts";
+import { chunkCountOf } from "../content/chunks.ts";
 import { UsageError } from "../errors.ts";
-import { IndexClient } from "../net/index-client.ts";
+import { isLoopback } from "../loopback.ts";
 import * as kinds from "../options/kinds.ts";
-import { argument, declare, flag, type OptionsOf, optional } from "../options/options.ts";
+import { argument, declare, flag, type OptionsOf, optional, single } from "../options/options.ts";
+import type { PlanEvent } from "../output/events.ts";
+import { formatDuration } from "../output/format.ts";
+import { Output } from "../output/output.ts";
 import { printable } from "../printable.ts";
-import { unlessAborted } from "../shutdown.ts";
-import { type FetchRequest, fetchByName, findContents } from "../transfer/fetch.ts";
+import { QueryNode } from "../query-node.ts";
+import { aborted, unlessAborted } from "../shutdown.ts";
+import type { Meant } from "../transfer/choose-content.ts";
+import {
+  contentsMeant,
+  type Fetched,
+  type FetchPlan,
+  fetchByName,
+  isPossibleName,
+  type TransferOptions,
+} from "../transfer/fetch.ts";
+import { ReaderGone } from "../transfer/stream-output.ts";
 import { targetOfQuery } from "../transfer/target.ts";
 import { maxContentBytes, maxNameBytes } from "../wire/limits.ts";
-import type { FoundContent } from "../wire/messages.ts";
 import type { CommandContext } from "./context.ts";
 import { FetchOutput } from "./fetch-output.ts";
-import { downloading, index, printing, threads, transferOptions } from "./shared-args.ts";
+import {
+  checkOpen,
+  downloading,
+  index,
+  listening,
+  printing,
+  rateLimit,
+  rates,
+  threads,
+  transferOptions,
+  uploadSlots,
+} from "./shared-args.ts";
 
 export const declaration = declare({
   verb: "query",
@@ -27,7 +53,8 @@ export const declaration = declare({
       flag: "output",
       short: "o",
       defaultText: "./ and the last part of NAME",
-      description: "File to write, or a folder when it exists or ends in /",
+      description:
+        "File to write, or a folder when it exists or ends in /; - writes to standard output, in order",
     }),
     /** Lower case. */
     rootPrefix: optional(kinds.rootPrefix, {
@@ -41,6 +68,11 @@ export const declaration = declare({
       description: "Which content is meant, by its size",
     }),
     force: flag({ flag: "force", default: false, description: "Replace a different file that is there" }),
+    explain: flag({
+      flag: "explain",
+      default: false,
+      description: "Show what is going to be done before anything is fetched",
+    }),
     list: flag({ flag: "list", default: false, description: "Show who has it and fetch nothing" }),
     spaceCheck: flag({
       flag: "space-check",
@@ -48,7 +80,25 @@ export const declaration = declare({
       description: "Begin even when the disk seems to have too little room",
     }),
     threads,
+    host: single(kinds.host, {
+      flag: "host",
+      default: loopbackHost,
+      description: "Address to serve on while it runs, for others who fetch the same file",
+    }),
+    open: listening.open,
+    serve: flag({
+      flag: "serve",
+      default: true,
+      description: "Never let others have what is there of the file while the rest is being fetched",
+    }),
+    serveForSeconds: single(kinds.duration, {
+      flag: "serve-for",
+      default: 0,
+      description: "How long to go on serving the file once it is complete",
+    }),
+    uploadSlots,
     ...downloading,
+    ...rates,
     ...printing,
   },
 });
@@ -56,67 +106,133 @@ export const declaration = declare({
 export type QueryOptions = OptionsOf<typeof declaration>;
 
 export async function run(options: QueryOptions, context: CommandContext): Promise<void> {
-  const { name, rootPrefix, sizeBytes, force, spaceCheck, outputPath } = options;
-  const { signal } = context;
-  if (outputPath === "-") {
-    throw new UsageError(
-      "-o - is not possible: chunks come in any order; name a file (./- for one of that name)",
-    );
-  }
-  const client = await open(options.index, signal);
-  const said = new FetchOutput(name, context);
+  const { name, rootPrefix, sizeBytes, outputPath, host, serveForSeconds } = options;
+  const { log, signal } = context;
+  const isStreamed = outputPath === "-";
+  if (isStreamed && options.json)
+    throw new UsageError("--json and -o - both want standard output: leave one of them out");
+  if (isStreamed && serveForSeconds > 0)
+    throw new UsageError("--serve-for needs a file to serve: name one with -o");
+  checkOpen(host, options.open);
+  const node = await QueryNode.start(
+    {
+      indexes: options.index,
+      host,
+      threads: options.threads,
+      uploadSlots: options.uploadSlots,
+      upLimit: rateLimit(options.up),
+      onNotice: (line) => log.warn(line),
+    },
+    signal,
+  );
+  const shown = isStreamed ? beside(context) : context;
   try {
     const meant = { rootPrefix, sizeBytes };
-    const ask = asking(client, options.index, signal);
-    if (options.list) {
-      for (const content of await findContents({ name, meant, ask })) list(name, content, context);
-      return;
-    }
-    const target = () => targetOfQuery(name, outputPath);
-    const transfer = transferOptions(options, spaceCheck);
-    const fetched = await fetchByName({ name, meant, ask, target, force, transfer, signal }, said);
+    if (options.list) await list(node, name, meant, context);
+    else await fetchAndServe(node, meant, options, shown);
+  } finally {
+    await node.stop();
+    // All of it is known only now.
+    if (node.servedBytes > 0 || serveForSeconds > 0)
+      shown.output.event({ event: "served", bytes: node.servedBytes });
+  }
+}
+
+async function fetchAndServe(
+  node: QueryNode,
+  meant: Meant,
+  options: QueryOptions,
+  context: CommandContext,
+): Promise<void> {
+  const { name, outputPath, force, spaceCheck, serveForSeconds } = options;
+  const { signal } = context;
+  const transfer = transferOptions(options, spaceCheck);
+  const serves = canServe(options);
+  const said = new FetchOutput(
+    name,
+    context,
+    options.explain ? (plan) => planEvent(plan, transfer, serves) : undefined,
+  );
+  try {
+    const fetched = await fetchByName(
+      {
+        name,
+        meant,
+        target: () => (outputPath === "-" ? "stdout" : targetOfQuery(name, outputPath)),
+        force,
+        transfer,
+        share: serves ? (content, offer) => node.share(name, content, offer) : undefined,
+        index: () => node.index,
+        signal,
+      },
+      said,
+    );
     said.close();
     said.complete(fetched);
+    if (serveForSeconds > 0) await serveOn(node, fetched, options, context);
+  } catch (error) {
+    // `p2p query film.mkv -o - | head -c 1000`: whoever reads has enough.
+    if (!(error instanceof ReaderGone)) throw error;
   } finally {
     said.close();
-    client.close();
   }
 }
 
-async function open(addresses: QueryOptions["index"], signal: AbortSignal): Promise<IndexClient> {
-  const opening = IndexClient.open(addresses);
-  try {
-    return await unlessAborted(opening, signal);
-  } catch (error) {
-    // A connect cannot be cancelled: what comes up after the interruption is closed then.
-    void opening.then(
-      (client) => client.close(),
-      () => {},
-    );
-    throw error;
-  }
-}
-
-/** Over the connection that is there; should it be lost during the download, over a new one each time. */
-function asking(
-  client: IndexClient,
-  addresses: QueryOptions["index"],
-  signal: AbortSignal,
-): FetchRequest["ask"] {
-  return async (name) => {
-    if (client.isOpen) return await unlessAborted(client.query(name), signal);
-    const another = await open(addresses, signal);
-    try {
-      return await unlessAborted(another.query(name), signal);
-    } finally {
-      another.close();
-    }
+function planEvent(
+  { content, path, partialBytes }: FetchPlan,
+  transfer: TransferOptions,
+  serves: boolean,
+): PlanEvent {
+  const { sizeBytes, sources, total } = content;
+  return {
+    event: "plan",
+    path,
+    size: sizeBytes,
+    chunks: chunkCountOf(sizeBytes),
+    sources: sources.map(({ host, port, partial }) => ({ host, port, partial })),
+    totalSources: total,
+    connections: transfer.connections,
+    threads: transfer.threads,
+    requestBytes: transfer.requestBytes,
+    partialBytes,
+    downBytesPerSecond: transfer.limit.bytesPerSecond || null,
+    serves,
   };
 }
 
-function list(name: string, content: FoundContent, { output }: CommandContext): void {
-  const { sizeBytes, md5, root, names, total, sources } = content;
-  output.event({ event: "found", name, size: sizeBytes, md5, root, sources: total });
-  output.text([`root ${root}`, `md5  ${md5}`, ...names.map((one) => `name ${printable(one, maxNameBytes)}`)]);
-  for (const { host, port } of sources) output.event({ event: "source", host, port, root });
+/** Others must be able to come: a loopback address is of use only to those on the index's own machine. */
+function canServe({ serve, host, index: indexes }: QueryOptions): boolean {
+  return serve && (!isLoopback(host) || indexes.every((index) => isLoopback(index.host)));
+}
+
+/** A signal ends it, and is no failure: the file is there. */
+async function serveOn(
+  node: QueryNode,
+  { content, path }: Fetched,
+  { name, serveForSeconds }: QueryOptions,
+  { log, signal }: CommandContext,
+): Promise<void> {
+  await node.shareWhole(name, content, resolve(path), signal);
+  log.info(`serving it for ${formatDuration(serveForSeconds)}; Ctrl-C ends that`);
+  await Promise.race([aborted(signal), Bun.sleep(serveForSeconds * 1000)]);
+}
+
+/** Standard output is the file's: what is said goes to standard error. */
+function beside(context: CommandContext): CommandContext {
+  return { ...context, output: new Output({ stream: process.stderr, terminal: context.terminal }) };
+}
+
+async function list(
+  node: QueryNode,
+  name: string,
+  meant: Meant,
+  { output, signal }: CommandContext,
+): Promise<void> {
+  const found = isPossibleName(name) ? await unlessAborted(node.index.query(name), signal) : [];
+  for (const { sizeBytes, md5, root, names, total, sources } of contentsMeant(name, found, meant)) {
+    output.event({ event: "found", name, size: sizeBytes, md5, root, sources: total });
+    const shown = names.map((one) => `name ${printable(one, maxNameBytes)}`);
+    output.text([`root ${root}`, `md5  ${md5}`, ...shown]);
+    for (const { host, port } of sources) output.event({ event: "source", host, port, root });
+  }
 }

@@ -4,10 +4,14 @@
 import { join } from "node:path";
 import { defaultIndexPort, stateFolder } from "../config.ts";
 import { IndexServer } from "../index-server/server.ts";
+import { addressLimit } from "../net/address-limits.ts";
+import { indexConnectionLimits } from "../net/connection-limits.ts";
 import * as kinds from "../options/kinds.ts";
 import { declare, type OptionsOf, single } from "../options/options.ts";
 import { aborted } from "../shutdown.ts";
+import { maxFilesPerIndex, maxFilesPerPeer, maxPeersPerAddress } from "../wire/limits.ts";
 import type { CommandContext } from "./context.ts";
+import { connectionLimiting, connectionLimitsOf, countLimit, countLimitPerAddress } from "./limit-options.ts";
 import { checkOpen, listening, printing } from "./shared-args.ts";
 
 export const declaration = declare({
@@ -29,6 +33,22 @@ export const declaration = declare({
       description: "SQLite database of the index; :memory: keeps it in memory",
     }),
     open: listening.open,
+    ...connectionLimiting(indexConnectionLimits),
+    maxPeersPerAddress: countLimitPerAddress({
+      flag: "max-peers-per-address",
+      usual: addressLimit(maxPeersPerAddress),
+      description: "Registered peers of one address",
+    }),
+    maxFilesPerPeer: countLimit({
+      flag: "max-files-per-peer",
+      default: maxFilesPerPeer,
+      description: "Files that one peer may register",
+    }),
+    maxFilesPerIndex: countLimit({
+      flag: "max-files-per-index",
+      default: maxFilesPerIndex,
+      description: "Files of all peers together",
+    }),
     ...printing,
   },
 });
@@ -45,6 +65,9 @@ export async function run(options: ServeIndexOptions, context: CommandContext): 
     port: options.port,
     databasePath,
     log,
+    connectionLimits: connectionLimitsOf(options, indexConnectionLimits, log),
+    peersPerAddress: addressLimit(maxPeersPerAddress, options.maxPeersPerAddress),
+    limits: { filesPerPeer: options.maxFilesPerPeer, filesPerIndex: options.maxFilesPerIndex },
     onFatal: (error) => fatal.reject(error),
   });
   const tellStatistics = () => terminal.print(`${server.statistics()}\n`);

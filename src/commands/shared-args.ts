@@ -5,10 +5,12 @@ import { availableParallelism } from "node:os";
 import { defaultIndexPort, loopbackHost } from "../config.ts";
 import { UsageError } from "../errors.ts";
 import { isLoopback } from "../loopback.ts";
+import { RateLimit } from "../net/rate-limit.ts";
 import * as kinds from "../options/kinds.ts";
 import { flag, repeated, single } from "../options/options.ts";
 import { printable } from "../printable.ts";
 import type { TransferOptions } from "../transfer/fetch.ts";
+import { defaultUploadSlots } from "../transfer/uploader.ts";
 import { chunkBytes, maxGetBytes } from "../wire/limits.ts";
 
 /** What every verb prints, and how. */
@@ -57,12 +59,44 @@ export const downloading = {
   }),
 };
 
+/** How fast transfers may be, all together. */
+export const rates = {
+  up: single(kinds.rate, {
+    flag: "up",
+    default: Number.POSITIVE_INFINITY,
+    description: "Bytes a second that are sent at most, to all others together",
+  }),
+  down: single(kinds.rate, {
+    flag: "down",
+    default: Number.POSITIVE_INFINITY,
+    description: "Bytes a second that are fetched at most, by all downloads together",
+  }),
+};
+
+/** `bytesPerSecond` as the option has it: infinite for none. */
+export function rateLimit(bytesPerSecond: number): RateLimit {
+  const limit = new RateLimit();
+  setRate(limit, bytesPerSecond);
+  return limit;
+}
+
+export function setRate(limit: RateLimit, bytesPerSecond: number): void {
+  limit.bytesPerSecond = Number.isFinite(bytesPerSecond) ? bytesPerSecond : 0;
+}
+
 /** For the transfer engine. */
 export function transferOptions(
-  options: { connections: number; chunkSizeBytes: number; timeoutSeconds: number; threads: number },
+  options: {
+    connections: number;
+    chunkSizeBytes: number;
+    timeoutSeconds: number;
+    threads: number;
+    down: number;
+  },
   checkSpace: boolean,
 ): TransferOptions {
   return {
+    limit: rateLimit(options.down),
     requestBytes: options.chunkSizeBytes,
     connections: options.connections,
     threads: options.threads,
@@ -76,6 +110,12 @@ export const threads = single(kinds.integer({ min: 1, max: 64 }), {
   defaultFrom: () => Math.min(64, availableParallelism()),
   defaultText: "one per core",
   description: "Worker threads for hashing and transfers",
+});
+
+export const uploadSlots = single(kinds.integer({ min: 1, max: 1_024 }), {
+  flag: "upload-slots",
+  default: defaultUploadSlots,
+  description: "Requests that are served at a time; on a slow line few, so that each is soon done",
 });
 
 /** Throws when `host` can be reached by other machines and nobody said that this is meant. */

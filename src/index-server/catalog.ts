@@ -20,6 +20,9 @@ export interface CatalogLimits {
   filesPerIndex: number;
 }
 
+/** A file that its peer could not be asked for before: new there, another content, or whole now and not before. */
+export type OnNews = (file: FileEntry) => void;
+
 const defaultLimits: CatalogLimits = { filesPerPeer: maxFilesPerPeer, filesPerIndex: maxFilesPerIndex };
 
 export interface CatalogCounts {
@@ -114,14 +117,19 @@ export class Catalog {
   // --- changes ---
 
   /** Replaces all that the peer had; what stays as it was is not touched. Throws ProtocolError beyond a limit. */
-  *register(peer: LivePeer, port: number, files: readonly FileEntry[]): Generator<void, void> {
+  *register(
+    peer: LivePeer,
+    port: number,
+    files: readonly FileEntry[],
+    onNews: OnNews = () => {},
+  ): Generator<void, void> {
     this.checkRoom(peer, files.length - peer.holdings);
     peer.port = port;
     this.tables.statements.putPeer.run(peer.id, peer.host, port);
     const stay = new Set<number>();
     // Of a name that is there twice the last one counts.
     for (const file of new Map(files.map((file) => [file.name, file])).values()) {
-      stay.add(this.put(peer, file));
+      stay.add(this.put(peer, file, onNews));
       yield;
     }
     if (peer.holdings === stay.size) return;
@@ -135,7 +143,12 @@ export class Catalog {
    * Removes, then adds: a name that is added anew has the new content afterwards, and only that. Throws
    * ProtocolError beyond a limit, before anything is changed.
    */
-  *update(peer: LivePeer, add: readonly FileEntry[], remove: readonly FileName[]): Generator<void, void> {
+  *update(
+    peer: LivePeer,
+    add: readonly FileEntry[],
+    remove: readonly FileName[],
+    onNews: OnNews = () => {},
+  ): Generator<void, void> {
     yield* this.checkRoomForUpdate(peer, add, remove);
     for (const name of remove) {
       const entry = this.tables.held(peer.id, name);
@@ -143,7 +156,7 @@ export class Catalog {
       yield;
     }
     for (const file of add) {
-      this.put(peer, file);
+      this.put(peer, file, onNews);
       yield;
     }
   }
@@ -206,9 +219,10 @@ export class Catalog {
     this.checkRoom(peer, more);
   }
 
-  private put(peer: LivePeer, file: FileEntry): number {
-    const { entry, more } = this.tables.put(peer.id, file);
+  private put(peer: LivePeer, file: FileEntry, onNews: OnNews): number {
+    const { entry, more, isNews } = this.tables.put(peer.id, file);
     this.count(peer, more);
+    if (isNews) onNews(file);
     return entry;
   }
 

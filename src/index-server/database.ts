@@ -6,6 +6,7 @@ import { Database, SQLiteError } from "bun:sqlite";
 import { chmodSync, closeSync, constants, mkdirSync, openSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import catalogSql from "../../migrations/index/001-catalog.sql" with { type: "text" };
+import partialSql from "../../migrations/index/002-partial-holdings.sql" with { type: "text" };
 import { LocalIoError, reasonOf } from "../errors.ts";
 import { printable } from "../printable.ts";
 import { openRebuildableDatabase } from "../sqlite.ts";
@@ -25,7 +26,7 @@ export interface IndexDatabase {
 export function openIndexDatabase(path: string, warn: (line: string) => void): IndexDatabase {
   const lock = path === inMemory ? undefined : lockFile(path);
   try {
-    const database = openRebuildableDatabase({ path, migrations: [catalogSql] }, warn);
+    const database = openRebuildableDatabase({ path, migrations: [catalogSql, partialSql] }, warn);
     // What is in here is true only while its peers are connected, so a power cut costs nothing: a file damaged by
     // it is noticed at the start and replaced. Waiting for the disk cost stalls of 100 to 900 ms.
     database.run("PRAGMA synchronous = OFF");

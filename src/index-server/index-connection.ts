@@ -7,26 +7,29 @@ import { monotonicMs } from "../clock.ts";
 import { systemCode } from "../errors.ts";
 import type { Connection } from "../net/connection.ts";
 import type { AcceptedUser } from "../net/listener.ts";
-import { encodeError, encodeMatches, encodeOk, encodeResult } from "../wire/encode.ts";
+import { encodeError, encodeNewSources, encodeOk, encodeResult } from "../wire/encode.ts";
 import { leaseMs, maxIndexLineBytes } from "../wire/limits.ts";
-import type { FoundContent, Query, Update } from "../wire/messages.ts";
+import type { FileEntry, FoundContent, Query, Unsubscribe } from "../wire/messages.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
-import type { Catalog } from "./catalog.ts";
 import { codeForPeer } from "./database.ts";
+import { sourceOf } from "./holders.ts";
 import type { LivePeer } from "./live-peers.ts";
+import { LongWork, type LongWorkParts } from "./long-work.ts";
 import type { Lookup } from "./lookup.ts";
-import type { Search, SearchResult } from "./search.ts";
+import type { Rounds } from "./rounds.ts";
 import type { SearchTurns } from "./search-turns.ts";
 import { IndexSession, type LongRequest } from "./session.ts";
+import type { NewsReader, SourceNews } from "./source-news.ts";
+import type { Push } from "./subscriptions.ts";
 import { type Job, LockedError, type WorkQueue } from "./work-queue.ts";
 
 /** What all connections of an index share. */
-export interface IndexParts {
-  readonly catalog: Catalog;
+export interface IndexParts extends LongWorkParts {
   readonly lookup: Lookup;
-  readonly search: Search;
+  readonly news: SourceNews;
   readonly searchTurns: SearchTurns;
   readonly queue: WorkQueue;
+  readonly rounds: Rounds;
   readonly welcome: { agent: string; epoch: string };
   onQuery(): void;
   /** The database, or a bug: a line for the log. */
@@ -35,20 +38,20 @@ export interface IndexParts {
   onLeft(peer: LivePeer): void;
 }
 
-/** How long one connection's lines are worked on before others get their share. */
-const turnMs = 3;
-
 /** What a parsed message takes, for each byte of its line (1.5 measured). */
 const parsedBytesPerByte = 2;
+
+/** With more than this waiting to be sent, a connection is not told of new sources. */
+const maxNewsBacklogBytes = 64 * 1024;
 
 interface Waiting {
   request: LongRequest;
   keptBytes: number;
 }
 
-export class IndexConnection implements AcceptedUser {
+export class IndexConnection implements AcceptedUser, NewsReader {
   private readonly session: IndexSession;
-  private peer: LivePeer | undefined;
+  private readonly work: LongWork;
   /** Long requests: the first one is being worked on, the others wait for it. */
   private readonly waiting: Waiting[] = [];
   private turnEndsMs: number | undefined;
@@ -60,6 +63,8 @@ export class IndexConnection implements AcceptedUser {
     private readonly parts: IndexParts,
   ) {
     this.session = new IndexSession(parts.welcome);
+    const { subscriptions } = parts.news;
+    this.work = new LongWork(parts, connection.remoteHost, (file) => subscriptions.wants(file));
   }
 
   // --- what the listener asks ---
@@ -88,6 +93,9 @@ export class IndexConnection implements AcceptedUser {
       case "find":
         this.answerQuery(step.query);
         break;
+      case "unsubscribe":
+        this.unsubscribe(step.request);
+        break;
       case "work":
         this.wait({ request: step.request, keptBytes: line.length * parsedBytesPerByte });
         break;
@@ -102,23 +110,43 @@ export class IndexConnection implements AcceptedUser {
     this.waiting.length = 0;
     this.parts.queue.drop(this);
     this.parts.searchTurns.leave(this);
-    if (this.peer !== undefined) this.parts.onLeft(this.peer);
-    this.peer = undefined;
+    this.parts.news.subscriptions.drop(this);
+    if (this.work.peer !== undefined) this.parts.onLeft(this.work.peer);
+  }
+
+  // --- what source-news.ts asks ---
+
+  get takesNews(): boolean {
+    return this.connection.bufferedBytes <= maxNewsBacklogBytes;
+  }
+
+  tell(id: number, contents: Push<NewsReader>["contents"]): void {
+    const { holders } = this.parts.lookup;
+    const counted = contents.map((content) => ({ ...content, total: holders.keptTotal(content) }));
+    this.connection.send(encodeNewSources(id, counted));
   }
 
   // --- internal ---
 
-  private answerQuery({ id, name }: Query): void {
+  private answerQuery({ id, name, subscribe }: Query): void {
     this.parts.onQuery();
     let contents: FoundContent[];
     try {
       contents = this.parts.lookup.find(name);
+      if (subscribe === true) this.parts.news.subscriptions.subscribe(this, id, name, contents);
     } catch (error) {
+      // A limit of subscriptions.
+      if (error instanceof ProtocolError) throw error;
       this.parts.onFailure(error);
       this.connection.send(encodeError(new ProtocolError(codeForPeer(error), id)));
       return;
     }
     this.connection.send(encodeResult(id, contents));
+  }
+
+  private unsubscribe({ id, query }: Unsubscribe): void {
+    this.parts.news.subscriptions.unsubscribe(this, query);
+    this.connection.send(encodeOk(id));
   }
 
   private wait(waiting: Waiting): void {
@@ -131,7 +159,8 @@ export class IndexConnection implements AcceptedUser {
   private begin(request: LongRequest): void {
     const { queue, searchTurns } = this.parts;
     const job = this.jobFor(request);
-    if (request.type !== "SEARCH") queue.add(job);
+    const isSearch = request.type === "SEARCH" || request.type === "LIST";
+    if (!isSearch) queue.add(job);
     else
       searchTurns.enter(
         this,
@@ -151,78 +180,52 @@ export class IndexConnection implements AcceptedUser {
   }
 
   private jobFor(request: LongRequest): Job {
-    const { id } = request;
-    const { catalog, search } = this.parts;
-    switch (request.type) {
-      case "SEARCH":
-        return this.job(request, search.run(request.text, request.limit), readOnly, (found) => {
-          const { matches, more } = found as SearchResult;
-          return encodeMatches(id, matches, more);
-        });
-      case "REGISTER": {
-        this.peer ??= catalog.join(this.connection.remoteHost, request.port);
-        const steps = catalog.register(this.peer, request.port, request.files);
-        return this.job(
-          request,
-          steps,
-          (run) => catalog.tryTransaction(run),
-          () => encodeOk(id),
-        );
-      }
-      case "UPDATE": {
-        const steps = this.update(request);
-        return this.job(
-          request,
-          steps,
-          (run) => catalog.tryTransaction(run),
-          () => encodeOk(id),
-        );
-      }
-    }
-  }
-
-  private job(
-    request: LongRequest,
-    steps: Iterator<void, unknown>,
-    slice: (run: () => void) => boolean,
-    answer: (result: unknown) => string,
-  ): Job {
+    const work = this.work.of(request, () => this.session.registered);
+    const { steps } = work;
     return {
       owner: this,
       steps,
-      slice,
+      slice: (run) => work.slice(run),
       finished: (result) => {
         this.session.onDone(request);
-        this.connection.send(answer(result));
+        this.connection.send(work.answer(result));
+        this.spread(work.news);
         this.goOn();
       },
       failed: (error) => {
         const refused = error instanceof ProtocolError;
         this.session.onFailed(request, refused);
         if (!refused) this.parts.onFailure(error);
-        const code = refused ? error.code : error instanceof LockedError ? "RETRY" : codeForPeer(error);
-        this.connection.send(encodeError(new ProtocolError(code, request.id)));
+        const code = error instanceof LockedError ? "RETRY" : codeForPeer(error);
+        const told = refused ? error : new ProtocolError(code);
+        this.connection.send(encodeError(new ProtocolError(told.code, request.id, told.message)));
+        // What was applied before is news; when the rest is said again, it is not any more.
+        this.spread(work.news);
         this.goOn();
       },
     };
   }
 
-  /** A REGISTER before it may have failed while this UPDATE was waiting. */
-  private *update({ add, remove }: Update): Generator<void, void> {
-    if (this.peer === undefined || !this.session.registered) throw new ProtocolError("BAD_STATE");
-    yield* this.parts.catalog.update(this.peer, add, remove);
+  /** Others are told of what can be found here now. */
+  private spread(news: readonly FileEntry[]): void {
+    const { peer } = this.work;
+    if (peer === undefined || news.length === 0) return;
+    const { subscriptions } = this.parts.news;
+    const nowMs = monotonicMs();
+    for (const file of news) subscriptions.arrived(this, sourceOf(peer, file.partial === true), file, nowMs);
+    this.parts.news.changed();
   }
 
   /** Thousands of requests may have come in one packet. */
   private restAfterTurn(): void {
     const nowMs = monotonicMs();
     if (this.turnEndsMs === undefined) {
-      this.turnEndsMs = nowMs + turnMs;
-      setImmediate(() => {
+      const lengthMs = this.parts.rounds.begin(() => {
         this.turnEndsMs = undefined;
         this.resting = false;
         this.applyPause();
       });
+      this.turnEndsMs = nowMs + lengthMs;
     } else if (nowMs > this.turnEndsMs && !this.resting) {
       this.resting = true;
       this.applyPause();
@@ -234,9 +237,4 @@ export class IndexConnection implements AcceptedUser {
     if (this.resting || this.session.full) this.connection.pause();
     else this.connection.resume();
   }
-}
-
-function readOnly(run: () => void): boolean {
-  run();
-  return true;
 }

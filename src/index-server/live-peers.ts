@@ -1,4 +1,5 @@
 /** Which peers are connected and registered now, in memory. Nothing of what they hold is here. */
+import { AddressCounts, type AddressLimit, originOf } from "../net/address-limits.ts";
 
 export interface LivePeer {
   /** Session number: larger for whoever came later, never given twice. */
@@ -14,6 +15,7 @@ export class LivePeers {
   /** The same peers in any order, and where each of them stands: for a fair choice by chance. */
   private readonly list: LivePeer[] = [];
   private readonly places = new Map<number, number>();
+  private readonly perAddress = new AddressCounts();
 
   get size(): number {
     return this.list.length;
@@ -23,16 +25,23 @@ export class LivePeers {
     return this.byId.get(id);
   }
 
+  /** Whether `limit` allows one more peer of that address. */
+  hasRoom(host: string, limit: AddressLimit): boolean {
+    return this.perAddress.hasRoom(originOf(host), limit);
+  }
+
   /** Peers must be added in the order of their ids. */
   add(peer: LivePeer): void {
     this.byId.set(peer.id, peer);
     this.places.set(peer.id, this.list.length);
     this.list.push(peer);
+    this.perAddress.add(originOf(peer.host));
   }
 
   remove(id: number): void {
     const place = this.places.get(id);
     if (place === undefined) return;
+    this.perAddress.remove(originOf(this.list[place]!.host));
     this.byId.delete(id);
     this.places.delete(id);
     const last = this.list.pop()!;

@@ -6,6 +6,7 @@ import { maxSearchWords } from "../wire/limits.ts";
 import type { Match } from "../wire/messages.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
 import type { Catalog } from "./catalog.ts";
+import type { HolderLookup, KeptCounts } from "./holders.ts";
 import type { Lookup } from "./lookup.ts";
 
 export interface SearchWords {
@@ -46,8 +47,7 @@ interface Hit {
   content: number;
   root: string;
   sizeBytes: number;
-  /** As kept with the content: hidden peers are among them. */
-  keptCount: number;
+  kept: KeptCounts;
 }
 
 /** Small enough for a fraction of a millisecond. */
@@ -56,31 +56,40 @@ const pageRows = 128;
 export class Search {
   private readonly page;
   private readonly content;
+  private readonly holders: HolderLookup;
 
-  constructor(
-    catalog: Catalog,
-    private readonly lookup: Lookup,
-  ) {
-    this.page = catalog.database.prepare<{ id: number; name: string; content: number }, [number]>(
-      `SELECT id, name, content FROM entries WHERE id > ? ORDER BY id LIMIT ${pageRows}`,
+  constructor(catalog: Catalog, lookup: Lookup) {
+    this.holders = lookup.holders;
+    this.page = catalog.database.prepare<
+      { id: number; name: string; content: number; whole: number },
+      [number]
+    >(
+      `SELECT id, name, content, holders - partial_holders AS whole FROM entries
+       WHERE id > ? ORDER BY id LIMIT ${pageRows}`,
     );
-    this.content = catalog.database.prepare<{ root: string; size: number; holders: number }, [number]>(
-      "SELECT lower(hex(root)) AS root, size, holders FROM contents WHERE id = ?",
+    this.content = catalog.database.prepare<
+      { root: string; size: number; whole: number; partial: number },
+      [number]
+    >(
+      `SELECT lower(hex(root)) AS root, size, holders AS whole, partial_holders AS partial
+       FROM contents WHERE id = ?`,
     );
   }
 
-  /** The first `limit` matches in the order of their names, each name and content once, held by live peers. */
+  /** The first `limit` matches in the order of their names, each name and content once, held whole by live peers. */
   *run(text: string, limit: number): Generator<void, SearchResult> {
     const words = parseSearch(text);
     const best = new FirstByName(limit + 1);
     let after = 0;
     for (;;) {
       const rows = this.page.all(after);
-      for (const { id, name, content } of rows) {
+      for (const { id, name, content, whole: wholeHere } of rows) {
         after = id;
-        if (!best.mayHave(name) || !matchesWords(words, name) || !this.lookup.isLive(id)) continue;
-        const { root, size, holders } = this.content.get(content)!;
-        best.add({ entry: id, name, content, root, sizeBytes: size, keptCount: holders });
+        if (wholeHere === 0 || !best.mayHave(name) || !matchesWords(words, name)) continue;
+        const { root, size, whole, partial } = this.content.get(content)!;
+        const kept = { whole, partial };
+        if (this.holders.isListed(id, content, kept))
+          best.add({ entry: id, name, content, root, sizeBytes: size, kept });
       }
       if (rows.length < pageRows) break;
       yield;
@@ -88,7 +97,7 @@ export class Search {
     const hits = best.sorted();
     const counted: { hit: Hit; sources: number }[] = [];
     for (const hit of hits.slice(0, limit)) {
-      counted.push({ hit, sources: this.lookup.holderCount(hit.content, hit.keptCount) });
+      counted.push({ hit, sources: this.holders.wholeCount(hit.content, hit.kept.whole) });
       yield;
     }
     return this.result(counted, hits.length > limit);
@@ -98,7 +107,7 @@ export class Search {
   private result(counted: { hit: Hit; sources: number }[], moreThanLimit: boolean): SearchResult {
     const matches: Match[] = [];
     for (const { hit, sources } of counted) {
-      if (sources === 0 || !this.lookup.isLive(hit.entry)) continue;
+      if (sources === 0 || !this.holders.isListed(hit.entry, hit.content, hit.kept)) continue;
       matches.push({ name: hit.name as Match["name"], sizeBytes: hit.sizeBytes, root: hit.root, sources });
     }
     return { matches, more: moreThanLimit };

@@ -6,18 +6,25 @@ import { SQLiteError } from "bun:sqlite";
 import { formatAddress } from "../address.ts";
 import { monotonicMs } from "../clock.ts";
 import { LocalIoError, reasonOf } from "../errors.ts";
+import { type AddressLimit, addressLimit } from "../net/address-limits.ts";
 import { ByteBudget } from "../net/byte-budget.ts";
+import { type ConnectionLimits, indexConnectionLimits } from "../net/connection-limits.ts";
 import { connectionsWithin } from "../net/file-limit.ts";
 import { Listener } from "../net/listener.ts";
 import type { Log } from "../output/log.ts";
 import { printable } from "../printable.ts";
 import { agent } from "../version.ts";
+import { maxPeersPerAddress } from "../wire/limits.ts";
 import { Catalog, type CatalogLimits } from "./catalog.ts";
 import { describeFailure, type IndexDatabase, openIndexDatabase } from "./database.ts";
 import { IndexConnection, type IndexParts } from "./index-connection.ts";
+import { NameList } from "./list.ts";
 import { Lookup } from "./lookup.ts";
+import { Rounds } from "./rounds.ts";
 import { Search } from "./search.ts";
 import { SearchTurns } from "./search-turns.ts";
+import { SourceNews } from "./source-news.ts";
+import { Subscriptions } from "./subscriptions.ts";
 import { WorkQueue } from "./work-queue.ts";
 
 export interface IndexServerOptions {
@@ -27,17 +34,13 @@ export interface IndexServerOptions {
   /** A file, or `:memory:`. */
   databasePath: string;
   log: Pick<Log, "info" | "warn" | "error">;
-  maxConnections?: number;
-  /** For each address that is not loopback. */
-  maxConnectionsPerHost?: number;
+  connectionLimits?: ConnectionLimits;
+  /** Registered peers. */
+  peersPerAddress?: AddressLimit;
   limits?: CatalogLimits;
   /** The index cannot go on: to be stopped. Called once. */
   onFatal?: (error: LocalIoError) => void;
 }
-
-/** Idle peers cost 2 KiB each; descriptors are what there may be too few of. */
-const defaultMaxConnections = 4_096;
-const defaultMaxConnectionsPerHost = 64;
 
 /** A purge that failed (no space, a lock) is tried again after this. */
 const purgeRetryMs = 5_000;
@@ -50,6 +53,7 @@ export class IndexServer {
   private readonly log: IndexServerOptions["log"];
   private readonly catalog: Catalog;
   private readonly queue: WorkQueue;
+  private readonly news: SourceNews;
   private readonly listener: Listener;
   /** Owns the purges, which so come one after the other. */
   private readonly purger = {};
@@ -84,13 +88,18 @@ export class IndexServer {
       soon: (run) => setImmediate(run),
       later: (run, delayMs) => this.later(run, delayMs),
     });
+    this.news = this.sourceNews();
     const lookup = new Lookup(this.catalog, Math.random);
     const parts: IndexParts = {
       catalog: this.catalog,
       lookup,
       search: new Search(this.catalog, lookup),
+      list: new NameList(this.catalog, lookup),
+      news: this.news,
       searchTurns: new SearchTurns((run, delayMs) => this.later(run, delayMs)),
       queue: this.queue,
+      rounds: new Rounds((run) => setImmediate(run)),
+      peersPerAddress: options.peersPerAddress ?? addressLimit(maxPeersPerAddress),
       // What peers registered before is not known any more, so every start has another one.
       welcome: { agent, epoch: crypto.randomUUID() },
       onQuery: () => this.queries++,
@@ -159,6 +168,15 @@ export class IndexServer {
 
   // --- internal ---
 
+  private sourceNews(): SourceNews {
+    const { live } = this.catalog;
+    const isLive = (peer: string) => live.get(Number(peer)) !== undefined;
+    return new SourceNews(new Subscriptions(Math.random, isLive), {
+      nowMs: monotonicMs,
+      later: (run, delayMs) => this.later(run, delayMs),
+    });
+  }
+
   private purge(peerId: number): void {
     this.queue.add({
       owner: this.purger,
@@ -217,13 +235,12 @@ function openCatalog(database: IndexDatabase, limits: CatalogLimits | undefined)
 }
 
 function listen(options: IndexServerOptions, parts: IndexParts): Listener {
-  const { host, port } = options;
+  const { host, port, connectionLimits = indexConnectionLimits } = options;
   try {
     return new Listener({
       host,
       port,
-      maxConnections: options.maxConnections ?? connectionsWithin(defaultMaxConnections),
-      maxConnectionsPerHost: options.maxConnectionsPerHost ?? defaultMaxConnectionsPerHost,
+      limits: { ...connectionLimits, total: connectionsWithin(connectionLimits.total) },
       budget: new ByteBudget(),
       accept: (connection) => new IndexConnection(connection, parts),
     });

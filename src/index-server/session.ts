@@ -3,17 +3,19 @@
  * it. No socket, no table, no clock: whoever drives it (index-connection.ts) does what it says and tells it how
  * that went.
  */
-import { decodeHello, decodeIndexRequest } from "../wire/decode.ts";
+import { decodeIndexRequest } from "../wire/decode-index.ts";
+import { decodeHello } from "../wire/decode-parts.ts";
 import { encodeOk, encodeWelcome } from "../wire/encode.ts";
-import type { Query, Register, Search, Update } from "../wire/messages.ts";
+import type { List, Query, Register, Search, Unsubscribe, Update } from "../wire/messages.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
 
 /** Requests that take long: done in turns, one after the other, and answered when they are. */
-export type LongRequest = Register | Update | Search;
+export type LongRequest = Register | Update | Search | List;
 
 export type Step =
   | { do: "answer"; line: string }
   | { do: "find"; query: Query }
+  | { do: "unsubscribe"; request: Unsubscribe }
   | { do: "work"; request: LongRequest };
 
 /** Long requests of one connection that may wait, before reading from it stops. */
@@ -60,6 +62,8 @@ export class IndexSession {
         return { do: "answer", line: encodeOk(request.id) };
       case "QUERY":
         return { do: "find", query: request };
+      case "UNSUBSCRIBE":
+        return { do: "unsubscribe", request };
       case "REGISTER":
         this.isRegistered = true;
         break;
@@ -67,6 +71,7 @@ export class IndexSession {
         if (!this.isRegistered) throw new ProtocolError("BAD_STATE", request.id, "REGISTER comes first");
         break;
       case "SEARCH":
+      case "LIST":
         break;
     }
     this.waiting++;

@@ -2,6 +2,9 @@
  * What the index knows of a peer's files against what the peer shares, and the next message that brings the one
  * nearer to the other. Pure; `announcer.ts` sends the messages.
  *
+ * Shared are the files of the folder and, beside them, running downloads: what of these is there is served too. A file
+ * of the folder always goes before a download of the same name.
+ *
  * Invariant: once nothing is left to say, what the index has acknowledged over this connection is what we share but
  * for what is held back, whatever changed or was lost on the way. Of what is held back the index has nothing.
  *
@@ -24,8 +27,10 @@ export interface Announcement {
 const envelopeBytes = 1_024;
 
 export class Announcements {
-  /** What we share. */
-  private readonly wanted = new Map<FileName, FileEntry>();
+  /** The folder's files. */
+  private readonly files = new Map<FileName, FileEntry>();
+  /** Downloads, in part or whole, whose name no file of the folder has. */
+  private readonly downloads = new Map<FileName, FileEntry>();
   /** What the index has acknowledged over this connection; undefined: it may have any of it, or nothing. */
   private readonly known = new Map<FileName, FileEntry | undefined>();
   /** Names for which the two may differ, but for those under way. */
@@ -44,15 +49,35 @@ export class Announcements {
 
   changed(added: Iterable<FileEntry>, removed: Iterable<FileName>): void {
     for (const name of removed) {
-      this.wanted.delete(name);
-      this.heldBack.delete(name);
-      this.dirty.add(name);
+      this.files.delete(name);
+      this.touched(name);
     }
     for (const entry of added) {
-      this.wanted.set(entry.name, entry);
-      this.heldBack.delete(entry.name);
-      this.dirty.add(entry.name);
+      this.files.set(entry.name, entry);
+      // From now on the folder says what there is of that name.
+      this.downloads.delete(entry.name);
+      this.touched(entry.name);
     }
+  }
+
+  /** What there is of it so far is served. It goes with `downloadEnded`, or when the folder has a file of its name. */
+  downloading(entry: FileEntry): void {
+    if (this.files.has(entry.name)) return;
+    this.downloads.set(entry.name, { ...entry, partial: true });
+    this.touched(entry.name);
+  }
+
+  /** All of it is there, and is served. */
+  downloaded(name: FileName): void {
+    const entry = this.downloads.get(name);
+    if (entry === undefined) return;
+    this.downloads.set(name, { ...entry, partial: false });
+    this.touched(name);
+  }
+
+  /** It is not served any more, unless by the folder. */
+  downloadEnded(name: FileName): void {
+    if (this.downloads.delete(name)) this.touched(name);
   }
 
   /** A new connection: the index knows nothing of us until we say it. */
@@ -68,13 +93,16 @@ export class Announcements {
     this.known.clear();
     this.heldBack.clear();
     this.room = Number.POSITIVE_INFINITY;
-    for (const name of this.wanted.keys()) this.dirty.add(name);
+    for (const name of this.files.keys()) this.dirty.add(name);
+    for (const name of this.downloads.keys()) this.dirty.add(name);
   }
 
-  /** The message under way was accepted. */
-  acknowledged(): void {
+  /** The message under way was accepted. Returns what of it is about whole files: partial ones are no news to people. */
+  acknowledged(): { added: FileName[]; removed: FileName[] } {
     const message = this.underWay;
-    if (message === undefined) return;
+    if (message === undefined) return { added: [], removed: [] };
+    const added = message.add.filter(({ partial }) => partial !== true).map(({ name }) => name);
+    const removed = message.remove.filter((name) => this.known.get(name)?.partial !== true);
     this.underWay = undefined;
     this.isRegistered = true;
     if (this.isRoomGrowing && this.takersOf(message) === this.room) this.room *= 2;
@@ -85,6 +113,7 @@ export class Announcements {
     }
     for (const entry of message.add) this.known.set(entry.name, entry);
     if (freed > 0 && this.heldBack.size > 0) this.release(freed, false);
+    return { added, removed };
   }
 
   /**
@@ -156,13 +185,22 @@ export class Announcements {
 
   // --- internal ---
 
+  private wanted(name: FileName): FileEntry | undefined {
+    return this.files.get(name) ?? this.downloads.get(name);
+  }
+
+  private touched(name: FileName): void {
+    this.heldBack.delete(name);
+    this.dirty.add(name);
+  }
+
   /** What may be said in one message, with at most `room` new names. */
   private collect(room: number): Announcement {
     const message: Announcement = { type: this.isRegistered ? "UPDATE" : "REGISTER", add: [], remove: [] };
     let bytes = envelopeBytes;
     let takers = 0;
     for (const name of this.dirty) {
-      const entry = this.heldBack.has(name) ? undefined : this.wanted.get(name);
+      const entry = this.heldBack.has(name) ? undefined : this.wanted(name);
       const isNews = entry === undefined ? this.known.has(name) : !isSame(entry, this.known.get(name));
       if (isNews) {
         if (entry !== undefined && this.takesRoom(name) && ++takers > room) continue;
@@ -181,7 +219,7 @@ export class Announcements {
   /** New names wait from now on; of those that the index may have all the same it is told to remove them. */
   private holdBack(): void {
     for (const name of this.dirty) {
-      if (!this.wanted.has(name) || !this.takesRoom(name)) continue;
+      if (this.wanted(name) === undefined || !this.takesRoom(name)) continue;
       this.heldBack.add(name);
       if (!this.known.has(name)) this.dirty.delete(name);
     }
@@ -208,5 +246,6 @@ function isEmpty({ add, remove }: Announcement): boolean {
 }
 
 function isSame(entry: FileEntry, known: FileEntry | undefined): boolean {
-  return known !== undefined && entry.root === known.root && entry.sizeBytes === known.sizeBytes;
+  if (known === undefined || (entry.partial === true) !== (known.partial === true)) return false;
+  return entry.root === known.root && entry.sizeBytes === known.sizeBytes;
 }

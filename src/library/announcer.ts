@@ -2,7 +2,8 @@
  * Keeps an index told of what a peer shares: sends what `Announcements` says over whatever connection there is,
  * one message at a time.
  */
-import { type IndexClient, IndexRefusal } from "../net/index-client.ts";
+import type { IndexClient } from "../net/index-client.ts";
+import { IndexRefusal } from "../net/index-refusal.ts";
 import type { FileName } from "../wire/file-name.ts";
 import type { FileEntry } from "../wire/messages.ts";
 import { type Announcement, Announcements } from "./announcements.ts";
@@ -10,7 +11,7 @@ import { type Announcement, Announcements } from "./announcements.ts";
 export interface AnnouncerListener {
   /** The index has everything that is shared, for the first time over this connection. */
   settled(client: IndexClient): void;
-  /** The index has accepted a change, after it had been settled. */
+  /** The index has accepted a change of whole files, after it had been settled. */
   updated(added: FileName[], removed: FileName[]): void;
   /** One line for the user, already printable. */
   notice(line: string): void;
@@ -42,6 +43,27 @@ export class Announcer {
 
   changed(added: Iterable<FileEntry>, removed: Iterable<FileName>): void {
     this.announcements.changed(added, removed);
+    this.advance();
+  }
+
+  /**
+   * A running download: what there is of it is served, and found by others from now on, also over the next
+   * connection. It ends with `downloadEnded`, or by itself once the folder has a file of that name.
+   */
+  downloading(entry: FileEntry): void {
+    this.announcements.downloading(entry);
+    this.advance();
+  }
+
+  /** All of it is there and served, though not by the folder, or not yet. */
+  downloaded(name: FileName): void {
+    this.announcements.downloaded(name);
+    this.advance();
+  }
+
+  /** It is not served any more. */
+  downloadEnded(name: FileName): void {
+    this.announcements.downloadEnded(name);
     this.advance();
   }
 
@@ -96,12 +118,9 @@ export class Announcer {
       return;
     }
     if (this.client !== client) return;
-    this.announcements.acknowledged();
+    const { added, removed } = this.announcements.acknowledged();
     this.lastRefusal = "";
-    if (this.hasSettled) {
-      const added = add.map(({ name }) => name);
-      this.listener.updated(added, remove);
-    }
+    if (this.hasSettled && added.length + removed.length > 0) this.listener.updated(added, removed);
     this.advance();
   }
 

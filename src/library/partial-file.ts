@@ -48,6 +48,7 @@ export class PartialFile {
   readonly path: string;
   private readonly hashesPath: string;
   private closed = false;
+  private isComplete = false;
 
   private constructor(
     private readonly options: PartialFileOptions,
@@ -102,9 +103,10 @@ export class PartialFile {
   }
 
   saveChunkHashes(hashes: Uint8Array): void {
-    const draft = `${this.hashesPath}.${crypto.randomUUID()}`;
+    // Whole or not at all, over what may lie there and not into it. Of a run that was cut short one is left at most.
+    const draft = `${this.hashesPath}.new`;
+    removeQuietly(draft);
     try {
-      // Whole or not at all, over what may lie there and not into it.
       writeNewFile(draft, hashes);
       renameSync(draft, this.hashesPath);
     } catch (error) {
@@ -115,7 +117,8 @@ export class PartialFile {
 
   /**
    * Makes the complete partial file the target: on disk before it has the name, and in place of another file
-   * only with `replace`. Throws WouldOverwriteError, or LocalIoError; the partial file is kept then.
+   * only with `replace`. Throws WouldOverwriteError, or LocalIoError; the partial file is kept then. The file stays
+   * open until `close`.
    */
   complete(replace: boolean): void {
     const { target } = this.options;
@@ -130,12 +133,15 @@ export class PartialFile {
       if (error instanceof WouldOverwriteError) throw error;
       throw this.failed("complete", target, error);
     }
-    // The last name of the content must not be taken for an empty partial file by `close`.
-    this.closed = true;
-    closeSync(this.fd);
+    this.isComplete = true;
     removeIfThere(this.path);
     removeIfThere(this.hashesPath);
     this.lock.release();
+  }
+
+  /** Of an earlier run, unchecked. */
+  static bytesOnDisk(target: string, root: string): number {
+    return lstatSync(`${baseOf(target, root)}.part`, { throwIfNoEntry: false })?.size ?? 0;
   }
 
   /**
@@ -162,6 +168,8 @@ export class PartialFile {
     this.closed = true;
     const { size } = fstatSync(this.fd);
     closeSync(this.fd);
+    // What has its name now is nobody's partial file any more, empty or not.
+    if (this.isComplete) return;
     try {
       if (size > 0) return;
       removeIfThere(this.path);

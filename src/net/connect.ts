@@ -1,7 +1,8 @@
 /** Opening a connection to an index or a peer, with a bound on how long it may take. */
 import type { Address } from "../address.ts";
 import { connectTimeoutMs } from "../wire/limits.ts";
-import { Connection, type ConnectionUser } from "./connection.ts";
+import { Connection } from "./connection.ts";
+import type { ConnectionUser } from "./connection-user.ts";
 import { socketHandlers } from "./socket-handlers.ts";
 
 /**

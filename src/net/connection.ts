@@ -1,10 +1,11 @@
 /**
- * One framed TCP connection, in either direction: lines and bodies in, lines and bytes out, with back-pressure
- * both ways. Knows no message. Facts about Bun's sockets that shape it (measured with 1.4.5):
+ * One framed TCP connection, in either direction: lines and bodies in, lines and bytes out (`outbox.ts`), with
+ * back-pressure both ways. Knows no message. Facts about Bun's sockets that shape it (measured with 1.4.5):
  *
- * - `write` does not buffer: it returns what the kernel took, the rest is ours to send from `drain`;
  * - `end` closes both directions at once and can lose what was accepted: a last word is said with `shutdown`;
- * - handlers must not throw or be async: an exception in one leaves the socket open.
+ * - handlers must not throw or be async: an exception in one leaves the socket open;
+ * - what arrives comes in a fresh buffer of up to 512 KiB, a copy of Bun's own: a body that comes fast is read
+ *   straight into its place instead (`direct-read.ts`).
  */
 import { monotonicMs } from "../clock.ts";
 import { encodeError } from "../wire/encode.ts";
@@ -12,21 +13,12 @@ import { FrameReader } from "../wire/framing.ts";
 import { maxBufferedBytes, maxShortLineBytes } from "../wire/limits.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
 import type { ByteAccount, ByteBudget } from "./byte-budget.ts";
+import type { ConnectionUser } from "./connection-user.ts";
+import { fastBytes, pull, readOn } from "./direct-read.ts";
+import { Outbox } from "./outbox.ts";
 
-/** Whoever uses a connection. All methods are called synchronously and must not throw, but for ProtocolError. */
-export interface ConnectionUser {
-  /** One line; returns how many raw bytes follow it. A ProtocolError thrown here goes to `onProtocolError`. */
-  onLine(line: Uint8Array): number;
-  /** A piece of the body that `onLine` announced; the bytes may be kept. */
-  onBody?(piece: Uint8Array): void;
-  /** The line was too long, or `onLine` or `onBody` threw a ProtocolError. Without it the connection ends with an ERROR. */
-  onProtocolError?(error: ProtocolError): void;
-  /** Everything handed to `send` has been taken by the kernel, after it had once been full. */
-  onDrain?(): void;
-  /** Exactly once, whoever closed; `error` when it was not an orderly end. */
-  onClose(error: Error | undefined): void;
-}
-
+/** Of a body that nobody waits for. */
+const nowhere = new Uint8Array(64 * 1024);
 /** How long the other side may take to end the connection after our last word, before it is cut. */
 const lastWordMs = 1_000;
 
@@ -34,12 +26,7 @@ export class Connection {
   private readonly reader: FrameReader;
   private user: ConnectionUser | undefined;
   private socket: Bun.Socket<Connection> | undefined;
-  private readonly outgoing: Uint8Array[] = [];
-  private texts: string[] = [];
-  private textBytes = 0;
-  private outgoingBytes = 0;
-  private corked = false;
-  private full = false;
+  private readonly outbox = new Outbox();
   private pausedByUser = false;
   private pausedByBacklog = false;
   private pausedForRoom = false;
@@ -49,9 +36,8 @@ export class Connection {
   private ending: Timer | undefined;
   private failure: Error | undefined;
 
-  /** On the monotonic clock: when something last arrived, and when the kernel last took something of ours. */
+  /** On the monotonic clock: when something last arrived. */
   lastReadMs = monotonicMs();
-  lastWriteMs = monotonicMs();
   bytesRead = 0;
   /** Since when the other side has been in a line so long that it takes room from others; undefined: it is not. */
   longLineSinceMs: number | undefined;
@@ -61,7 +47,11 @@ export class Connection {
     this.user = user;
     this.account = budget?.open(() => this.applyPause());
     this.reader = new FrameReader(
-      { onLine: (line) => this.takeLine(line), onBody: (piece) => this.user?.onBody?.(piece) },
+      {
+        onLine: (line) => this.takeLine(line),
+        bodyRoom: () => this.user?.bodyRoom?.() ?? nowhere,
+        onBody: (length) => this.user?.onBody?.(length),
+      },
       maxLineBytes,
     );
   }
@@ -84,9 +74,14 @@ export class Connection {
     return (this.socket?.remoteAddress ?? "").replace(/^::ffff:/, "");
   }
 
-  /** What waits to be taken by the kernel (texts counted in UTF-16 units: a bound, not an account). */
+  /** What waits to be taken by the kernel. */
   get bufferedBytes(): number {
-    return this.outgoingBytes + this.textBytes;
+    return this.outbox.bytes;
+  }
+
+  /** On the monotonic clock: when the kernel last took something of ours. */
+  get lastWriteMs(): number {
+    return this.outbox.lastWriteMs;
   }
 
   /** Of what has been read: so much more (or less) the user keeps and has not dealt with. */
@@ -102,21 +97,13 @@ export class Connection {
 
   /** The kernel has no room for more at the moment. */
   get blocked(): boolean {
-    return this.full;
+    return this.outbox.full;
   }
 
   /** Queues a line or raw bytes. Bytes must not be changed afterwards until they are sent. */
   send(data: string | Uint8Array): void {
     if (this.isClosed || this.ending !== undefined) return;
-    if (typeof data === "string") {
-      this.texts.push(data);
-      this.textBytes += data.length;
-    } else {
-      this.joinTexts();
-      this.outgoing.push(data);
-      this.outgoingBytes += data.length;
-    }
-    if (!this.corked) this.flush();
+    this.outbox.send(data);
   }
 
   /**
@@ -124,13 +111,12 @@ export class Connection {
    * queued. After a short count `onDrain` follows.
    */
   write(bytes: Uint8Array, offset: number, length: number): number {
-    if (this.isClosed || this.full || this.socket === undefined || length === 0) return 0;
-    this.flush();
-    if (this.full) return 0;
-    const taken = this.socket.write(bytes, offset, length);
-    if (taken < length) this.full = true;
-    if (taken > 0) this.lastWriteMs = monotonicMs();
-    return Math.max(0, taken);
+    return this.outbox.write(bytes, offset, length);
+  }
+
+  /** As `write`, but from a file, see `Outbox.writeFile`: after a short count the next bytes must be written. */
+  writeFile(fd: number, offset: number, length: number): number {
+    return this.outbox.writeFile(fd, offset, length);
   }
 
   /** Stops and restarts reading. Bytes that have arrived already wait as well. */
@@ -144,6 +130,24 @@ export class Connection {
     this.applyPause();
   }
 
+  /**
+   * For who is paused and wants at most so many bytes now: returns how many came. The end of the stream is told by
+   * `onClose`, and only after a `resume`, which happens here when the end is reached.
+   */
+  pull(most: number): number {
+    if (this.isClosed || this.socket === undefined || this.ending !== undefined) return 0;
+    const { socket } = this;
+    let pulled = { bytes: 0, ended: false };
+    this.reading(() => {
+      this.reader.resume();
+      pulled = pull(socket, this.reader, most);
+    });
+    this.bytesRead += pulled.bytes;
+    if (pulled.bytes > 0) this.lastReadMs = monotonicMs();
+    if (pulled.ended) this.resume();
+    return pulled.bytes;
+  }
+
   /** Sends what is queued, says no more, and closes when the other side does or after a second. */
   end(): void {
     if (this.isClosed || this.ending !== undefined) return;
@@ -151,7 +155,7 @@ export class Connection {
     this.account?.close();
     this.socket?.pause();
     this.ending = setTimeout(() => this.destroy(), lastWordMs);
-    this.flush();
+    this.outbox.flush();
     this.shutdownWhenFlushed();
   }
 
@@ -176,22 +180,23 @@ export class Connection {
     this.socket = socket;
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 60_000);
-    this.lastReadMs = this.lastWriteMs = monotonicMs();
-    this.flush();
+    this.lastReadMs = monotonicMs();
+    this.outbox.open(socket);
   }
 
   received(bytes: Uint8Array): void {
     this.lastReadMs = monotonicMs();
     this.bytesRead += bytes.length;
-    this.reading(() => this.reader.push(bytes));
+    this.reading(() => {
+      this.reader.push(bytes);
+      if (bytes.length >= fastBytes && this.socket !== undefined)
+        this.bytesRead += readOn(this.socket, this.reader);
+    });
   }
 
   drained(): void {
-    this.full = false;
-    // The kernel has room again, so the other side has taken something.
-    this.lastWriteMs = monotonicMs();
-    this.flush();
-    if (this.full) return;
+    this.outbox.drained();
+    if (this.outbox.full) return;
     this.shutdownWhenFlushed();
     this.applyPause();
     this.user?.onDrain?.();
@@ -203,8 +208,7 @@ export class Connection {
     clearTimeout(this.ending);
     this.reader.stop();
     this.account?.close();
-    this.outgoing.length = 0;
-    this.texts = [];
+    this.outbox.close();
     this.user?.onClose(this.failure ?? error);
   }
 
@@ -212,45 +216,22 @@ export class Connection {
 
   /** Runs the reader; all that is sent meanwhile leaves in one write. */
   private reading(read: () => void): void {
-    this.corked = true;
+    this.outbox.corked = true;
     try {
       read();
     } catch (error) {
-      if (!(error instanceof ProtocolError))
-        this.destroy(error instanceof Error ? error : new Error(String(error)));
-      else if (this.user?.onProtocolError !== undefined) this.user.onProtocolError(error);
-      else this.refuse(error);
+      this.complain(error);
     }
-    this.corked = false;
-    this.flush();
+    this.outbox.corked = false;
+    this.outbox.flush();
     this.applyPause();
   }
 
-  private joinTexts(): void {
-    if (this.texts.length === 0) return;
-    const bytes = Buffer.from(this.texts.join(""));
-    this.texts = [];
-    this.textBytes = 0;
-    this.outgoing.push(bytes);
-    this.outgoingBytes += bytes.length;
-  }
-
-  private flush(): void {
-    if (this.socket === undefined || this.isClosed || this.full) return;
-    this.joinTexts();
-    while (this.outgoing.length > 0) {
-      const next = this.outgoing[0]!;
-      const taken = next.length === 0 ? 0 : this.socket.write(next, 0, next.length);
-      if (taken < 0) return;
-      if (taken > 0) this.lastWriteMs = monotonicMs();
-      this.outgoingBytes -= taken;
-      if (taken < next.length) {
-        this.outgoing[0] = next.subarray(taken);
-        this.full = true;
-        return;
-      }
-      this.outgoing.shift();
-    }
+  private complain(error: unknown): void {
+    if (!(error instanceof ProtocolError))
+      this.destroy(error instanceof Error ? error : new Error(String(error)));
+    else if (this.user?.onProtocolError !== undefined) this.user.onProtocolError(error);
+    else this.refuse(error);
   }
 
   private shutdownWhenFlushed(): void {
@@ -273,7 +254,7 @@ export class Connection {
     }
     const isLong = this.reader.isInLine && (this.account?.countedBytes ?? 0) > 0;
     this.longLineSinceMs = isLong ? (this.longLineSinceMs ?? monotonicMs()) : undefined;
-    if (this.reader.isPaused && !this.corked) {
+    if (this.reader.isPaused && !this.outbox.corked) {
       this.socket.resume();
       this.reading(() => this.reader.resume());
     }
@@ -287,12 +268,23 @@ export class Connection {
   private takeLine(line: Uint8Array): number {
     if (this.user === undefined) throw new Error("a connection without a user received a line");
     this.longLineSinceMs = undefined;
-    const bodyBytes = this.user.onLine(line);
+    const bodyBytes = this.bodyBytesAfter(line, this.user);
     if (!this.hasRoom()) this.reader.pause();
     if (this.bufferedBytes > maxBufferedBytes) {
-      this.flush();
+      this.outbox.flush();
       if (this.bufferedBytes > maxBufferedBytes) this.reader.pause();
     }
     return bodyBytes;
+  }
+
+  /** What is wrong with one message says nothing about the next, which may be in the same packet. */
+  private bodyBytesAfter(line: Uint8Array, user: ConnectionUser): number {
+    try {
+      return user.onLine(line);
+    } catch (error) {
+      if (!(error instanceof ProtocolError) || error.fatal) throw error;
+      this.complain(error);
+      return 0;
+    }
   }
 }

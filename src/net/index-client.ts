@@ -8,14 +8,19 @@ import { monotonicMs } from "../clock.ts";
 import { IndexError, reasonOf, systemCode } from "../errors.ts";
 import { printable } from "../printable.ts";
 import { agent } from "../version.ts";
-import { decodeIndexAnswer } from "../wire/decode.ts";
+import { decodeIndexAnswer } from "../wire/decode-index.ts";
 import { encodeHello, encodeIndexRequest } from "../wire/encode.ts";
-import { lastPart } from "../wire/file-name.ts";
-import { maxIndexAnswerLineBytes, pingIntervalMs } from "../wire/limits.ts";
-import type { FileEntry, FoundContent, IndexAnswer, IndexRequest, Matches } from "../wire/messages.ts";
+import { maxFilesPerList, maxIndexAnswerLineBytes, pingIntervalMs } from "../wire/limits.ts";
+import type { FileEntry, FoundContent, IndexAnswer, ListedFile, Matches } from "../wire/messages.ts";
+import { NamePattern } from "../wire/name-pattern.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
+import { areNamed, isPageOf } from "./answer-checks.ts";
 import { connect } from "./connect.ts";
-import type { Connection, ConnectionUser } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import type { ConnectionUser } from "./connection-user.ts";
+import { IndexRefusal } from "./index-refusal.ts";
+import { PendingAnswers, type Request } from "./pending-answers.ts";
+import { SourceSubscription } from "./source-subscription.ts";
 
 /**
  * To connect and be welcomed, by all indexes tried together, and for one answer. Together below the 10 s after
@@ -30,34 +35,12 @@ const pingTimeoutMs = 25_000;
 /** Registrations wait behind those of others; the index slows us by not answering. */
 const writeAnswerTimeoutMs = 60_000;
 
-/** The index understood a request and said no. */
-export class IndexRefusal extends IndexError {
-  constructor(
-    message: string,
-    /** As it came: one of the protocol's codes, if the index is one of ours. */
-    readonly wireCode: string,
-  ) {
-    super(message);
-  }
-}
-
-type Request = DistributiveOmit<IndexRequest, "id">;
-type DistributiveOmit<Union, Key extends PropertyKey> = Union extends unknown ? Omit<Union, Key> : never;
-
-interface Pending {
-  resolve(answer: IndexAnswer): void;
-  reject(error: Error): void;
-  timer: Timer;
-}
-
 export class IndexClient implements ConnectionUser {
   private connection: Connection | undefined;
-  private readonly pending = new Map<number, Pending>();
-  /** Requests that were given up: their answers may still come, and mean nothing. */
-  private readonly late = new Set<number>();
+  private readonly pending = new PendingAnswers();
+  private readonly subscriptions = new Map<number, SourceSubscription>();
   private readonly welcomed = Promise.withResolvers<void>();
   private isWelcome = false;
-  private lastId = 0;
   private over = false;
   private pinger: Timer | undefined;
   private lost: (error: Error) => void = () => {};
@@ -102,10 +85,37 @@ export class IndexClient implements ConnectionUser {
   async query(name: string): Promise<FoundContent[]> {
     const answer = await this.ask({ type: "QUERY", name });
     if (answer.type !== "RESULT") throw this.nonsense();
-    const matches = (found: string) => (name.includes("/") ? found === name : lastPart(found) === name);
-    const fits = answer.contents.every(({ names }) => names.length > 0 && names.every(matches));
-    if (!fits) throw this.fail(`index ${this.label} answered for another name`);
-    return answer.contents;
+    return this.fitting(answer.contents, name);
+  }
+
+  /**
+   * As `query`; and of sources that come later we are told until the subscription ends, or this connection. To keep
+   * it, a PING goes out now and then.
+   */
+  async subscribe(name: string): Promise<SourceSubscription> {
+    const subscription = new SourceSubscription(name, (id) => this.unsubscribe(id));
+    const { id, answer } = this.asking({ type: "QUERY", name, subscribe: true });
+    this.subscriptions.set(id, subscription);
+    this.pingNowAndThen();
+    try {
+      const result = await answer;
+      if (result.type !== "RESULT") throw this.nonsense();
+      return subscription.begin(id, this.fitting(result.contents, name));
+    } catch (error) {
+      this.unsubscribe(id);
+      throw error;
+    }
+  }
+
+  /** The files whose names fit the pattern (PROTOCOL.md, LIST), in the order of their names, page by page. */
+  async *list(pattern: string): AsyncGenerator<ListedFile[], void> {
+    const fitting = new NamePattern(pattern);
+    for (let after: string | undefined = ""; after !== undefined; ) {
+      const answer = await this.ask({ type: "LIST", pattern, after, limit: maxFilesPerList });
+      if (answer.type !== "NAMES" || !isPageOf(answer, fitting, after)) throw this.nonsense();
+      yield answer.files;
+      after = answer.next;
+    }
   }
 
   async search(text: string, limit: number): Promise<Matches> {
@@ -134,10 +144,7 @@ export class IndexClient implements ConnectionUser {
       return;
     }
     this.lost = onLost;
-    this.pinger = setInterval(() => {
-      // Its failure is reported through `onLost`.
-      this.expectOk({ type: "PING" }, pingTimeoutMs).catch(() => {});
-    }, pingIntervalMs);
+    this.pingNowAndThen();
   }
 
   /** Idempotent. */
@@ -160,11 +167,12 @@ export class IndexClient implements ConnectionUser {
       return 0;
     }
     if (answer.type === "WELCOME" || answer.id === null) throw new ProtocolError("BAD_STATE");
-    if (this.late.delete(answer.id)) return 0;
-    const pending = this.take(answer.id);
-    if (pending === undefined) throw new ProtocolError("BAD_STATE");
-    if (answer.type === "ERROR") pending.reject(this.refusal(answer.code, answer.message));
-    else pending.resolve(answer);
+    if (answer.type === "SOURCES") {
+      this.told(answer.id, answer.contents);
+      return 0;
+    }
+    const refusal = answer.type === "ERROR" ? this.refusal(answer.code, answer.message) : undefined;
+    if (this.pending.onAnswer(answer.id, answer, refusal) === "unknown") throw new ProtocolError("BAD_STATE");
     return 0;
   }
 
@@ -178,6 +186,32 @@ export class IndexClient implements ConnectionUser {
   }
 
   // --- internal ---
+
+  private pingNowAndThen(): void {
+    if (!this.over)
+      this.pinger ??= setInterval(() => {
+        // Its failure is reported through `onLost`.
+        this.expectOk({ type: "PING" }, pingTimeoutMs).catch(() => {});
+      }, pingIntervalMs);
+  }
+
+  private told(id: number, contents: FoundContent[]): void {
+    if (id > this.pending.lastId) throw new ProtocolError("BAD_STATE");
+    // It may have been on its way when we unsubscribed.
+    const subscription = this.subscriptions.get(id);
+    if (subscription !== undefined) subscription.tell(this.fitting(contents, subscription.name));
+  }
+
+  private unsubscribe(query: number): void {
+    if (!this.subscriptions.delete(query) || this.over) return;
+    // Heard or not: what still comes is ignored.
+    this.expectOk({ type: "UNSUBSCRIBE", query }, pingTimeoutMs).catch(() => {});
+  }
+
+  private fitting(contents: FoundContent[], name: string): FoundContent[] {
+    if (areNamed(contents, name)) return contents;
+    throw this.fail(`index ${this.label} answered for another name`);
+  }
 
   private async greet(timeoutMs: number): Promise<void> {
     const timer = setTimeout(() => this.fail(`index ${this.label} accepted but does not answer`), timeoutMs);
@@ -198,15 +232,17 @@ export class IndexClient implements ConnectionUser {
   }
 
   /** A busy index is late for one question: no reason to give up what is registered over this connection. */
-  private ask(request: Request): Promise<IndexAnswer> {
+  private asking(request: Request): { id: number; answer: Promise<IndexAnswer> } {
     return this.request(request, this.answerMs, (id) => this.giveUp(id));
   }
 
+  private ask(request: Request): Promise<IndexAnswer> {
+    return this.asking(request).answer;
+  }
+
   private giveUp(id: number): void {
-    this.late.add(id);
-    const error = new IndexError(this.silence);
-    if (this.late.size > maxLateAnswers) this.fail(error.message);
-    else this.take(id)?.reject(error);
+    this.pending.giveUp(id, new IndexError(this.silence));
+    if (this.pending.lateCount > maxLateAnswers) this.fail(this.silence);
   }
 
   private get silence(): string {
@@ -217,30 +253,18 @@ export class IndexClient implements ConnectionUser {
     request: Request,
     timeoutMs: number,
     onTimeout: (id: number) => void = () => this.fail(this.silence),
-  ): Promise<IndexAnswer> {
-    const { promise, resolve, reject } = Promise.withResolvers<IndexAnswer>();
+  ): { id: number; answer: Promise<IndexAnswer> } {
     if (this.over || this.connection === undefined) {
-      reject(new IndexError(`not connected to index ${this.label}`));
-      return promise;
+      return { id: 0, answer: Promise.reject(new IndexError(`not connected to index ${this.label}`)) };
     }
-    const id = ++this.lastId;
-    const timer = setTimeout(() => onTimeout(id), timeoutMs);
-    this.pending.set(id, { resolve, reject, timer });
-    this.connection.send(encodeIndexRequest({ ...request, id }));
-    return promise;
+    const opened = this.pending.open(timeoutMs, onTimeout);
+    this.connection.send(encodeIndexRequest({ ...request, id: opened.id }));
+    return opened;
   }
 
   private async expectOk(request: Request, timeoutMs: number): Promise<void> {
-    const answer = await this.request(request, timeoutMs);
+    const answer = await this.request(request, timeoutMs).answer;
     if (answer.type !== "OK") throw this.nonsense();
-  }
-
-  private take(id: number): Pending | undefined {
-    const pending = this.pending.get(id);
-    if (pending === undefined) return undefined;
-    clearTimeout(pending.timer);
-    this.pending.delete(id);
-    return pending;
   }
 
   private refusal(code: string, message: string): IndexRefusal {
@@ -264,7 +288,8 @@ export class IndexClient implements ConnectionUser {
     if (this.over) return;
     this.over = true;
     clearInterval(this.pinger);
-    for (const id of [...this.pending.keys()]) this.take(id)?.reject(error);
+    this.subscriptions.clear();
+    this.pending.failAll(error);
     this.welcomed.reject(error);
     // Whoever waits for it has its own handler; for the others this is not news.
     this.welcomed.promise.catch(() => {});

@@ -1,15 +1,17 @@
 /**
- * The accepting side of a port: who may come in, how many at once, and the deadlines that need no knowledge of
- * the protocol. What is said on a connection is its user's.
+ * The accepting side of a port: its socket, turning away whom admission.ts does not let in, and the deadlines that
+ * need no knowledge of the protocol. What is said on a connection is its user's.
  */
 import { monotonicMs } from "../clock.ts";
-import { isLoopback } from "../loopback.ts";
 import { encodeError } from "../wire/encode.ts";
-import { handshakeTimeoutMs, idleTimeoutMs, maxShortLineBytes, writeTimeoutMs } from "../wire/limits.ts";
+import { maxShortLineBytes } from "../wire/limits.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
+import { type Origin, originOf } from "./address-limits.ts";
+import { Admission, type Guest } from "./admission.ts";
 import type { ByteBudget } from "./byte-budget.ts";
-import { Connection, type ConnectionUser } from "./connection.ts";
-import { hostGroup } from "./host-group.ts";
+import { Connection } from "./connection.ts";
+import type { ConnectionLimits } from "./connection-limits.ts";
+import type { ConnectionUser } from "./connection-user.ts";
 import { socketHandlers } from "./socket-handlers.ts";
 
 export interface ListenerOptions {
@@ -17,9 +19,7 @@ export interface ListenerOptions {
   port: number;
   /** Several threads of this process listen on the one port. Each must say so. */
   reusePort?: boolean;
-  maxConnections: number;
-  /** For each address that is not loopback, and each /64 of IPv6. */
-  maxConnectionsPerHost: number;
+  limits: ConnectionLimits;
   /** What all connections may keep together; without it each keeps at most a short line. */
   budget?: ByteBudget;
   /** Makes the user of a new connection. */
@@ -36,15 +36,40 @@ export interface AcceptedUser extends ConnectionUser {
 const sweepIntervalMs = 1_000;
 /** While others wait for room: to finish a long line, 100 KiB/s. */
 const longLineMs = 10_000;
+/** What an honest client needs for its HELLO to arrive: it comes right behind the connection. */
+const reviewAfterMs = 100;
+/**
+ * So many of those who are turned away are told why, which keeps a file open for up to a second; the others are just
+ * cut off. In a flood nobody listens, and at the limit of open files every one of them counts.
+ */
+const maxLeaving = 16;
+
+class Visitor implements Guest {
+  readonly sinceMs = monotonicMs();
+
+  constructor(
+    readonly connection: Connection,
+    readonly user: AcceptedUser,
+    readonly origin: Origin,
+  ) {}
+
+  get greeted(): boolean {
+    return this.user.greeted;
+  }
+}
 
 export class Listener {
   private readonly server: Bun.TCPSocketListener<Connection>;
-  private readonly connections = new Map<Connection, { user: AcceptedUser; host: string; sinceMs: number }>();
-  private readonly perHost = new Map<string, number>();
+  private readonly admission: Admission<Visitor>;
+  private readonly visitors = new Map<Connection, Visitor>();
+  /** Turned away, and being told so. */
+  private readonly leaving = new Set<Connection>();
   private readonly sweeper: Timer;
+  private reviewing: Timer | undefined;
 
   /** Throws the system's error (`code` EADDRINUSE …) when the port cannot be listened on. */
   constructor(private readonly options: ListenerOptions) {
+    this.admission = new Admission(options.limits);
     // `reusePort` works in 1.4.5 but is missing from its types, hence not written into the literal below.
     const where = { hostname: options.host, port: options.port, reusePort: options.reusePort ?? false };
     this.server = Bun.listen<Connection>({
@@ -67,50 +92,68 @@ export class Listener {
   }
 
   get connectionCount(): number {
-    return this.connections.size;
+    return this.visitors.size;
   }
 
   /** Stops accepting and cuts every connection. */
   stop(): void {
     clearInterval(this.sweeper);
+    clearTimeout(this.reviewing);
     this.server.stop();
-    for (const connection of [...this.connections.keys()]) connection.destroy();
+    for (const connection of [...this.visitors.keys(), ...this.leaving]) connection.destroy();
   }
 
   private accepted(socket: Bun.Socket<Connection>): void {
     const connection = new Connection(undefined, maxShortLineBytes, this.options.budget);
     socket.data = connection;
     connection.opened(socket);
-    const isNear = isLoopback(connection.remoteHost);
-    const host = hostGroup(connection.remoteHost);
-    const here = this.perHost.get(host) ?? 0;
-    const tooMany =
-      this.connections.size >= this.options.maxConnections ||
-      (!isNear && here >= this.options.maxConnectionsPerHost);
-    if (tooMany) {
+    const origin = originOf(connection.remoteHost);
+    if (!this.admission.admits(origin, monotonicMs())) {
       connection.use({ onLine: () => 0, onClose: () => {} });
-      connection.send(encodeError(new ProtocolError("BUSY")));
-      connection.end();
+      this.turnAway(connection);
       return;
     }
-    const user = this.options.accept(connection);
-    connection.use(user);
-    this.connections.set(connection, { user, host, sinceMs: monotonicMs() });
-    this.perHost.set(host, here + 1);
+    const visitor = new Visitor(connection, this.options.accept(connection), origin);
+    connection.use(visitor.user);
+    this.admission.enter(visitor);
+    this.visitors.set(connection, visitor);
+    if (this.admission.isCrowded) this.reviewSoon();
+  }
+
+  private reviewSoon(): void {
+    this.reviewing ??= setTimeout(() => {
+      this.reviewing = undefined;
+      for (const { connection } of this.admission.review()) {
+        this.visitors.delete(connection);
+        this.turnAway(connection);
+      }
+      if (this.admission.isCrowded) this.reviewSoon();
+    }, reviewAfterMs);
+  }
+
+  private turnAway(connection: Connection): void {
+    if (this.leaving.size >= maxLeaving) {
+      connection.destroy();
+      return;
+    }
+    this.leaving.add(connection);
+    connection.send(encodeError(new ProtocolError("BUSY", null, "too many connections; try again later")));
+    connection.end();
   }
 
   private forget(connection: Connection): void {
-    const known = this.connections.get(connection);
-    if (known === undefined) return;
-    this.connections.delete(connection);
-    const left = (this.perHost.get(known.host) ?? 1) - 1;
-    if (left === 0) this.perHost.delete(known.host);
-    else this.perHost.set(known.host, left);
+    this.leaving.delete(connection);
+    const visitor = this.visitors.get(connection);
+    if (visitor === undefined) return;
+    this.visitors.delete(connection);
+    this.admission.leave(visitor);
   }
 
   /** Ends who is too slow or silent for too long. Done every second; tests name the time. */
   sweep(nowMs: number): void {
-    for (const [connection, { user, sinceMs }] of this.connections) {
+    const { handshakeTimeoutMs, idleTimeoutMs, writeTimeoutMs } = this.options.limits;
+    this.admission.tidy(nowMs);
+    for (const { connection, user, sinceMs } of this.visitors.values()) {
       const { lastReadMs, lastWriteMs } = connection;
       if (!user.greeted) {
         if (nowMs - sinceMs > handshakeTimeoutMs) connection.refuse(new ProtocolError("TIMEOUT"));

@@ -92,6 +92,39 @@ export function bytes(limits: { min: number; max: number; multipleOf?: number })
   };
 }
 
+/** Bytes a second, at least 1 KiB; `off` is infinite. */
+export const rate: Kind<number> = {
+  hint: "RATE",
+  expected: "bytes a second such as 500k or 5M, at least 1k, or off",
+  parse: (given) => {
+    if (given.toLowerCase() === "off") return Number.POSITIVE_INFINITY;
+    const value = parseBytes(given.replace(/\/s$/i, ""));
+    return value === undefined ? undefined : within(value, { min: 1024, max: Number.MAX_SAFE_INTEGER });
+  },
+  show: (value) => (Number.isFinite(value) ? showBytes(value) : "off"),
+};
+
+const secondsIn = new Map([
+  ["", 1],
+  ["s", 1],
+  ["m", 60],
+  ["h", 3_600],
+  ["d", 86_400],
+]);
+
+/** A time in seconds, with a unit if need be: `90`, `90s`, `10m`, `2h`, `1d`. */
+export const duration: Kind<number> = {
+  hint: "TIME",
+  expected: `a time such as 90, 90s, 10m, 2h or 1d, at most ${maxSeconds / 86_400}d`,
+  parse: (given) => {
+    const match = /^(\d{1,9}(?:\.\d{1,6})?)([smhd]?)$/i.exec(given);
+    if (match === null) return undefined;
+    const value = Number(match[1]) * (secondsIn.get(match[2]?.toLowerCase() ?? "") ?? Number.NaN);
+    return within(value, { min: 0, max: maxSeconds });
+  },
+  show: String,
+};
+
 const unitPowers = ["", "k", "m", "g", "t"];
 
 function parseBytes(given: string): number | undefined {

@@ -5,11 +5,18 @@
 import type { Environment } from "../config.ts";
 import { type Kind, truth } from "./kinds.ts";
 
+/** Options with a value that the help shows together, below the others, with a note on what they have in common. */
+export interface OptionGroup {
+  readonly title: string;
+  readonly note: string;
+}
+
 export interface Option<Value> {
   /** Long name without the dashes, lower case, parts joined by `-`. */
   readonly flag: string;
   /** One letter. */
   readonly short?: string;
+  readonly group?: OptionGroup;
   readonly description: string;
   readonly isBoolean: boolean;
   readonly isRepeatable: boolean;
@@ -25,6 +32,7 @@ export interface Option<Value> {
 interface Described {
   flag: string;
   short?: string;
+  group?: OptionGroup;
   description: string;
 }
 
@@ -85,7 +93,16 @@ export function repeated<Value>(
 function common<Value>(kind: Kind<Value>, given: Described) {
   const { flag, description } = given;
   const short = given.short === undefined ? {} : { short: given.short };
-  return { flag, ...short, description, isBoolean: false, hint: kind.hint, expected: kind.expected };
+  const group = given.group === undefined ? {} : { group: given.group };
+  return {
+    flag,
+    ...short,
+    ...group,
+    description,
+    isBoolean: false,
+    hint: kind.hint,
+    expected: kind.expected,
+  };
 }
 
 /** A word of the command line that is no option. A verb has at most one, or one that takes all words. */

@@ -26,7 +26,7 @@ export async function programUsage(
     version,
     description: "Share folders between machines: find a file by name, fetch it from everybody who has it",
   };
-  return layout(await renderUsage({ meta, args, subCommands }), programNotes, columns);
+  return layout(linesOf(await renderUsage({ meta, args, subCommands })), programNotes, columns);
 }
 
 export async function verbUsage(declaration: Declaration, columns: number): Promise<string> {
@@ -38,10 +38,12 @@ export async function verbUsage(declaration: Declaration, columns: number): Prom
       ...(fallback === undefined ? {} : { default: String(fallback) }),
     };
   }
-  for (const option of Object.values(declaration.options)) args[spelling(option)] = usageOf(option);
+  const options = Object.values(declaration.options);
+  for (const option of options) if (option.group === undefined) args[spelling(option)] = usageOf(option);
   args[helpFlag.flag] = { type: "boolean", alias: helpFlag.short, description: "Show this" };
   const meta = { name: `p2p ${declaration.verb}`, description: declaration.summary };
-  return layout(await renderUsage({ meta, args }), verbNotes, columns);
+  const lines = linesOf(await renderUsage({ meta, args }));
+  return layout([...lines, ...groupLines(options)], verbNotes, columns);
 }
 
 const programNotes = `
@@ -57,8 +59,7 @@ K, M, G (or KiB, MiB, GiB) for powers of 1024 and kB, MB, GB for powers of 1000.
 `;
 
 function usageOf(option: Option<unknown>): ArgsDef[string] {
-  const shown = spelling(option);
-  const description = `${option.description} [${variableOf(shown)}]`;
+  const description = descriptionOf(option);
   if (option.isBoolean) return { type: "boolean", description, default: "off" as unknown as boolean };
   return {
     type: "string",
@@ -69,14 +70,35 @@ function usageOf(option: Option<unknown>): ArgsDef[string] {
   };
 }
 
-function layout(rendered: string, notes: string, columns: number): string {
-  const lines = Bun.stripANSI(rendered).trimEnd().split("\n");
+function descriptionOf(option: Option<unknown>): string {
+  return `${option.description} [${variableOf(spelling(option))}]`;
+}
+
+/** One below the other, as the names of options that are told apart in groups tend to be long. */
+function groupLines(options: readonly Option<unknown>[]): string[] {
+  const lines: string[] = [];
+  for (const [group, members] of Map.groupBy(options, (option) => option.group)) {
+    if (group === undefined) continue;
+    lines.push("", group.title.toUpperCase(), "", `  ${group.note}`, "");
+    for (const option of members) {
+      lines.push(`  --${option.flag}=<${option.hint}>`);
+      lines.push(`      ${descriptionOf(option)} (Default: ${option.fallbackText})`);
+    }
+  }
+  return lines;
+}
+
+function layout(rendered: readonly string[], notes: string, columns: number): string {
   const width = Math.max(60, Math.min(columns, 110));
   const text = notes.trim().replaceAll("\n", " ");
-  return [...lines.map((line) => line.trimEnd()), "", text]
+  return [...rendered.map((line) => line.trimEnd()), "", text]
     .flatMap((line) => wrapHanging(keptTogether(line), width))
     .map((line) => `${line.replaceAll("\u00a0", " ")}\n`)
     .join("");
+}
+
+function linesOf(rendered: string): string[] {
+  return Bun.stripANSI(rendered).trimEnd().split("\n");
 }
 
 /** A default is read at a glance, so it is not broken over two lines. */
@@ -84,9 +106,9 @@ function keptTogether(line: string): string {
   return line.replace(/\(Default: [^)]{0,20}\)$/, (found) => found.replaceAll(" ", "\u00a0"));
 }
 
-/** Breaks a line between words; what follows is indented to the second column, if the line has one. */
+/** Breaks a line between words; what follows is indented to the second column, or like the line if it has none. */
 export function wrapHanging(line: string, width: number): string[] {
-  const indent = /^\s+\S.*?\s{2,}/.exec(line)?.[0].length ?? 0;
+  const indent = (/^\s+\S.*?\s{2,}/.exec(line) ?? /^\s*/.exec(line))?.[0].length ?? 0;
   const lines: string[] = [];
   let rest = line;
   while (rest.length > width) {

@@ -5,7 +5,14 @@
 
 import { type Address, formatAddress } from "../address.ts";
 import { printable } from "../printable.ts";
-import type { AmbiguousEvent, CompleteEvent, OutputEvent, StatusEvent, UpdatedEvent } from "./events.ts";
+import type {
+  AmbiguousEvent,
+  CompleteEvent,
+  OutputEvent,
+  PlanEvent,
+  StatusEvent,
+  UpdatedEvent,
+} from "./events.ts";
 import { formatBytes, formatCount, formatDuration, formatRate } from "./format.ts";
 
 /** Longest a legal name can be (wire/limits.ts); a path may be longer. */
@@ -31,6 +38,14 @@ export function eventLines(event: OutputEvent): string[] {
       return [`${column(event.size)}  ${shortRoot(event.root)}  ${printable(event.name, nameLimit)}`];
     case "status":
       return statusLines(event);
+    case "limits": {
+      const rate = (value: number | null) => (value === null ? "off" : formatRate(value));
+      return [`limits: up ${rate(event.up)}, down ${rate(event.down)}`];
+    }
+    case "plan":
+      return planLines(event);
+    case "served":
+      return [`served ${formatBytes(event.bytes)} to others meanwhile`];
     case "found": {
       const details = `${formatBytes(event.size)}, root ${shortRoot(event.root)}, ${formatCount(event.sources, "source")}`;
       return [`${printable(event.name, nameLimit)}: ${details}`];
@@ -53,6 +68,28 @@ export function eventLines(event: OutputEvent): string[] {
     case "error":
       return [`p2p: ${printable(event.message, pathLimit)}`];
   }
+}
+
+/** More sources than these are a number. */
+const namedSources = 8;
+
+function planLines(event: PlanEvent): string[] {
+  const partial = event.sources.filter((source) => source.partial).length;
+  const sources = `${formatCount(event.totalSources, "source")}${partial > 0 ? ` (${partial} still fetching it)` : ""}`;
+  const named = event.sources.slice(0, namedSources).map(hostAndPort);
+  const more = event.totalSources > named.length ? `, ${event.totalSources - named.length} more` : "";
+  const connections = formatCount(event.connections, "connection");
+  const threads = formatCount(event.threads, "thread");
+  const limit = event.downBytesPerSecond === null ? "" : `, at most ${formatRate(event.downBytesPerSecond)}`;
+  const there =
+    event.partialBytes > 0 ? `; ${formatBytes(event.partialBytes)} of an earlier run are checked first` : "";
+  return [
+    `plan: ${formatBytes(event.size)} in ${formatCount(event.chunks, "chunk")} from ${sources}`,
+    `  from     ${named.join(", ")}${more}`,
+    `  how      at most ${connections} and ${threads}, ${formatBytes(event.requestBytes)} a request${limit}`,
+    `  to       ${printable(event.path, pathLimit)}${there}`,
+    `  besides  ${event.serves ? "others may fetch from here what is verified" : "nothing is served to others"}`,
+  ];
 }
 
 /** What a finished download comes to: one line, then one a source that was used or that lied. */

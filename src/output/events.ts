@@ -53,6 +53,19 @@ export interface StatusEvent {
   uptimeSeconds: number;
 }
 
+/** LIMIT: bytes a second; null for none. */
+export interface LimitsEvent {
+  event: "limits";
+  up: number | null;
+  down: number | null;
+}
+
+/** What a query has sent to others while it ran. */
+export interface ServedEvent {
+  event: "served";
+  bytes: number;
+}
+
 export interface FoundEvent {
   event: "found";
   name: string;
@@ -99,10 +112,50 @@ export interface CompleteEvent {
   seconds: number;
   /** Verified bytes that an earlier run had left. */
   resumedBytes: number;
-  /** Verified bytes of each source; those never used have 0. */
-  sources: readonly { host: string; port: number; bytes: number; badChunks: number }[];
+  sources: readonly CompleteSource[];
   /** The file was there already, with this content. */
   alreadyThere?: true;
+  /** Absent when nothing had to be fetched. */
+  receipt?: {
+    bytesPerSecond: number;
+    bestBytesPerSecond: number;
+    bottleneck: string;
+    because: string;
+    /** Over all threads. */
+    hashingSeconds: number;
+    writingSeconds: number;
+  };
+}
+
+export interface CompleteSource {
+  host: string;
+  port: number;
+  /** Verified ones; a source that was never used has 0. */
+  bytes: number;
+  badChunks: number;
+  bytesPerSecond: number;
+  stalls: number;
+  busyAnswers: number;
+  connections: number;
+  waitedSeconds: number;
+}
+
+/** `--explain`: what is going to be done. */
+export interface PlanEvent {
+  event: "plan";
+  path: string;
+  size: number;
+  chunks: number;
+  sources: readonly { host: string; port: number; partial: boolean }[];
+  /** How many have it in all; the index names a sample. */
+  totalSources: number;
+  connections: number;
+  threads: number;
+  requestBytes: number;
+  /** Of an earlier run; to be checked. */
+  partialBytes: number;
+  downBytesPerSecond: number | null;
+  serves: boolean;
 }
 
 export interface MatchEvent {
@@ -127,6 +180,9 @@ export type OutputEvent =
   | UpdatedEvent
   | FileEvent
   | StatusEvent
+  | LimitsEvent
+  | ServedEvent
+  | PlanEvent
   | FoundEvent
   | SourceEvent
   | AmbiguousEvent

@@ -20,7 +20,7 @@ export function completePromptLine(line: string, names: Iterable<string>): [stri
   const typed = line.trimStart();
   const isLower = typed !== "" && typed === typed.toLowerCase();
   const verbs = promptVerbs.filter((verb) => verb.startsWith(typed.toLowerCase()));
-  const takesArgument = new Set<string>(["query", "search", "wait"]);
+  const takesArgument = new Set<string>(["query", "search", "wait", "limit"]);
   return [
     verbs.map((verb) => `${isLower ? verb : verb.toUpperCase()}${takesArgument.has(verb) ? " " : ""}`),
     typed,

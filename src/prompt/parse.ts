@@ -2,7 +2,7 @@
  * What a line typed at the prompt means. Pure; `prompt.ts` does it.
  */
 import { UsageError } from "../errors.ts";
-import { seconds } from "../options/kinds.ts";
+import { rate, seconds } from "../options/kinds.ts";
 import { nearest } from "../options/nearest.ts";
 import { printable } from "../printable.ts";
 
@@ -13,8 +13,16 @@ export type PromptCommand =
   | { verb: "status" }
   /** Without `seconds`: until Enter. */
   | { verb: "wait"; seconds?: number }
+  /** Without `change`: show them. */
+  | { verb: "limit"; change?: LimitChange }
   | { verb: "help" }
   | { verb: "exit" };
+
+/** Infinite: no limit. */
+export interface LimitChange {
+  direction: "up" | "down";
+  bytesPerSecond: number;
+}
 
 export type PromptVerb = PromptCommand["verb"];
 
@@ -24,6 +32,7 @@ export const promptVerbs: readonly PromptVerb[] = [
   "list",
   "status",
   "wait",
+  "limit",
   "help",
   "exit",
 ];
@@ -46,6 +55,8 @@ export function parsePromptLine(line: string): PromptCommand | undefined {
       return { verb, words: required(rest, "SEARCH needs words: SEARCH debian iso -live") };
     case "wait":
       return rest === "" ? { verb } : { verb, seconds: secondsOf(rest) };
+    case "limit":
+      return rest === "" ? { verb } : { verb, change: limitOf(rest) };
     case "list":
     case "status":
     case "help":
@@ -74,6 +85,18 @@ function secondsOf(text: string): number {
   return value;
 }
 
+function limitOf(text: string): LimitChange {
+  const [word = "", value = "", ...more] = text.split(/\s+/);
+  const direction = word.toLowerCase();
+  if ((direction !== "up" && direction !== "down") || value === "" || more.length > 0) {
+    throw new UsageError("LIMIT is LIMIT up RATE or LIMIT down RATE: LIMIT up 5M, LIMIT down off");
+  }
+  const bytesPerSecond = rate.parse(value);
+  if (bytesPerSecond === undefined)
+    throw new UsageError(`bad value "${printable(value)}" for LIMIT: expected ${rate.expected}`);
+  return { direction, bytesPerSecond };
+}
+
 export const promptHelp: readonly string[] = [
   "QUERY name      fetch a file from everybody who has it; the name is the rest of the line,",
   "                blanks and quotes included",
@@ -82,6 +105,9 @@ export const promptHelp: readonly string[] = [
   "STATUS          connections, files, transfers",
   "WAIT [seconds]  keep serving for that long; without a number until Enter (in a pipe: until",
   "                an empty line or the end)",
+  "LIMIT [up|down RATE]",
+  "                how fast to send and to fetch at most, all transfers together: LIMIT up 5M,",
+  "                LIMIT down off; without a rate: what holds now",
   "HELP            this",
   "EXIT            stop sharing and leave; Ctrl-D does the same",
   "Ctrl-C cancels the running command; a second one leaves.",

@@ -11,7 +11,13 @@ import { printable } from "../printable.ts";
 import { completePromptLine } from "./complete.ts";
 import { History } from "./history.ts";
 import { type LineSource, tooLong } from "./line-source.ts";
-import { maxPromptLineBytes, type PromptCommand, parsePromptLine, promptHelp } from "./parse.ts";
+import {
+  type LimitChange,
+  maxPromptLineBytes,
+  type PromptCommand,
+  parsePromptLine,
+  promptHelp,
+} from "./parse.ts";
 import { PipedLines } from "./piped-lines.ts";
 import { TerminalLines } from "./terminal-lines.ts";
 
@@ -21,6 +27,8 @@ export interface PromptActions {
   search(words: string, signal: AbortSignal): Promise<void>;
   list(): Promise<void> | void;
   status(): Promise<void> | void;
+  /** Changes a limit if that is wanted, and says what holds. */
+  limit(change: LimitChange | undefined): void;
   /** Names seen so far, for Tab. */
   names(): Iterable<string>;
   /** What goes on beside the commands, in a few printable words, for the prompt itself. */
@@ -140,6 +148,8 @@ class Prompt {
         return await (command.seconds === undefined
           ? this.waitForEnter(signal)
           : sleep(command.seconds, signal));
+      case "limit":
+        return actions.limit(command.change);
       case "help":
         if (output.json) terminal.print(`${promptHelp.join("\n")}\n`);
         else output.text(promptHelp);

@@ -2,6 +2,8 @@
  * What crosses between the downloader (one thread, decides) and its workers (sockets, hashes, disk): which chunk,
  * from whom, and done. Never the bytes of a content.
  */
+import type { ChunkSink } from "./chunk-sink.ts";
+import type { ThreadTimes } from "./receipt.ts";
 
 /** What a worker must know of the download. Sent once, first. */
 export interface DownloadJob {
@@ -9,8 +11,9 @@ export interface DownloadJob {
   /** 64 hex digits. */
   root: string;
   sizeBytes: number;
-  /** Of the partial file, open for reading and writing; the downloader closes it when the workers have ended. */
-  fd: number;
+  sink: ChunkSink;
+  /** How fast all downloads of the process may be: the memory of a RateLimit. */
+  limit: SharedArrayBuffer;
 }
 
 export type ToDownloadWorker =
@@ -36,8 +39,11 @@ export type SourceNews =
   | { kind: "bytes"; connection: number; bytes: number }
   /** Undefined when they did not add up to the root. */
   | { kind: "hashes"; connection: number; hashes: Uint8Array | undefined }
-  | { kind: "held"; connection: number; chunks: Uint8Array }
-  | { kind: "held-news"; connection: number; chunk: number }
+  /** Bitfields of what it has and, if it said so, of what it has sent to anybody; then single chunks of each. */
+  | { kind: "held"; connection: number; chunks: Uint8Array; sent: Uint8Array | undefined }
+  | { kind: "held-news" | "sent-news"; connection: number; chunk: number }
+  /** It has too much to do for the request now. */
+  | { kind: "busy"; connection: number; request: number; retryMs: number }
   /** Verified and on disk; `bytes` as above. */
   | { kind: "chunk"; connection: number; request: number; chunk: number; bytes: number }
   | { kind: "bad-chunk"; connection: number; chunk: number }
@@ -55,4 +61,4 @@ export type DownloadNews =
 export type FromDownloadWorker =
   | DownloadNews
   | { kind: "on-disk"; first: number; right: boolean[] }
-  | { kind: "stopped" };
+  | { kind: "stopped"; times: ThreadTimes };

@@ -3,11 +3,15 @@
  * downloader says; sockets, hashing and writing happen here and the bytes never leave.
  */
 import { readSync } from "node:fs";
+import { monotonicMs } from "../clock.ts";
 import { chunkCountOf, chunkLength, chunkOffset } from "../content/chunks.ts";
 import { ChunkHasher, hashBytes } from "../content/merkle.ts";
 import { reasonOf } from "../errors.ts";
+import { RateLimit } from "../net/rate-limit.ts";
 import { chunkBytes } from "../wire/limits.ts";
 import type { DownloadJob, FromDownloadWorker, ToDownloadWorker } from "./download-messages.ts";
+import { PacedReading } from "./paced-reading.ts";
+import type { ThreadTimes } from "./receipt.ts";
 import { type LinkContext, SourceLink } from "./source-link.ts";
 
 declare const self: Worker;
@@ -18,7 +22,10 @@ const reportIntervalMs = 200;
 const checkedPerTurn = 8;
 
 let context: LinkContext | undefined;
+let pacing: PacedReading | undefined;
+let pacer: Timer | undefined;
 let stopped = false;
+const times: ThreadTimes = { hashingMs: 0, writingMs: 0 };
 const links = new Map<number, SourceLink>();
 
 const reporter = setInterval(() => {
@@ -30,7 +37,7 @@ const reporter = setInterval(() => {
 
 self.onmessage = (event: MessageEvent<ToDownloadWorker>) => {
   const message = event.data;
-  if (message.kind === "job") context = contextOf(message);
+  if (message.kind === "job") begin(message);
   else if (message.kind === "stop") stop();
   else if (context !== undefined && !stopped) perform(message, context);
 };
@@ -39,15 +46,16 @@ function tell(message: FromDownloadWorker): void {
   self.postMessage(message);
 }
 
-function contextOf({ root, sizeBytes, fd }: DownloadJob): LinkContext {
+function begin({ root, sizeBytes, sink, limit }: DownloadJob): void {
   const alone = chunkCountOf(sizeBytes) === 1;
-  return {
-    root,
-    sizeBytes,
-    fd,
-    chunkHashes: alone ? new Uint8Array(Buffer.from(root, "hex")) : undefined,
-    tell,
+  const chunkHashes = alone ? new Uint8Array(Buffer.from(root, "hex")) : undefined;
+  context = { root, sizeBytes, sink, chunkHashes, times, tell };
+  const paced = new PacedReading(new RateLimit(limit), () => links.values());
+  const read = () => {
+    pacer = setTimeout(read, paced.turn(monotonicMs()));
   };
+  pacing = paced;
+  read();
 }
 
 function perform(message: Exclude<ToDownloadWorker, { kind: "job" | "stop" }>, context: LinkContext): void {
@@ -62,7 +70,7 @@ function perform(message: Exclude<ToDownloadWorker, { kind: "job" | "stop" }>, c
       const id = message.connection;
       const link = new SourceLink(id, context, () => links.delete(id));
       links.set(id, link);
-      void link.open(message.host, message.port);
+      void link.open(message.host, message.port).then(() => pacing?.opened(link));
       return;
     }
     case "get":
@@ -84,20 +92,22 @@ function perform(message: Exclude<ToDownloadWorker, { kind: "job" | "stop" }>, c
 function stop(): void {
   stopped = true;
   clearInterval(reporter);
+  clearTimeout(pacer);
   for (const link of [...links.values()]) link.close();
-  tell({ kind: "stopped" });
+  tell({ kind: "stopped", times });
 }
 
 function checkDisk(context: LinkContext, first: number, count: number): void {
   const block = new Uint8Array(chunkBytes);
   const hasher = new ChunkHasher();
-  const alone = chunkCountOf(context.sizeBytes) === 1;
+  const { sink, sizeBytes, chunkHashes } = context;
+  const alone = chunkCountOf(sizeBytes) === 1;
   const isRight = (chunk: number): boolean => {
-    const length = chunkLength(chunk, context.sizeBytes);
-    if (context.chunkHashes === undefined || !readAll(context.fd, block, length, chunkOffset(chunk)))
-      return false;
+    const length = chunkLength(chunk, sizeBytes);
+    if (sink.kind !== "file" || chunkHashes === undefined) return false;
+    if (!readAll(sink.fd, block, length, chunkOffset(chunk))) return false;
     hasher.update(block.subarray(0, length));
-    const wanted = context.chunkHashes.subarray(chunk * hashBytes, (chunk + 1) * hashBytes);
+    const wanted = chunkHashes.subarray(chunk * hashBytes, (chunk + 1) * hashBytes);
     return Buffer.compare(hasher.finish(alone), wanted) === 0;
   };
   const turn = (from: number) => {

@@ -4,6 +4,7 @@
  */
 import { workerUrl } from "../worker-url.ts";
 import type { DownloadJob, DownloadNews, FromDownloadWorker, ToDownloadWorker } from "./download-messages.ts";
+import type { ThreadTimes } from "./receipt.ts";
 
 /** How long a worker may take to answer `stop` before it is cut: one write to a slow disk. */
 const stopTimeoutMs = 5_000;
@@ -15,8 +16,11 @@ export class DownloadWorkers {
   private stopping = false;
   private check: { left: number; found: (chunk: number) => void; done: () => void } | undefined;
 
+  /** Of all that have ended. */
+  readonly times: ThreadTimes = { hashingMs: 0, writingMs: 0 };
+
   constructor(
-    private readonly count: number,
+    readonly count: number,
     private readonly onMessage: (message: DownloadNews) => void,
   ) {}
 
@@ -73,6 +77,8 @@ export class DownloadWorkers {
 
   private receive(message: FromDownloadWorker): void {
     if (message.kind === "stopped") {
+      this.times.hashingMs += message.times.hashingMs;
+      this.times.writingMs += message.times.writingMs;
       if (--this.running === 0) this.stopped.resolve();
       return;
     }

@@ -1,7 +1,13 @@
 /** One download as the rest of the program sees it: what it is told, what it tells, how it ends. */
+
 import { PartialFile } from "../library/partial-file.ts";
+import type { RateLimit } from "../net/rate-limit.ts";
+import { storeOf } from "./download-store.ts";
 import { Downloader } from "./downloader.ts";
-import type { SourceAddress } from "./source-table.ts";
+import type { Receipt, SourceReceipt } from "./receipt.ts";
+import { type OfferDownload, SharedStore } from "./shared-store.ts";
+import type { SourceAddress } from "./source.ts";
+import { StreamOutput } from "./stream-output.ts";
 
 /** Who has the content, as the index says. */
 export interface KnownSources {
@@ -10,26 +16,44 @@ export interface KnownSources {
   whole: boolean;
 }
 
+/** Who has the content: at the start, when asked again, and news in between. */
+export interface SourceFinder {
+  readonly known: KnownSources;
+  /** Rejects when the index cannot be asked. */
+  ask(): Promise<KnownSources>;
+  follow(listener: (news: KnownSources) => void): void;
+}
+
+/** Where the bytes go. */
+export type Destination =
+  | {
+      kind: "file";
+      /** Its folder exists. */
+      path: string;
+      /** Another file there is replaced. */
+      replace: boolean;
+      checkSpace: boolean;
+    }
+  /** In order, while they come. */
+  | { kind: "stream"; fd: number };
+
 export interface DownloadOptions {
   content: { root: string; sizeBytes: number };
-  /** Where the file goes; its folder exists. */
-  target: string;
-  /** Another file there is replaced. */
-  replace: boolean;
-  checkSpace: boolean;
   /** Of one request at most: a multiple of 1 MiB. */
   requestBytes: number;
   connections: number;
   threads: number;
   timeoutMs: number;
-  sources: KnownSources;
-  /** Asks the index again; rejects when it cannot be asked. */
-  askIndex: () => Promise<KnownSources>;
+  /** Of all downloads of the process together. */
+  limit: RateLimit;
+  sources: SourceFinder;
   onProgress: (progress: DownloadProgress) => void;
   /** Something a person should know, already printable: a source was dropped, the download goes on from before. */
   onNotice: (line: string) => void;
   /** An earlier run had left this much, and it is right. */
   onResumed: (bytes: number) => void;
+  /** Lets others have what is verified while the rest is being fetched; undefined: they get nothing. */
+  offer: OfferDownload | undefined;
   signal: AbortSignal;
 }
 
@@ -44,23 +68,35 @@ export interface DownloadProgress {
 export interface DownloadReport {
   /** Verified bytes that an earlier run had left. */
   resumedBytes: number;
-  /** All that were known; `bytes` are verified ones. */
-  sources: { host: string; port: number; bytes: number; badChunks: number }[];
+  /** All that were known. */
+  sources: SourceReceipt[];
+  /** Undefined when nothing had to be fetched. */
+  receipt: Receipt | undefined;
 }
 
-/** Resolves when the file is complete under its name; rejects with the P2pError that says why it is not. */
-export async function download(options: DownloadOptions): Promise<DownloadReport> {
-  const partial = PartialFile.open({
-    target: options.target,
-    root: options.content.root,
-    sizeBytes: options.content.sizeBytes,
-    checkSpace: options.checkSpace,
-  });
+/** Resolves when the file is complete under its name, or all is written; rejects with what says why not. */
+export async function download(options: DownloadOptions, destination: Destination): Promise<DownloadReport> {
+  const { root, sizeBytes } = options.content;
+  if (destination.kind === "stream") {
+    const stream = new StreamOutput(destination.fd, sizeBytes);
+    try {
+      return await new Downloader(options, stream).run();
+    } finally {
+      stream.close();
+    }
+  }
+  const { path, replace, checkSpace } = destination;
+  const partial = PartialFile.open({ target: path, root, sizeBytes, checkSpace });
+  const shared =
+    options.offer === undefined ? undefined : new SharedStore({ root, sizeBytes }, partial, options.offer);
+  let isWhole = false;
   try {
-    const report = await new Downloader(options, partial).run();
-    partial.complete(options.replace);
+    const report = await new Downloader(options, shared?.store ?? storeOf(partial)).run();
+    partial.complete(replace);
+    isWhole = true;
     return report;
   } finally {
+    await shared?.over(isWhole ? path : undefined);
     partial.close();
   }
 }

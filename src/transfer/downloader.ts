@@ -1,6 +1,6 @@
 /**
- * One download from start to end: joins the scheduler (decides), the workers (sockets, hashes, disk), the partial
- * file and the index. Carries facts one way and actions the other, owns what it started, and decides nothing.
+ * One download from start to end: joins the scheduler (decides), the workers (sockets, hashes, disk), the store and
+ * the index. Carries facts one way and actions the other, owns what it started, and decides nothing.
  */
 
 import { formatAddress } from "../address.ts";
@@ -8,13 +8,15 @@ import { monotonicMs } from "../clock.ts";
 import { Bitfield } from "../content/bitfield.ts";
 import { chunkCountOf, chunkLength } from "../content/chunks.ts";
 import { LocalIoError } from "../errors.ts";
-import type { PartialFile } from "../library/partial-file.ts";
-import { printable } from "../printable.ts";
+import { unlessAborted } from "../shutdown.ts";
 import { chunkBytes } from "../wire/limits.ts";
 import type { DownloadOptions, DownloadReport } from "./download.ts";
 import type { DownloadNews, SourceNews } from "./download-messages.ts";
+import type { DownloadStore } from "./download-store.ts";
 import { DownloadWorkers } from "./download-workers.ts";
 import { RateMeter } from "./rate-meter.ts";
+import { type ReceiptFacts, receiptOf, sourceReceiptOf } from "./receipt.ts";
+import { relay } from "./relay.ts";
 import { type Action, type Outcome, Scheduler } from "./scheduler.ts";
 import { SourceReasons } from "./source-reasons.ts";
 
@@ -32,12 +34,17 @@ export class Downloader {
   private readonly reasons = new SourceReasons();
   private scheduler: Scheduler | undefined;
   private wakeup: Timer | undefined;
+  private soon: NodeJS.Immediate | undefined;
   private verifiedBytes = 0;
+  private resumedBytes = 0;
+  private bestBytesPerSecond = 0;
+  private startedMs = monotonicMs();
+  private endedMs = this.startedMs;
   private over = false;
 
   constructor(
     private readonly options: DownloadOptions,
-    private readonly partial: PartialFile,
+    private readonly store: DownloadStore,
   ) {
     this.chunkCount = chunkCountOf(options.content.sizeBytes);
     const threads = Math.max(1, Math.min(options.threads, Math.ceil(this.chunkCount / chunksPerWorker)));
@@ -53,35 +60,53 @@ export class Downloader {
     signal.addEventListener("abort", onAbort);
     try {
       if (signal.aborted) onAbort();
-      const resumedBytes = this.chunkCount === 0 ? 0 : await this.transfer();
-      const sources = [...(this.scheduler?.sources ?? [])];
-      return {
-        resumedBytes,
-        sources: sources.map(({ host, port, bytes, badChunks }) => ({ host, port, bytes, badChunks })),
-      };
+      if (this.chunkCount > 0) await this.transfer();
+      this.endedMs = monotonicMs();
     } finally {
       clearInterval(ticker);
       clearTimeout(this.wakeup);
+      clearImmediate(this.soon);
       signal.removeEventListener("abort", onAbort);
       // Only now may the file be closed, and its number given to another one: no worker writes to it any more.
-      if (!(await this.workers.stop())) this.partial.abandon();
+      if (!(await this.workers.stop())) this.store.abandon();
     }
+    return this.report();
   }
 
-  private async transfer(): Promise<number> {
+  private report(): DownloadReport {
+    const sources = [...(this.scheduler?.sources ?? [])];
+    const facts: ReceiptFacts = {
+      bytes: this.verifiedBytes - this.resumedBytes,
+      seconds: (this.endedMs - this.startedMs) / 1000,
+      bestBytesPerSecond: this.bestBytesPerSecond,
+      limitBytesPerSecond: this.options.limit.bytesPerSecond,
+      threads: this.workers.count,
+      times: this.workers.times,
+      sources,
+    };
+    return {
+      resumedBytes: this.resumedBytes,
+      sources: sources.map(sourceReceiptOf),
+      receipt: receiptOf(facts),
+    };
+  }
+
+  private async transfer(): Promise<void> {
     const { content, sources } = this.options;
     this.workers.start({
       kind: "job",
       root: content.root,
       sizeBytes: content.sizeBytes,
-      fd: this.partial.fd,
+      sink: this.store.sink,
+      limit: this.options.limit.shared,
     });
-    const hashes = this.chunkCount > 1 ? this.partial.readChunkHashes() : undefined;
+    const hashes = this.chunkCount > 1 ? this.store.readChunkHashes() : undefined;
     if (hashes !== undefined) this.workers.broadcast({ kind: "chunk-hashes", hashes });
     const needsHashes = this.chunkCount > 1 && hashes === undefined;
     const verified = needsHashes ? new Bitfield(this.chunkCount) : await this.checkDisk();
-    const resumedBytes = this.verifiedBytes;
+    this.resumedBytes = this.verifiedBytes;
     const nowMs = monotonicMs();
+    this.startedMs = nowMs;
     this.scheduler = new Scheduler(
       {
         sizeBytes: content.sizeBytes,
@@ -91,24 +116,35 @@ export class Downloader {
         maxConnections: this.options.connections,
         timeoutMs: this.options.timeoutMs,
         random: Math.random,
+        windowChunks: this.store.windowChunks,
       },
       nowMs,
     );
-    this.scheduler.onIndexAnswer(sources.addresses, sources.whole, nowMs);
+    this.scheduler.onIndexAnswer(sources.known.addresses, sources.known.whole, nowMs);
+    sources.follow(({ addresses }) => {
+      this.scheduler?.onNewSources(addresses);
+      this.advance();
+    });
+    this.store.follow((count) => {
+      this.scheduler?.onHandedOn(count);
+      this.advance();
+    });
+    this.store.finished.catch((error: unknown) => this.fail(error));
     this.advance();
     await this.end.promise;
     this.reportProgress();
-    return resumedBytes;
+    await unlessAborted(this.store.finished, this.options.signal);
   }
 
   /** Which chunks an earlier run left on disk and are right. */
   private async checkDisk(): Promise<Bitfield> {
     const verified = new Bitfield(this.chunkCount);
-    const onDisk = this.partial.chunksOnDisk;
+    const onDisk = this.store.chunksOnDisk;
     if (onDisk === 0) return verified;
     const checked = this.workers.checkDisk(onDisk, (chunk) => {
       verified.add(chunk);
       this.verifiedBytes += this.lengthOf(chunk);
+      this.store.keep(chunk, false);
     });
     await Promise.race([checked, this.end.promise]);
     if (verified.count > 0) this.options.onResumed(this.verifiedBytes);
@@ -120,67 +156,34 @@ export class Downloader {
   private onMessage(message: DownloadNews): void {
     if (this.over) return;
     if (message.kind === "disk-failed") {
-      const path = printable(this.partial.path);
-      this.fail(new LocalIoError(`cannot write ${path}: ${message.reason}; what was verified is kept`));
+      this.fail(
+        new LocalIoError(`cannot write ${this.store.name}: ${message.reason}; what was verified is kept`),
+      );
     } else if (message.kind === "worker-died") {
       this.fail(new Error(`a download worker failed: ${message.reason}`));
     } else if (this.scheduler !== undefined) {
       this.tell(this.scheduler, message, monotonicMs());
-      this.advance();
+      this.advanceSoon();
     }
   }
 
   private tell(scheduler: Scheduler, message: SourceNews, nowMs: number): void {
-    const id = message.connection;
-    switch (message.kind) {
-      case "connected":
-        scheduler.onConnected(id, nowMs);
-        break;
-      case "closed":
-        this.notice(this.reasons.failed(id, message.reason));
-        scheduler.onClosed(id, nowMs);
-        break;
-      case "bytes":
-        scheduler.onBytes(id, message.bytes, nowMs);
-        break;
-      case "hashes":
-        if (message.hashes !== undefined) this.keepHashes(message.hashes);
-        else this.dropped(id, "its chunk hashes do not add up to the root");
-        scheduler.onHashes(id, message.hashes !== undefined, nowMs);
-        break;
-      case "held":
-        scheduler.onHave(id, Bitfield.from(message.chunks, this.chunkCount) ?? new Bitfield(this.chunkCount));
-        break;
-      case "held-news":
-        scheduler.onHaveNews(id, message.chunk);
-        break;
-      case "chunk":
-        scheduler.onBytes(id, message.bytes, nowMs);
-        if (scheduler.onChunk(id, message.request, message.chunk, nowMs)) this.count(message.chunk, nowMs);
-        break;
-      case "bad-chunk":
-        this.dropped(id, `chunk ${message.chunk} is wrong`);
-        scheduler.onBadChunk(id, nowMs);
-        break;
-      case "wrong-answer":
-        this.dropped(id, message.reason);
-        scheduler.onWrongAnswer(id, nowMs);
-        break;
-      case "gone":
-        this.dropped(id, "the file changed or is gone there");
-        scheduler.onGone(id, nowMs);
-        break;
-    }
+    const line = this.reasons.of(message);
+    if (line !== undefined) this.options.onNotice(line);
+    if (message.kind === "hashes" && message.hashes !== undefined) this.keepHashes(message.hashes);
+    const isNew = relay(message, scheduler, this.chunkCount, nowMs);
+    if (isNew && message.kind === "chunk") this.count(message.chunk, nowMs);
   }
 
   private count(chunk: number, nowMs: number): void {
     this.verifiedBytes += this.lengthOf(chunk);
     this.rate.add(this.lengthOf(chunk), nowMs);
+    this.store.keep(chunk, true);
   }
 
   private keepHashes(hashes: Uint8Array): void {
     try {
-      this.partial.saveChunkHashes(hashes);
+      this.store.saveChunkHashes(hashes);
     } catch (error) {
       this.fail(error);
       return;
@@ -188,15 +191,15 @@ export class Downloader {
     this.workers.broadcast({ kind: "chunk-hashes", hashes });
   }
 
-  private dropped(connection: number, reason: string): void {
-    this.notice(this.reasons.dropped(connection, reason));
-  }
-
-  private notice(line: string | undefined): void {
-    if (line !== undefined) this.options.onNotice(line);
-  }
-
   // --- actions out ---
+
+  /** Once for all that the workers have said by now. */
+  private advanceSoon(): void {
+    this.soon ??= setImmediate(() => {
+      this.soon = undefined;
+      this.advance();
+    });
+  }
 
   private advance(): void {
     const { scheduler } = this;
@@ -215,8 +218,8 @@ export class Downloader {
   private perform(action: Action): void {
     switch (action.do) {
       case "connect": {
-        const { connection, host, port } = action;
-        this.reasons.opened(connection, formatAddress({ host, port }));
+        const { connection, host, port, partial } = action;
+        this.reasons.opened(connection, formatAddress({ host, port }), partial);
         this.workers.send(connection, { kind: "connect", connection, host, port });
         break;
       }
@@ -237,8 +240,8 @@ export class Downloader {
   }
 
   private askIndex(): void {
-    this.options
-      .askIndex()
+    this.options.sources
+      .ask()
       .then(
         ({ addresses, whole }) => this.scheduler?.onIndexAnswer(addresses, whole, monotonicMs()),
         // A running download lives without the index; its client has said that it is away.
@@ -268,9 +271,14 @@ export class Downloader {
 
   private reportProgress(): void {
     if (this.scheduler === undefined) return;
+    const nowMs = monotonicMs();
+    const bytesPerSecond = this.rate.bytesPerSecond(nowMs);
+    // Before, a mean of so few chunks says little.
+    if (nowMs - this.startedMs > 1_000)
+      this.bestBytesPerSecond = Math.max(this.bestBytesPerSecond, bytesPerSecond);
     this.options.onProgress({
       bytes: this.verifiedBytes,
-      bytesPerSecond: this.rate.bytesPerSecond(monotonicMs()),
+      bytesPerSecond,
       sources: this.scheduler.activeSources,
     });
   }

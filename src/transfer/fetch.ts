@@ -5,12 +5,24 @@
 import { monotonicMs } from "../clock.ts";
 import { AmbiguousError, NotFoundError } from "../errors.ts";
 import { PartialFile, wouldOverwrite } from "../library/partial-file.ts";
+import type { IndexClient } from "../net/index-client.ts";
+import type { RateLimit } from "../net/rate-limit.ts";
 import { printable } from "../printable.ts";
+import { unlessAborted } from "../shutdown.ts";
 import { maxNameBytes } from "../wire/limits.ts";
 import type { FoundContent } from "../wire/messages.ts";
 import { type Meant, meantOf } from "./choose-content.ts";
-import { type DownloadProgress, type DownloadReport, download, type KnownSources } from "./download.ts";
+import { ContentSources } from "./content-sources.ts";
+import {
+  type Destination,
+  type DownloadOptions,
+  type DownloadProgress,
+  type DownloadReport,
+  download,
+} from "./download.ts";
+import type { OfferedDownload } from "./shared-store.ts";
 import { type Target, whatIsThere } from "./target.ts";
+import type { PartialOffer } from "./upload-messages.ts";
 
 /** How every download of this process is made. */
 export interface TransferOptions {
@@ -18,6 +30,8 @@ export interface TransferOptions {
   connections: number;
   threads: number;
   timeoutMs: number;
+  /** Of all downloads of the process together. */
+  limit: RateLimit;
   checkSpace: boolean;
 }
 
@@ -26,11 +40,13 @@ export interface FetchRequest {
   name: string;
   meant: Meant;
   /** Called once it is known that the name stands for one content. */
-  target: () => Target;
+  target: () => Target | "stdout";
   force: boolean;
   transfer: TransferOptions;
-  /** What the index has for a name. */
-  ask: (name: string) => Promise<FoundContent[]>;
+  /** Lets others have what is there of the content while the rest is being fetched; undefined: they get nothing. */
+  share: ((content: FoundContent, offer: PartialOffer) => Promise<OfferedDownload | undefined>) | undefined;
+  /** Throws IndexError while there is none. */
+  index: () => IndexClient;
   signal: AbortSignal;
 }
 
@@ -38,9 +54,20 @@ export interface FetchListener {
   found(content: FoundContent): void;
   /** Followed by an AmbiguousError. */
   ambiguous(contents: readonly FoundContent[]): void;
+  /** It is not there yet, and the download begins. */
+  planned(plan: FetchPlan): void;
   progress(progress: DownloadProgress): void;
   notice(line: string): void;
   resumed(bytes: number): void;
+}
+
+/** What is about to be fetched. */
+export interface FetchPlan {
+  content: FoundContent;
+  /** As the user would write it. */
+  path: string;
+  /** That an earlier run left, unchecked. */
+  partialBytes: number;
 }
 
 export interface Fetched {
@@ -52,82 +79,107 @@ export interface Fetched {
   report: DownloadReport;
 }
 
-/** The contents that may be meant by `name`, at least one. Throws NotFoundError. */
-export async function findContents({ name, meant, ask }: Pick<FetchRequest, "name" | "meant" | "ask">) {
-  // No peer can have such a name, and the index would not take it for one.
-  const isPossible = name.isWellFormed() && Buffer.byteLength(name) <= maxNameBytes;
-  const contents = meantOf(isPossible ? await ask(name) : [], meant);
+/** The contents that may be meant by `name` among those the index has for it, at least one. Throws NotFoundError. */
+export function contentsMeant(name: string, found: readonly FoundContent[], meant: Meant): FoundContent[] {
+  const contents = meantOf(found, meant);
   if (contents.length > 0) return contents;
-  const shown = printable(name, maxNameBytes);
   throw new NotFoundError(
-    `nobody shares a file named ${shown}${described(meant)} (the exact name; a search finds parts of names)`,
+    `nobody shares a file named ${printable(name, maxNameBytes)}${described(meant)} ` +
+      "(the exact name; a search finds parts of names)",
   );
 }
 
-async function findContent(request: FetchRequest, listener: FetchListener): Promise<FoundContent> {
-  const contents = await findContents(request);
+/** No peer can have another name, and the index would not take it for one. */
+export function isPossibleName(name: string): boolean {
+  return name.isWellFormed() && Buffer.byteLength(name) <= maxNameBytes;
+}
+
+function theContent(request: FetchRequest, found: readonly FoundContent[], listener: FetchListener) {
+  const { name, meant } = request;
+  const contents = contentsMeant(name, found, meant);
   const [content, another] = contents;
   if (content !== undefined && another === undefined) return content;
   listener.ambiguous(contents);
   throw new AmbiguousError(
-    `${printable(request.name, maxNameBytes)} stands for ${contents.length} different contents; ` +
+    `${printable(name, maxNameBytes)} stands for ${contents.length} different contents; ` +
       "choose one by p2p query with --root PREFIX or --size BYTES",
   );
 }
 
 /** Throws the P2pError that says why the file is not there. */
 export async function fetchByName(request: FetchRequest, listener: FetchListener): Promise<Fetched> {
+  const { name, index, signal } = request;
   const startMs = monotonicMs();
-  const content = await findContent(request, listener);
-  listener.found(content);
-  const target = request.target();
-  const there = await whatIsThere(target, content, request.signal);
-  const finished = (report: DownloadReport): Fetched => ({
-    content,
-    path: target.shown,
-    alreadyThere: there === "same",
-    seconds: (monotonicMs() - startMs) / 1000,
-    report,
-  });
-  if (there === "same") {
-    PartialFile.tidyUp(target.path, content.root);
-    return finished(unused(content));
+  if (!isPossibleName(name)) contentsMeant(name, [], request.meant);
+  const subscription = await unlessAborted(index().subscribe(name), signal);
+  let sources: ContentSources | undefined;
+  try {
+    const content = theContent(request, subscription.contents, listener);
+    sources = new ContentSources(index, content, subscription, signal);
+    listener.found(content);
+    const fetched = await fetchContent(content, sources, request, listener);
+    return { ...fetched, content, seconds: (monotonicMs() - startMs) / 1000 };
+  } finally {
+    (sources ?? subscription).end();
   }
-  if (there === "different" && !request.force) throw wouldOverwrite(target.shown);
-  const report = await download({
-    ...request.transfer,
+}
+
+async function fetchContent(
+  content: FoundContent,
+  sources: ContentSources,
+  request: FetchRequest,
+  listener: FetchListener,
+): Promise<Pick<Fetched, "path" | "alreadyThere" | "report">> {
+  const { transfer, force, share, signal } = request;
+  const options: DownloadOptions = {
+    ...transfer,
     content,
-    target: target.path,
-    replace: request.force,
-    sources: sourcesOf(content),
-    askIndex: async () =>
-      sourcesOf((await request.ask(request.name)).find((found) => isSameContent(found, content))),
+    sources,
+    offer: share === undefined ? undefined : (offer) => share(content, offer),
     onProgress: (progress) => listener.progress(progress),
     onNotice: (line) => listener.notice(line),
     onResumed: (bytes) => listener.resumed(bytes),
-    signal: request.signal,
-  });
-  return finished(report);
+    signal,
+  };
+  const target = request.target();
+  if (target === "stdout") {
+    listener.planned({ content, path: "-", partialBytes: 0 });
+    return { path: "-", alreadyThere: false, report: await download(options, toStdout) };
+  }
+  const { path, shown } = target;
+  const there = await whatIsThere(target, content, signal);
+  if (there === "same") {
+    PartialFile.tidyUp(path, content.root);
+    return { path: shown, alreadyThere: true, report: unused(content) };
+  }
+  if (there === "different" && !force) throw wouldOverwrite(shown);
+  listener.planned({ content, path: shown, partialBytes: PartialFile.bytesOnDisk(path, content.root) });
+  const { checkSpace } = transfer;
+  const report = await download(options, { kind: "file", path, replace: force, checkSpace });
+  return { path: shown, alreadyThere: false, report };
 }
 
-/** The size belongs to the identity: an index may know several that peers say of one root. */
-function isSameContent(one: FoundContent, other: FoundContent): boolean {
-  return one.root === other.root && one.sizeBytes === other.sizeBytes;
-}
+const toStdout: Destination = { kind: "stream", fd: 1 };
 
 function described({ rootPrefix, sizeBytes }: Meant): string {
   const root = rootPrefix === undefined ? "" : ` with a root that begins with ${rootPrefix}`;
   return sizeBytes === undefined ? root : `${root} of ${sizeBytes} bytes`;
 }
 
-function sourcesOf(content: FoundContent | undefined): KnownSources {
-  if (content === undefined) return { addresses: [], whole: true };
-  return { addresses: content.sources, whole: content.sources.length >= content.total };
-}
-
+/** Nothing was fetched. */
 function unused({ sources }: FoundContent): DownloadReport {
+  const nothing = {
+    bytes: 0,
+    badChunks: 0,
+    bytesPerSecond: 0,
+    stalls: 0,
+    busyAnswers: 0,
+    connections: 0,
+    waitedSeconds: 0,
+  };
   return {
     resumedBytes: 0,
-    sources: sources.map(({ host, port }) => ({ host, port, bytes: 0, badChunks: 0 })),
+    sources: sources.map(({ host, port }) => ({ host, port, ...nothing })),
+    receipt: undefined,
   };
 }

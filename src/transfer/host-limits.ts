@@ -16,18 +16,19 @@ interface Host {
 
 export class HostLimits {
   private readonly hosts = new Map<string, Host>();
+  /** Those with as many attempts as may be: nearly always none. */
+  private readonly exhausted = new Set<string>();
 
   /** Whether another connection may be opened, beside `planned` ones. Our own machine has no limit. */
   allows(host: string, planned: number, nowMs: number): boolean {
-    if (isLoopback(host)) return true;
     const connections = (this.hosts.get(host)?.connections ?? 0) + planned;
-    return connections < maxConnections && this.allowedAtMs(host) <= nowMs;
+    return (connections < maxConnections && this.allowedAtMs(host) <= nowMs) || isLoopback(host);
   }
 
   /** When the next attempt may be made, as far as their number goes. */
   allowedAtMs(host: string): number {
+    if (this.exhausted.size === 0 || !this.exhausted.has(host)) return Number.NEGATIVE_INFINITY;
     const attempts = this.hosts.get(host)?.attemptsMs ?? [];
-    if (isLoopback(host) || attempts.length < maxAttempts) return Number.NEGATIVE_INFINITY;
     return attempts[attempts.length - maxAttempts]! + attemptsWithinMs;
   }
 
@@ -36,6 +37,7 @@ export class HostLimits {
     known.connections++;
     known.attemptsMs.push(nowMs);
     if (known.attemptsMs.length > maxAttempts) known.attemptsMs.shift();
+    if (known.attemptsMs.length === maxAttempts && !isLoopback(host)) this.exhausted.add(host);
     this.hosts.set(host, known);
   }
 
@@ -48,5 +50,6 @@ export class HostLimits {
   delivered(host: string): void {
     const known = this.hosts.get(host);
     if (known !== undefined) known.attemptsMs = [];
+    this.exhausted.delete(host);
   }
 }

@@ -9,6 +9,8 @@ const askUrgentlyMs = 1_000;
 
 export class IndexAsking {
   private asking = false;
+  /** The last answer was no sample. */
+  private namedAll = true;
   /** How many sources were excluded: in all, when the index was last asked, and when that was answered. */
   private exclusions = 0;
   private exclusionsAsked = 0;
@@ -26,14 +28,19 @@ export class IndexAsking {
   }
 
   /** It answered, or could not be asked; either way we know no better for the moment. */
-  onAnswered(nowMs: number): void {
+  onAnswered(nowMs: number, whole = true): void {
     this.asking = false;
+    this.namedAll = whole;
     this.lastAnswerMs = nowMs;
     this.exclusionsAnswered = this.exclusionsAsked;
   }
 
-  /** The last answer came after the last exclusion: there is nobody else. */
+  /** The last answer came after the last exclusion and named everybody: there is nobody else. */
   get isCurrent(): boolean {
+    return this.namedAll && this.isAnswered;
+  }
+
+  private get isAnswered(): boolean {
     return this.exclusionsAnswered === this.exclusions;
   }
 
@@ -41,6 +48,6 @@ export class IndexAsking {
   nextMs(anybodyLeft: boolean): number {
     if (this.asking) return Number.POSITIVE_INFINITY;
     if (anybodyLeft) return this.lastAnswerMs + askIntervalMs;
-    return this.isCurrent ? this.lastAnswerMs + askUrgentlyMs : this.lastAnswerMs;
+    return this.isAnswered ? this.lastAnswerMs + askUrgentlyMs : this.lastAnswerMs;
   }
 }

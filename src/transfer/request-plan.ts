@@ -1,35 +1,41 @@
 /**
- * What each connection is asked for next: what it has, the chunk hashes, which chunks; how far ahead, how much at
- * once, and who races whom at the end. Pure; a part of the scheduler, which owns the states this looks at.
+ * What each connection is asked for next: what it has, the chunk hashes, which chunks, and from whom first. How far
+ * ahead is told by `pipeline.ts`, who races at the end by `race.ts`. Pure; a part of the scheduler, which owns the
+ * states this looks at.
  */
-import { chunkBytes } from "../wire/limits.ts";
-import { isSlowAtMs, owes, startOwing } from "./debts.ts";
-import type { ChunkPicker, ChunkRange } from "./pick.ts";
-import type { SourceConnection, SourceTable } from "./source-table.ts";
+import { addRequest, owes, startOwing } from "./debts.ts";
+import type { ChunkPicker, ChunkRange, Offer } from "./pick.ts";
+import { exceptional, isHeldUpAtMs, nextRequestChunks, swarmRoomChunks, trialEndsAtMs } from "./pipeline.ts";
+import { claimRace, mayRace } from "./race.ts";
+import { RateMeter } from "./rate-meter.ts";
+import { shuffled } from "./shuffled.ts";
+import type { SourceConnection } from "./source.ts";
+import type { SourceTable } from "./source-table.ts";
 
 export type Ask =
-  | { do: "have"; connection: number }
+  /** `sent`: also which chunks it has sent to anybody. */
+  | { do: "have"; connection: number; sent: boolean }
   | { do: "hashes"; connection: number }
   | { do: "get"; connection: number; request: number; first: number; count: number };
 
-/** Requests under way on one connection: enough that the source always knows the next one while it sends. */
-const maxRequestsPerConnection = 4;
-/** What a proven connection is asked for ahead, and how long one request should take it, by its own rate. */
-const aheadMs = 1_000;
-const requestMs = 250;
-/** An idle connection takes over what would take its holder this many times longer. */
-const raceFactor = 2;
-/** What a chunk is supposed to take on a connection that has not shown it yet. */
-const unprovenChunkMs = 2_000;
+type Claim = (connection: SourceConnection, maxCount: number) => ChunkRange | undefined;
 
 export class RequestPlan {
   private lastRequestId = 0;
+  private readonly arriving: RateMeter;
 
   constructor(
     private readonly table: SourceTable,
     private readonly picker: ChunkPicker,
-    private readonly maxRequestChunks: number,
-  ) {}
+    private readonly options: { maxRequestChunks: number; random: () => number },
+    nowMs: number,
+  ) {
+    this.arriving = new RateMeter(nowMs);
+  }
+
+  onBytes(bytes: number, nowMs: number): void {
+    this.arriving.add(bytes, nowMs);
+  }
 
   /** Everything that can be asked for now; it is owed from now on. */
   next(needsHashes: boolean, nowMs: number): Ask[] {
@@ -40,11 +46,27 @@ export class RequestPlan {
     return asks;
   }
 
-  private askWhatTheyHave(asks: Ask[]): void {
+  /** When something can be asked for that cannot be now, although nothing came. */
+  nextMs(nowMs: number): number {
+    let next = Number.POSITIVE_INFINITY;
+    if (!this.table.isSwarm) return next;
     for (const connection of this.table.connections) {
-      if (!connection.ready || connection.askedWhatItHas) continue;
-      connection.askedWhatItHas = true;
-      asks.push({ do: "have", connection: connection.id });
+      for (const atMs of [trialEndsAtMs(connection), isHeldUpAtMs(connection)]) {
+        if (atMs > nowMs) next = Math.min(next, atMs);
+      }
+    }
+    return next;
+  }
+
+  /** On one connection of each source. Of a single chunk there is no part, and nothing to choose. */
+  private askWhatTheyHave(asks: Ask[]): void {
+    if (this.picker.size < 2) return;
+    for (const connection of this.table.connections) {
+      const { source } = connection;
+      if (!connection.ready || connection.subscribed) continue;
+      if (this.table.connectionsOf(source).some(({ subscribed }) => subscribed)) continue;
+      connection.subscribed = true;
+      asks.push({ do: "have", connection: connection.id, sent: source.held === undefined });
     }
   }
 
@@ -60,109 +82,93 @@ export class RequestPlan {
   }
 
   private askForChunks(asks: Ask[], nowMs: number): void {
-    const { table, picker, maxRequestChunks } = this;
-    // In rounds, so that all are asked before any is asked for much.
-    for (let asked = true; asked; ) {
-      asked = false;
-      for (const connection of table.connections) {
-        if (!connection.ready || connection.stalled) continue;
-        const range = claimNext(connection, picker, table, maxRequestChunks, nowMs);
-        if (range === undefined) continue;
-        asks.push(this.request(connection, range, nowMs));
-        asked = true;
-      }
+    if (this.picker.unclaimedCount > 0) {
+      if (this.table.isSwarm && !this.picker.isOrdered) this.askSwarm(asks, nowMs);
+      else this.askInRounds([...this.table.connections], this.claimInOrder, Infinity, asks, nowMs);
     }
-    for (const connection of table.connections) {
+    this.askInRace(asks, nowMs);
+  }
+
+  private askInRace(asks: Ask[], nowMs: number): void {
+    if (!mayRace(this.table, nowMs)) return;
+    for (const connection of this.table.connections) {
       if (owes(connection)) continue;
-      const range = claimRace(connection, picker, table, nowMs);
+      const range = claimRace(connection, this.picker, this.table, nowMs);
       if (range !== undefined) asks.push(this.request(connection, range, nowMs));
     }
   }
 
+  /**
+   * First what only the whole sources have and have not sent yet: everybody needs it, and nobody else can give it. Then
+   * the rarest of what the others have. What the whole ones have sent already is theirs last.
+   */
+  private askSwarm(asks: Ask[], nowMs: number): void {
+    const whole: SourceConnection[] = [];
+    const partial: SourceConnection[] = [];
+    for (const connection of this.table.connections) {
+      if (connection.source.held === undefined) whole.push(connection);
+      else if (connection.source.useful > 0) partial.push(connection);
+    }
+    this.askInRounds(whole, this.claimUnseen, Infinity, asks, nowMs);
+    const room = swarmRoomChunks(this.table, this.arriving.bytesPerSecond(nowMs), nowMs);
+    const others = shuffled(partial, this.options.random);
+    const left = room - this.askInRounds(others, this.claimRarest, room, asks, nowMs);
+    if (left - this.askInRounds(whole, this.claimRarest, left, asks, nowMs) > 0) return;
+    const beyond = exceptional([...whole, ...others], this.table, nowMs);
+    this.askInRounds(beyond, this.claimRarest, Infinity, asks, nowMs);
+  }
+
+  /** In rounds, so that all are asked before any is asked for much. Returns how many chunks. */
+  private askInRounds(
+    connections: readonly SourceConnection[],
+    claim: Claim,
+    maxChunks: number,
+    asks: Ask[],
+    nowMs: number,
+  ): number {
+    let chunks = 0;
+    for (let before = -1; before < chunks; ) {
+      before = chunks;
+      for (const connection of connections) {
+        if (chunks >= maxChunks) return chunks;
+        const count = nextRequestChunks(connection, this.table, this.options.maxRequestChunks, nowMs);
+        if (count === 0) continue;
+        const range = claim(connection, count);
+        if (range === undefined) continue;
+        asks.push(this.request(connection, range, nowMs));
+        chunks += range.count;
+      }
+    }
+    return chunks;
+  }
+
+  /** Around what it has sent to others, while there are such: that would break up the order for nothing. */
+  private readonly claimInOrder: Claim = ({ source: { held, sent, isShared } }, maxCount) => {
+    const except = isShared && !this.picker.isOrdered ? sent : undefined;
+    const unsent = except === undefined ? undefined : this.picker.claimInOrder(maxCount, { held, except });
+    return unsent ?? this.picker.claimInOrder(maxCount, { held, except: undefined });
+  };
+
+  private readonly claimUnseen: Claim = ({ source: { sent } }, maxCount) =>
+    this.picker.claimRarest(maxCount, { held: undefined, except: sent }, 0);
+
+  private readonly claimRarest: Claim = ({ source }, maxCount) => {
+    const { held, sent } = source;
+    // Nothing became free since there was nothing for it.
+    if (source.barrenAt === this.picker.freed) return undefined;
+    const offer: Offer = { held, except: undefined };
+    const unsent = sent === undefined ? undefined : this.picker.claimRarest(maxCount, { held, except: sent });
+    const range = unsent ?? this.picker.claimRarest(maxCount, offer);
+    if (range === undefined) source.barrenAt = this.picker.freed;
+    return range;
+  };
+
   /** The chunks are claimed already. */
   private request(connection: SourceConnection, { first, count }: ChunkRange, nowMs: number): Ask {
     const id = ++this.lastRequestId;
-    const chunks = new Set(Array.from({ length: count }, (_, i) => first + i));
-    startOwing(connection, nowMs);
-    connection.requests.set(id, { id, chunks });
+    const chunks = new Set<number>();
+    for (let chunk = first; chunk < first + count; chunk++) chunks.add(chunk);
+    addRequest(connection, { id, chunks }, nowMs);
     return { do: "get", connection: connection.id, request: id, first, count };
   }
-}
-
-/**
- * Claims the next range for the connection; undefined when it has enough to do or nothing is left that nobody is
- * asked for. A source that has delivered nothing yet gets a single chunk on one of its connections, and a new
- * connection a single chunk as well, so that a slow source never holds many.
- */
-function claimNext(
-  connection: SourceConnection,
-  picker: ChunkPicker,
-  table: SourceTable,
-  maxRequestChunks: number,
-  nowMs: number,
-): ChunkRange | undefined {
-  if (connection.retiring || connection.requests.size >= maxRequestsPerConnection) return undefined;
-  let owed = 0;
-  for (const { chunks } of connection.requests.values()) owed += chunks.size;
-  if (!connection.proven) {
-    return owed > 0 || isOnTrial(connection, table) ? undefined : picker.claimNext(1, connection.held);
-  }
-  const chunksPerMs = connection.rate.bytesPerSecond(nowMs) / chunkBytes / 1000;
-  if (owed >= Math.max(2, chunksPerMs * aheadMs)) return undefined;
-  const count = Math.max(1, Math.floor(chunksPerMs * requestMs));
-  return picker.claimNext(Math.min(count, maxRequestChunks), connection.held);
-}
-
-/**
- * Claims for an idle connection the chunk of other sources that would take them longest, if that is worth a race:
- * who joins must be twice as fast as everybody who is in it. Who has not shown how fast it is joins slow ones only.
- */
-function claimRace(
-  connection: SourceConnection,
-  picker: ChunkPicker,
-  table: SourceTable,
-  nowMs: number,
-): ChunkRange | undefined {
-  if (connection.retiring || (!connection.proven && isOnTrial(connection, table))) return undefined;
-  let slowestChunk: number | undefined;
-  let slowestMs =
-    raceFactor * (connection.proven ? chunkBytes / bytesPerMs(connection, nowMs) : unprovenChunkMs);
-  for (const [chunk, expectedMs] of expectedOfOthers(connection, table, nowMs)) {
-    if (expectedMs <= slowestMs || picker.isVerified(chunk) || connection.held?.has(chunk) === false)
-      continue;
-    slowestChunk = chunk;
-    slowestMs = expectedMs;
-  }
-  if (slowestChunk === undefined) return undefined;
-  picker.claim(slowestChunk);
-  return { first: slowestChunk, count: 1 };
-}
-
-/** When each chunk that somebody is asked for will be here at the earliest; 0 for what is no matter of `racer`'s. */
-function expectedOfOthers(racer: SourceConnection, table: SourceTable, nowMs: number): Map<number, number> {
-  const expected = new Map<number, number>();
-  for (const other of table.connections) {
-    if (other.stalled) continue;
-    const isMatter = other.source !== racer.source && (racer.proven || nowMs >= isSlowAtMs(other));
-    let queuedBytes = 0;
-    for (const { chunks } of other.requests.values()) {
-      for (const chunk of chunks) {
-        queuedBytes += chunkBytes;
-        const ms = isMatter ? queuedBytes / bytesPerMs(other, nowMs) : 0;
-        expected.set(chunk, Math.min(ms, expected.get(chunk) ?? ms));
-      }
-    }
-  }
-  return expected;
-}
-
-/** Its source has delivered nothing yet and is being asked for a chunk on another connection. */
-function isOnTrial({ source }: SourceConnection, table: SourceTable): boolean {
-  if (source.bytes > 0) return false;
-  return table.connectionsOf(source).some(({ stalled, requests }) => !stalled && requests.size > 0);
-}
-
-/** Never 0: who has delivered nothing lately is infinitely slow, not undefined. */
-function bytesPerMs(connection: SourceConnection, nowMs: number): number {
-  return Math.max(0.001, connection.rate.bytesPerSecond(nowMs) / 1000);
 }

@@ -7,34 +7,31 @@
  * To be checked again with every change here:
  * - A chunk counts only by `onChunk`: its hash was right and it is on disk.
  * - Nothing depends on one source. A silent one loses what it owes after 2 s to whoever has room, is cut after
- *   10 s (dripping is silence); a wrong one is out at once, with all its connections.
+ *   10 s (dripping is silence); a wrong one is out at once, with all its connections; a busy one is left alone for as
+ *   long as it asks, and blamed for nothing.
  * - A slow source holds little: who has delivered nothing yet is asked for one chunk on one connection; after
- *   that for about a second's worth of its own rate.
+ *   that for what its line holds by its own rate, and 0.2 s more. Nor does what it owes keep others from being asked.
  * - A fast source never waits for us: several requests are under way on each proven connection.
- * - The end is not held up by the slowest: who is idle races for what would take the others twice as long.
- * - Every source gets its chance: one without a connection takes the place of another's second one.
+ * - Many who fetch the same help each other: all ask a whole source for what it has not sent yet, and each other for
+ *   what is rarest, a little at a time.
+ * - The end is not held up by the slowest: who is idle races for what would take the others twice as long; in a swarm
+ *   against slow ones only, so that nobody is flooded.
+ * - Every source gets its chance: one without a connection takes the place of another's second one, or of one that has
+ *   had nothing for us.
  * - Every wait ends: `nextWakeupMs` names the moment of the next decision, whatever does not happen until then.
  */
-import { Bitfield } from "../content/bitfield.ts";
+import type { Bitfield } from "../content/bitfield.ts";
 import { chunkLength } from "../content/chunks.ts";
 import { hashBytes } from "../content/merkle.ts";
-import { planConnections } from "./connection-plan.ts";
-import {
-  endOwing,
-  endSilence,
-  isCutAtMs,
-  isSlowAtMs,
-  onBytesOwed,
-  owes,
-  releaseDebts,
-  stall,
-  stallsAtMs,
-} from "./debts.ts";
+import { type Connect, ConnectionLife } from "./connection-life.ts";
+import { countWaiting, endOwing, endSilence, onBytesOwed, settleChunk, settleRequest } from "./debts.ts";
 import { DownloadLife } from "./download-life.ts";
+import { Holdings } from "./holdings.ts";
 import { IndexAsking } from "./index-asking.ts";
 import { ChunkPicker } from "./pick.ts";
 import { type Ask, RequestPlan } from "./request-plan.ts";
-import { type Source, type SourceAddress, type SourceConnection, SourceTable } from "./source-table.ts";
+import type { Source, SourceAddress } from "./source.ts";
+import { SourceTable } from "./source-table.ts";
 
 export interface SchedulerOptions {
   sizeBytes: number;
@@ -48,15 +45,17 @@ export interface SchedulerOptions {
   maxConnections: number;
   /** How long without one verified byte before giving up (`--timeout`). */
   timeoutMs: number;
-  /** From 0 to below 1, for the jitter of retries. */
+  /** From 0 to below 1: for the jitter of retries, and for whom and what is asked first. */
   random: () => number;
+  /**
+   * The chunks are wanted in order (`-o -`): none is asked for that is so many or more after the first one that has
+   * not been handed on (`onHandedOn`; until that is told for the first time: after the first missing one).
+   * Undefined: in any order.
+   */
+  windowChunks?: number | undefined;
 }
 
-export type Action =
-  | { do: "connect"; connection: number; host: string; port: number }
-  | Ask
-  | { do: "close"; connection: number }
-  | { do: "ask-index" };
+export type Action = Connect | Ask | { do: "close"; connection: number } | { do: "ask-index" };
 
 export type Outcome =
   | { kind: "complete" }
@@ -69,25 +68,29 @@ export type Outcome =
 export class Scheduler {
   private readonly picker: ChunkPicker;
   private readonly table: SourceTable;
+  private readonly holdings: Holdings;
+  private readonly connections: ConnectionLife;
   private readonly life: DownloadLife;
   private readonly index: IndexAsking;
   private readonly requests: RequestPlan;
   private needsHashes: boolean;
-  private readonly closing: number[] = [];
   private ended: Outcome | undefined;
 
   constructor(
     private readonly options: SchedulerOptions,
     nowMs: number,
   ) {
-    this.picker = new ChunkPicker(options.verified);
+    this.picker = new ChunkPicker(options.verified, options);
     this.table = new SourceTable(options.random);
+    this.holdings = new Holdings(this.picker);
+    this.connections = new ConnectionLife(this.table, this.picker, this.holdings, options.maxConnections);
     this.life = new DownloadLife({ ...options, hashesBytes: this.picker.size * hashBytes }, nowMs);
-    this.needsHashes = options.needsHashes;
     this.index = new IndexAsking(nowMs);
-    this.requests = new RequestPlan(this.table, this.picker, options.maxRequestChunks);
+    this.requests = new RequestPlan(this.table, this.picker, options, nowMs);
+    this.needsHashes = options.needsHashes;
   }
 
+  /** With what became of each, as its statistics tell; complete once there is an outcome. */
   get sources(): Iterable<Source> {
     return this.table.all;
   }
@@ -101,8 +104,13 @@ export class Scheduler {
 
   /** `whole`: the answer names every source there is, not a sample. */
   onIndexAnswer(addresses: readonly SourceAddress[], whole: boolean, nowMs: number): void {
-    this.index.onAnswered(nowMs);
+    this.index.onAnswered(nowMs, whole);
     this.table.list(addresses, whole);
+  }
+
+  /** The index tells of sources without being asked. */
+  onNewSources(addresses: readonly SourceAddress[]): void {
+    this.table.list(addresses, false);
   }
 
   /** The index could not be asked; what it said before stands. */
@@ -114,16 +122,18 @@ export class Scheduler {
   onConnected(id: number, nowMs: number): void {
     const connection = this.table.connection(id);
     if (connection === undefined) return;
-    connection.ready = true;
     endSilence(connection, this.picker, nowMs);
+    connection.ready = true;
+    // Once to and fro for the connection itself, once for HELLO and WELCOME.
+    connection.roundTripMs = (nowMs - connection.openedMs) / 2;
     connection.rate.restart(nowMs);
-    connection.rate.pause(nowMs);
+    endOwing(connection, nowMs);
   }
 
   /** The connection could not be made, or is no more. */
   onClosed(id: number, nowMs: number): void {
     const connection = this.table.connection(id);
-    if (connection !== undefined) this.drop(connection, nowMs);
+    if (connection !== undefined) this.connections.drop(connection, nowMs);
   }
 
   /** The source's chunk hashes came; `right`: they add up to the root. */
@@ -141,15 +151,31 @@ export class Scheduler {
     endOwing(connection, nowMs);
   }
 
-  /** All that a partial source has. */
-  onHave(id: number, held: Bitfield): void {
+  /** The answer to HAVE: all that the source has, and what it has sent to anybody (undefined: it did not say). */
+  onHave(id: number, held: Bitfield, sent?: Bitfield): void {
     const connection = this.table.connection(id);
-    if (connection !== undefined) connection.held = held.isFull ? undefined : held;
+    if (connection !== undefined) this.holdings.onHave(connection, held, sent);
   }
 
   /** A partial source has one chunk more. */
   onHaveNews(id: number, chunk: number): void {
-    this.table.connection(id)?.held?.add(chunk);
+    const connection = this.table.connection(id);
+    if (connection !== undefined) this.holdings.onHaveNews(connection, chunk);
+  }
+
+  /** The source has sent the chunk to somebody, or is about to. */
+  onSentNews(id: number, chunk: number): void {
+    const connection = this.table.connection(id);
+    if (connection !== undefined) this.holdings.onSentNews(connection, chunk);
+  }
+
+  /** The source has too much to do for this request; it has not failed, and is not asked again before `retryMs`. */
+  onBusy(id: number, request: number, retryMs: number, nowMs: number): void {
+    const connection = this.table.connection(id);
+    if (connection === undefined) return;
+    endSilence(connection, this.picker, nowMs);
+    settleRequest(connection, request, this.picker, nowMs);
+    this.table.busy(connection.source, retryMs, nowMs);
   }
 
   /** Bytes of chunks or of chunk hashes arrived on the connection. */
@@ -157,26 +183,30 @@ export class Scheduler {
     const connection = this.table.connection(id);
     if (connection === undefined) return;
     this.life.onBytes(bytes, nowMs);
+    this.requests.onBytes(bytes, nowMs);
     onBytesOwed(connection, bytes, this.picker, nowMs);
   }
 
   /** A chunk of that request came, its hash is right, and it is on disk. False when another was faster. */
   onChunk(id: number, request: number, chunk: number, nowMs: number): boolean {
     const first = this.picker.verify(chunk);
-    if (first) this.life.onVerified(nowMs);
+    if (first) {
+      this.life.onVerified(nowMs);
+      this.holdings.onVerified(chunk);
+    }
     const connection = this.table.connection(id);
     if (connection === undefined) return first;
     connection.proven = true;
     endSilence(connection, this.picker, nowMs);
     this.table.delivered(connection.source);
     if (first) connection.source.bytes += chunkLength(chunk, this.options.sizeBytes);
-    const asked = connection.requests.get(request);
-    if (asked?.chunks.delete(chunk)) {
-      this.picker.release(chunk);
-      if (asked.chunks.size === 0) connection.requests.delete(request);
-      endOwing(connection, nowMs);
-    }
+    settleChunk(connection, request, chunk, this.picker, nowMs);
     return first;
+  }
+
+  /** The first `count` chunks have been handed on in order, so that there is room for others. */
+  onHandedOn(count: number): void {
+    this.picker.handOn(count);
   }
 
   /** A chunk came and its hash is wrong: the source is out. */
@@ -208,93 +238,60 @@ export class Scheduler {
   /** What to do now. The caller does all of it, in order, before it tells the next fact. */
   nextActions(nowMs: number): Action[] {
     const actions: Action[] = [];
-    this.expire(nowMs);
-    this.ended ??= this.findOutcome(nowMs);
+    this.connections.expire(nowMs);
+    if (this.ended === undefined) this.end(this.findOutcome(nowMs), nowMs);
     if (this.ended === undefined) {
       this.askIndex(nowMs, actions);
-      this.connectMore(nowMs, actions);
-      actions.push(...this.requests.next(this.needsHashes, nowMs));
+      actions.push(...this.connections.open(nowMs), ...this.requests.next(this.needsHashes, nowMs));
     }
-    const closes = this.closing.splice(0).map((connection): Action => ({ do: "close", connection }));
+    const closes = this.connections.takeClosing().map((connection): Action => ({ do: "close", connection }));
     return [...closes, ...actions];
   }
 
   /** When `nextActions` may have something new to say although no fact came. */
   nextWakeupMs(nowMs: number): number {
     if (this.ended !== undefined) return Number.POSITIVE_INFINITY;
-    let next = Math.min(this.life.deadlineMs, this.table.nextRetryMs(nowMs));
-    next = Math.min(next, this.index.nextMs(this.table.candidates.length > 0));
-    for (const connection of this.table.connections) {
-      if (!owes(connection)) continue;
-      next = Math.min(next, connection.stalled ? isCutAtMs(connection) : stallsAtMs(connection));
-      const slowAtMs = isSlowAtMs(connection);
-      if (slowAtMs > nowMs) next = Math.min(next, slowAtMs);
-    }
+    const next = Math.min(
+      this.life.deadlineMs,
+      this.table.nextRetryMs(nowMs),
+      this.index.nextMs(this.table.hasCandidates),
+      this.connections.nextMs(nowMs),
+      this.requests.nextMs(nowMs),
+    );
     return Math.max(next, nowMs);
   }
 
   // --- how it decides ---
 
-  private expire(nowMs: number): void {
-    for (const connection of [...this.table.connections]) {
-      if (!owes(connection)) {
-        if (connection.retiring) this.retire(connection);
-      } else if (nowMs >= isCutAtMs(connection)) {
-        this.closing.push(connection.id);
-        this.drop(connection, nowMs);
-      } else if (!connection.stalled && nowMs >= stallsAtMs(connection)) {
-        stall(connection, this.picker);
-      }
-    }
+  private end(outcome: Outcome | undefined, nowMs: number): void {
+    this.ended = outcome;
+    if (outcome === undefined) return;
+    for (const connection of this.table.connections) countWaiting(connection, nowMs);
   }
 
   private findOutcome(nowMs: number): Outcome | undefined {
     if (this.picker.done) return { kind: "complete" };
-    const { exclusions, candidates } = this.table;
+    // Nobody is to blame when nothing comes because whoever reads is not ready for more.
+    if (this.picker.isWaitingForReader) this.life.onVerified(nowMs);
+    const isOver = nowMs >= this.life.deadlineMs;
+    if (!isOver && this.table.hasCandidates) return undefined;
+    const { exclusions, hasCandidates } = this.table;
     const lied = exclusions.has("wrong data");
-    if (candidates.length === 0 && exclusions.size > 0 && this.index.isCurrent) {
+    if (!hasCandidates && exclusions.size > 0 && this.index.isCurrent) {
       return lied ? { kind: "wrong-data" } : { kind: "gone" };
     }
-    if (nowMs < this.life.deadlineMs) return undefined;
+    if (!isOver) return undefined;
     return lied && this.activeSources === 0 ? { kind: "wrong-data" } : { kind: "timeout" };
   }
 
   private askIndex(nowMs: number, actions: Action[]): void {
-    if (nowMs < this.index.nextMs(this.table.candidates.length > 0)) return;
+    if (nowMs < this.index.nextMs(this.table.hasCandidates)) return;
     this.index.onAsked();
     actions.push({ do: "ask-index" });
   }
 
-  private connectMore(nowMs: number, actions: Action[]): void {
-    const { connect, retire } = planConnections(this.table, this.picker, this.options.maxConnections, nowMs);
-    for (const source of connect) {
-      const held = source.partial ? new Bitfield(this.picker.size) : undefined;
-      const { id } = this.table.openTo(source, held, nowMs);
-      actions.push({ do: "connect", connection: id, host: source.host, port: source.port });
-    }
-    if (retire !== undefined) retire.retiring = true;
-    if (retire === undefined || owes(retire)) return;
-    this.retire(retire);
-    this.connectMore(nowMs, actions);
-  }
-
-  private drop(connection: SourceConnection, nowMs: number): void {
-    releaseDebts(connection, this.picker);
-    connection.requests.clear();
-    this.table.close(connection, nowMs);
-  }
-
-  private retire(connection: SourceConnection): void {
-    this.closing.push(connection.id);
-    this.table.retire(connection);
-  }
-
   private exclude(source: Source, why: NonNullable<Source["excluded"]>, nowMs: number): void {
-    source.excluded = why;
     this.index.onExcluded();
-    for (const connection of this.table.connectionsOf(source)) {
-      this.closing.push(connection.id);
-      this.drop(connection, nowMs);
-    }
+    this.connections.exclude(source, why, nowMs);
   }
 }

@@ -1,11 +1,15 @@
 /**
- * One shared file, open for serving: its bytes, and the certainty that they are those that were hashed. No byte
- * is given out of which that is not known at that moment.
+ * One shared file, open for serving: its bytes, and the certainty that they are those that were hashed.
  *
- * - Device, inode, size and mtime are compared after every read: whatever was written since the hashing shows.
+ * - Device, inode, size and mtime are compared after every read: whatever was written since the hashing shows. No byte
+ *   that was read is given out of which it is not known at that moment.
  * - A changed ctime alone (a link was made, permissions changed, times set back) costs only the trust in the
  *   hashes: the file must still be where it was, and chunks are hashed again before they are sent.
  * - Hashes that come from an earlier run are not trusted either until the chunk was hashed once in this one.
+ * - The kernel may send a range by itself (`descriptorFor`) but for its end, which is read: so nobody gets a chunk whole
+ *   unless the file was unchanged after all of it had been handed to the socket. Until it has arrived, what was handed
+ *   over are still the pages of the file: who writes to them later changes what arrives. Then the downloader finds that
+ *   the chunk has another hash, and the next request finds that the file has changed.
  *
  * Read with `readSync`, never mapped: a file that shrinks under a mapping kills the process.
  */
@@ -16,6 +20,7 @@ import { ChunkHasher, hashBytes } from "../content/merkle.ts";
 import { type FileIdentity, identityOf, sameContentIdentity } from "../library/file-identity.ts";
 import { openInside } from "../library/open-inside.ts";
 import { chunkBytes } from "../wire/limits.ts";
+import type { ServedContent } from "./served-content.ts";
 
 export interface ServedFileOptions {
   /** The shared folder: no link below it is followed. */
@@ -38,7 +43,7 @@ const hasher = new ChunkHasher();
 /** One for the thread: a chunk is read and hashed without a pause in between. */
 const scratch = new Uint8Array(chunkBytes);
 
-export class ServedFile {
+export class ServedFile implements ServedContent {
   /** Chunks whose hash was checked since the last doubt; undefined while nothing is in doubt. */
   private checked: Bitfield | undefined;
   private ctimeNs: bigint;
@@ -67,16 +72,20 @@ export class ServedFile {
     return undefined;
   }
 
-  /**
-   * Fills `into` from `offset`; the range is inside the content. False when the bytes are not those that were
-   * hashed: nothing of `into` may be used then.
-   */
   read(into: Uint8Array, offset: number): boolean {
     return this.orFalse(() => this.tryToRead(into, offset));
   }
 
+  descriptorFor(offset: number, length: number): number | undefined {
+    return this.orFalse(() => this.isReady(offset, length)) ? this.fd : undefined;
+  }
+
   close(): void {
     closeSync(this.fd);
+  }
+
+  private isReady(offset: number, length: number): boolean {
+    return this.isUnchanged() && (this.checked === undefined || this.checkChunks(offset, length));
   }
 
   private tryToRead(into: Uint8Array, offset: number): boolean {

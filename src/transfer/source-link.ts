@@ -1,35 +1,30 @@
 /**
- * One connection to a source, inside a download worker: asks, checks that exactly what was asked comes, hashes
- * the bytes as they arrive and writes a chunk once it is verified. Which chunks, and what a failure means, is
- * decided elsewhere.
+ * One connection to a source, inside a download worker: asks, checks that exactly what was asked comes, and has it
+ * verified and kept (`link-body.ts`). Which chunks, and what a failure means, is decided elsewhere.
  *
- * Cost of a byte: received by Bun into a fresh buffer, hashed there, written from there; no copy of ours. What
- * has arrived of one chunk (at most 1 MiB) is kept until its hash is known, because no wrong byte is to reach
- * the disk.
+ * Cost of a byte: received, hashed and written from the one buffer of the chunk (`chunk-intake.ts`); copied there
+ * first where Bun brings it, which on a fast line is the smaller part.
  */
-import { writeSync, writevSync } from "node:fs";
 import { Bitfield } from "../content/bitfield.ts";
-import { byteRange, chunkCountOf, chunkLength, chunkOffset } from "../content/chunks.ts";
-import { ChunkHasher, hashBytes, rootOfChunkHashes } from "../content/merkle.ts";
+import { byteRange, chunkCountOf, chunkOffset } from "../content/chunks.ts";
+import { hashBytes } from "../content/merkle.ts";
 import { reasonOf } from "../errors.ts";
 import { connect } from "../net/connect.ts";
-import type { Connection, ConnectionUser } from "../net/connection.ts";
+import type { Connection } from "../net/connection.ts";
+import type { ConnectionUser } from "../net/connection-user.ts";
 import { printable } from "../printable.ts";
 import { agent } from "../version.ts";
-import { decodePeerAnswer } from "../wire/decode.ts";
+import { decodePeerAnswer } from "../wire/decode-peer.ts";
 import { encodeHello, encodePeerRequest } from "../wire/encode.ts";
 import { maxPeerAnswerLineBytes } from "../wire/limits.ts";
-import type { PeerAnswer } from "../wire/messages.ts";
+import type { ErrorMessage, PeerAnswer } from "../wire/messages.ts";
 import type { ProtocolError } from "../wire/protocol-error.ts";
 import type { FromDownloadWorker } from "./download-messages.ts";
+import { type BodyContext, LinkBody } from "./link-body.ts";
+import type { PacedLink } from "./paced-reading.ts";
 
 /** What the links of one worker share. */
-export interface LinkContext {
-  readonly root: string;
-  readonly sizeBytes: number;
-  readonly fd: number;
-  /** Undefined until known; a content of one chunk has its root instead. */
-  chunkHashes: Uint8Array | undefined;
+export interface LinkContext extends BodyContext {
   tell(message: FromDownloadWorker): void;
 }
 
@@ -38,19 +33,16 @@ type Asked =
   | { kind: "hashes"; length: number }
   | { kind: "have" };
 
-/** The body that is arriving. */
-type Body =
-  | { kind: "data"; request: number; chunk: number; chunkLeft: number; left: number; pieces: Uint8Array[] }
-  | { kind: "hashes"; hashes: Uint8Array; filled: number };
+/** When a source does not say. */
+const retryUsuallyMs = 250;
 
-export class SourceLink implements ConnectionUser {
+export class SourceLink implements ConnectionUser, PacedLink {
   private connection: Connection | undefined;
   private welcomed = false;
   private over = false;
   private lastId = 0;
   private readonly asked = new Map<number, Asked>();
-  private body: Body | undefined;
-  private readonly hasher = new ChunkHasher();
+  private readonly body: LinkBody;
   private unreportedBytes = 0;
   /** HAVE was asked, so news of single chunks may come. */
   private toldOfNews = false;
@@ -59,7 +51,9 @@ export class SourceLink implements ConnectionUser {
     private readonly id: number,
     private readonly context: LinkContext,
     private readonly ended: () => void,
-  ) {}
+  ) {
+    this.body = new LinkBody(context);
+  }
 
   /** Tells `connected` once the source has said WELCOME, or `closed`. Never rejects. */
   async open(host: string, port: number): Promise<void> {
@@ -89,16 +83,29 @@ export class SourceLink implements ConnectionUser {
   have(): void {
     this.toldOfNews = true;
     const id = this.ask({ kind: "have" });
-    this.connection?.send(encodePeerRequest({ type: "HAVE", id, root: this.context.root }));
+    this.connection?.send(encodePeerRequest({ type: "HAVE", id, root: this.context.root, sent: true }));
   }
 
   /** Says nothing more to anybody, closes at once. */
   close(): void {
     if (this.over) return;
     this.over = true;
-    this.body = undefined;
+    this.body.close();
     this.connection?.destroy();
     this.ended();
+  }
+
+  /** From now on it is read by `pull` alone; see PacedReading. */
+  pause(): void {
+    this.connection?.pause();
+  }
+
+  resume(): void {
+    this.connection?.resume();
+  }
+
+  pull(most: number): number {
+    return this.connection?.pull(most) ?? 0;
   }
 
   /** Bytes of bodies that arrived since the last report (lines are no progress); reporting is the worker's. */
@@ -125,12 +132,19 @@ export class SourceLink implements ConnectionUser {
     return 0;
   }
 
-  onBody(piece: Uint8Array): void {
-    this.unreportedBytes += piece.length;
-    const body = this.body;
-    if (body === undefined) return;
-    if (body.kind === "data") this.takeData(body, piece);
-    else this.takeHashes(body, piece);
+  bodyRoom(): Uint8Array {
+    return this.body.room();
+  }
+
+  onBody(length: number): void {
+    this.unreportedBytes += length;
+    const news = this.body.took(length);
+    if (news === undefined) return;
+    const connection = this.id;
+    if (news.kind === "chunk") this.context.tell({ ...news, connection, bytes: this.takeUnreported() });
+    else if (news.kind === "hashes") this.context.tell({ ...news, connection });
+    else if (news.kind === "bad-chunk") this.finish({ ...news, connection });
+    else this.finish(news);
   }
 
   /** Who has not said WELCOME has sent no wrong data: somebody else may be on the port by now. */
@@ -157,37 +171,37 @@ export class SourceLink implements ConnectionUser {
         const asked = this.answered(answer.id, "get");
         if (asked?.kind !== "get" || answer.offset !== asked.offset || answer.length !== asked.length) break;
         const chunk = asked.offset / chunkOffset(1);
-        const chunkLeft = chunkLength(chunk, this.context.sizeBytes);
-        this.body = {
-          kind: "data",
-          request: asked.request,
-          chunk,
-          chunkLeft,
-          left: asked.length,
-          pieces: [],
-        };
+        this.body.startData(asked.request, chunk, asked.length);
         return asked.length;
       }
       case "HASHES": {
         const asked = this.answered(answer.id, "hashes");
         if (asked?.kind !== "hashes" || answer.length !== asked.length) break;
-        this.body = { kind: "hashes", hashes: new Uint8Array(asked.length), filled: 0 };
+        this.body.startHashes(asked.length);
         return asked.length;
       }
       case "HAVE": {
         const asked = this.answered(answer.id, "have");
-        const held = Bitfield.from(answer.chunks, chunkCountOf(this.context.sizeBytes));
-        if (asked === undefined || answer.root !== this.context.root || held === undefined) break;
-        this.context.tell({ kind: "held", connection: this.id, chunks: answer.chunks });
+        const { root, chunks, sent } = answer;
+        const areWhole = [chunks, sent].every((bits) => bits === undefined || this.fits(bits));
+        if (asked === undefined || root !== this.context.root || !areWhole) break;
+        this.context.tell({ kind: "held", connection: this.id, chunks, sent });
         return 0;
       }
       case "HAVE_NEWS":
-        if (!this.toldOfNews || answer.root !== this.context.root) break;
-        if (answer.chunk >= chunkCountOf(this.context.sizeBytes)) break;
-        this.context.tell({ kind: "held-news", connection: this.id, chunk: answer.chunk });
+      case "SENT": {
+        const { type, root, chunk } = answer;
+        if (!this.toldOfNews || root !== this.context.root) break;
+        if (chunk >= chunkCountOf(this.context.sizeBytes)) break;
+        this.context.tell({
+          kind: type === "SENT" ? "sent-news" : "held-news",
+          connection: this.id,
+          chunk,
+        });
         return 0;
+      }
       case "ERROR":
-        this.refused(answer.id, answer.code);
+        this.refused(answer);
         return 0;
       case "WELCOME":
         break;
@@ -203,65 +217,22 @@ export class SourceLink implements ConnectionUser {
     return asked;
   }
 
-  private refused(id: number | null, code: string): void {
-    const known = id !== null && this.asked.delete(id);
-    if (known && (code === "GONE" || code === "NOT_FOUND")) {
+  private fits(bits: Uint8Array): boolean {
+    return Bitfield.from(bits, chunkCountOf(this.context.sizeBytes)) !== undefined;
+  }
+
+  private refused({ id, code, retryMs }: ErrorMessage): void {
+    const asked = id === null ? undefined : this.asked.get(id);
+    if (id !== null) this.asked.delete(id);
+    if (asked !== undefined && (code === "GONE" || code === "NOT_FOUND")) {
       this.finish({ kind: "gone", connection: this.id });
+    } else if (asked?.kind === "get" && (code === "RETRY" || (code === "BUSY" && retryMs !== undefined))) {
+      // RETRY: not there as yet; its own download is not so far.
+      const soon = retryMs ?? retryUsuallyMs;
+      this.context.tell({ kind: "busy", connection: this.id, request: asked.request, retryMs: soon });
     } else {
       this.failed(`it said ${printable(code, 40)}`);
     }
-  }
-
-  private takeData(body: Body & { kind: "data" }, piece: Uint8Array): void {
-    let at = 0;
-    while (at < piece.length) {
-      const part = piece.subarray(at, at + body.chunkLeft);
-      this.hasher.update(part);
-      body.pieces.push(part);
-      body.chunkLeft -= part.length;
-      body.left -= part.length;
-      at += part.length;
-      if (body.chunkLeft > 0) return;
-      if (!this.endChunk(body)) return;
-      body.pieces = [];
-      body.chunk++;
-      body.chunkLeft = chunkLength(body.chunk, this.context.sizeBytes);
-    }
-    if (body.left === 0) this.body = undefined;
-  }
-
-  /** False when the link is over: the chunk was wrong, or could not be written. */
-  private endChunk({ request, chunk, pieces }: Body & { kind: "data" }): boolean {
-    const hash = this.hasher.finish(chunkCountOf(this.context.sizeBytes) === 1);
-    if (!this.isExpected(hash, chunk)) {
-      this.finish({ kind: "bad-chunk", connection: this.id, chunk });
-      return false;
-    }
-    try {
-      writeAll(this.context.fd, pieces, chunkOffset(chunk));
-    } catch (error) {
-      this.finish({ kind: "disk-failed", reason: reasonOf(error) });
-      return false;
-    }
-    this.context.tell({ kind: "chunk", connection: this.id, request, chunk, bytes: this.takeUnreported() });
-    return true;
-  }
-
-  private isExpected(hash: Uint8Array, chunk: number): boolean {
-    const hashes = this.context.chunkHashes;
-    return (
-      hashes !== undefined &&
-      Buffer.compare(hash, hashes.subarray(chunk * hashBytes, (chunk + 1) * hashBytes)) === 0
-    );
-  }
-
-  private takeHashes(body: Body & { kind: "hashes" }, piece: Uint8Array): void {
-    body.hashes.set(piece, body.filled);
-    body.filled += piece.length;
-    if (body.filled < body.hashes.length) return;
-    this.body = undefined;
-    const right = Buffer.from(rootOfChunkHashes(body.hashes)).toString("hex") === this.context.root;
-    this.context.tell({ kind: "hashes", connection: this.id, hashes: right ? body.hashes : undefined });
   }
 
   /** It may be tried again. */
@@ -280,15 +251,4 @@ export class SourceLink implements ConnectionUser {
     this.context.tell(message);
     this.close();
   }
-}
-
-/** Writes the pieces one after the other at `position`, all of them or throws the system's error. */
-function writeAll(fd: number, pieces: Uint8Array[], position: number): void {
-  let total = 0;
-  for (const piece of pieces) total += piece.length;
-  let written = writevSync(fd, pieces, position);
-  if (written === total) return;
-  // Rare (a signal, a nearly full disk): go on after what was taken; the next call says why it cannot.
-  const rest = Buffer.concat(pieces);
-  while (written < total) written += writeSync(fd, rest, written, total - written, position + written);
 }

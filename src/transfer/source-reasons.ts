@@ -1,6 +1,7 @@
 /** Why sources could not be reached or were dropped, and what a failed download says of it. Pure. */
 import { NoSourceError, type P2pError, VerificationError } from "../errors.ts";
 import { formatBytes } from "../output/format.ts";
+import type { SourceNews } from "./download-messages.ts";
 import type { Outcome } from "./scheduler.ts";
 
 /** More than a few say no more to a person. */
@@ -12,12 +13,34 @@ export class SourceReasons {
   private readonly last = new Map<string, string>();
   private readonly told = new Set<string>();
 
-  opened(connection: number, address: string): void {
+  /** `passing`: it is a download itself, which comes and goes; that it is gone is worth no line. */
+  opened(connection: number, address: string, passing: boolean): void {
     this.addresses.set(connection, address);
+    if (passing) this.told.add(address);
+  }
+
+  /** The line to tell of what a worker says, if it is worth one. */
+  of(message: SourceNews): string | undefined {
+    const id = message.connection;
+    switch (message.kind) {
+      case "closed":
+        return this.failed(id, message.reason);
+      case "hashes":
+        if (message.hashes !== undefined) return undefined;
+        return this.dropped(id, "its chunk hashes do not add up to the root");
+      case "bad-chunk":
+        return this.dropped(id, `chunk ${message.chunk} is wrong`);
+      case "wrong-answer":
+        return this.dropped(id, message.reason);
+      case "gone":
+        return this.dropped(id, "the file changed or is gone there");
+      default:
+        return undefined;
+    }
   }
 
   /** It will be tried again. The line to tell when that is the second time in a row, once a source. */
-  failed(connection: number, reason: string): string | undefined {
+  private failed(connection: number, reason: string): string | undefined {
     const address = this.addresses.get(connection);
     if (address === undefined) return undefined;
     const isRepeated = this.last.get(address) === reason && !this.told.has(address);
@@ -28,7 +51,7 @@ export class SourceReasons {
   }
 
   /** The line to tell, or undefined when it was told for another connection to that source. */
-  dropped(connection: number, reason: string): string | undefined {
+  private dropped(connection: number, reason: string): string | undefined {
     const address = this.addresses.get(connection);
     if (address === undefined || this.last.get(address) === reason) return undefined;
     this.last.set(address, reason);

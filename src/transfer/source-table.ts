@@ -2,76 +2,25 @@
  * The sources of one download and our connections to them: who may be asked, who has to wait, who is out. Pure;
  * the states and their reasons are drawn in STATES.md. Chunks and requests are the scheduler's.
  */
-import type { Bitfield } from "../content/bitfield.ts";
 import { HostLimits } from "./host-limits.ts";
-import { RateMeter } from "./rate-meter.ts";
-
-/** Why a source is not asked again in this download. */
-export type Exclusion = "wrong data" | "gone";
-
-export interface SourceAddress {
-  host: string;
-  port: number;
-  /** It has not the whole content: ask which chunks. */
-  partial: boolean;
-}
-
-export interface Source extends SourceAddress {
-  readonly key: string;
-  /** The newest answer of the index names it. */
-  listed: boolean;
-  excluded: Exclusion | undefined;
-  /** Connections that failed since it last delivered a verified chunk. */
-  failures: number;
-  /** Not to be connected to before this. */
-  retryAtMs: number;
-  connections: number;
-  /** Verified bytes that were counted as its own. */
-  bytes: number;
-  badChunks: number;
-  /** How often it was silent for too long. */
-  stalls: number;
-}
-
-/** A request on its way: some chunks of one range, those delivered already taken out. */
-export interface Request {
-  readonly id: number;
-  readonly chunks: Set<number>;
-}
-
-export interface SourceConnection {
-  readonly id: number;
-  readonly source: Source;
-  ready: boolean;
-  /** Since when it has owed us something and been silent: opened, asked, or heard last. */
-  quietSinceMs: number;
-  /** Since when it has owed chunks and delivered none. */
-  chunklessSinceMs: number;
-  /** Bytes that came since it is quiet, too few to count. */
-  unheardBytes: number;
-  /** Silent for so long that others may have what it was asked for. */
-  stalled: boolean;
-  /** It was asked for the chunk hashes and has not answered. */
-  owesHashes: boolean;
-  /** It needs not be asked (any more) which chunks it has. */
-  askedWhatItHas: boolean;
-  /** It has delivered at least one verified chunk. */
-  proven: boolean;
-  /** To be closed once nothing is owed: a source without a connection waits for its place. */
-  retiring: boolean;
-  readonly requests: Map<number, Request>;
-  readonly rate: RateMeter;
-  /** Chunks it has; undefined: all of them. */
-  held: Bitfield | undefined;
-}
+import { shuffled } from "./shuffled.ts";
+import {
+  type Exclusion,
+  newConnection,
+  newSource,
+  type Source,
+  type SourceAddress,
+  type SourceConnection,
+} from "./source.ts";
 
 /** First wait after a failed connection; doubled each time (with jitter) up to the last. */
 const firstRetryMs = 250;
 const lastRetryMs = 10_000;
-
-export function sourceKey(host: string, port: number): string {
-  return `${host} ${port}`;
-}
+/** What `retryMs` of a BUSY may say: not so little that we spin, not so much that it is never asked again. */
+const leastBusyMs = 20;
+const longestBusyMs = 10_000;
+/** Sources known at a time; the oldest partial ones that are not connected and did nothing make room. */
+const maxSources = 1_024;
 
 export class SourceTable {
   private readonly sources = new Map<string, Source>();
@@ -99,28 +48,17 @@ export class SourceTable {
    */
   list(addresses: readonly SourceAddress[], whole: boolean): void {
     if (whole) for (const source of this.sources.values()) source.listed = false;
-    for (const { host, port, partial } of addresses) {
-      const key = sourceKey(host, port);
+    // In no order: who hears the same as others must not turn to the same ones.
+    for (const address of shuffled(addresses, this.random)) {
+      const key = `${address.host} ${address.port}`;
       const known = this.sources.get(key);
-      if (known !== undefined) {
+      if (known === undefined) this.sources.set(key, newSource(key, address));
+      else {
         known.listed = true;
-        continue;
+        if (!address.partial) known.partial = false;
       }
-      this.sources.set(key, {
-        key,
-        host,
-        port,
-        partial,
-        listed: true,
-        excluded: undefined,
-        failures: 0,
-        retryAtMs: Number.NEGATIVE_INFINITY,
-        connections: 0,
-        bytes: 0,
-        badChunks: 0,
-        stalls: 0,
-      });
     }
+    if (this.sources.size > maxSources) this.forgetSome();
   }
 
   /** Sources that may deliver, now or after a wait. */
@@ -128,6 +66,14 @@ export class SourceTable {
     return [...this.sources.values()].filter(
       (source) => source.excluded === undefined && (source.listed || source.connections > 0),
     );
+  }
+
+  /** Whether there are any. */
+  get hasCandidates(): boolean {
+    for (const { excluded, listed, connections } of this.sources.values()) {
+      if (excluded === undefined && (listed || connections > 0)) return true;
+    }
+    return false;
   }
 
   /** How many are connected and not silent. */
@@ -141,23 +87,39 @@ export class SourceTable {
     return new Set([...this.sources.values()].flatMap(({ excluded }) => excluded ?? []));
   }
 
+  /** Somebody who has not all of it is connected, or on the way: others download this as well. */
+  get isSwarm(): boolean {
+    for (const { source } of this.open.values()) if (source.held !== undefined) return true;
+    return false;
+  }
+
   /**
    * The sources to open the next `count` connections to: always the one with the fewest, none that waits, is at its
    * limit or is unwanted.
    */
-  nextToConnect(count: number, maxPerSource: number, unwanted: ReadonlySet<Source>, nowMs: number): Source[] {
+  nextToConnect(
+    count: number,
+    limitOf: (source: Source) => number,
+    unwanted: ReadonlySet<Source>,
+    nowMs: number,
+  ): Source[] {
+    if (count <= 0) return [];
     const eligible = [...this.sources.values()].filter(
       (source) =>
         source.excluded === undefined && source.listed && source.retryAtMs <= nowMs && !unwanted.has(source),
     );
+    // Whoever has delivered, and whom we do not know, before those with whom it came to nothing.
+    eligible.sort((one, other) => vainTries(one) - vainTries(other));
     const next: Source[] = [];
     const planned = new Map<string, number>();
-    for (let connections = 0; connections < maxPerSource; connections++) {
+    const most = Math.max(0, ...eligible.map(limitOf));
+    for (let connections = 0; connections < most; connections++) {
       for (const source of eligible) {
         if (next.length >= count) return next;
         const { host } = source;
         const toHost = planned.get(host) ?? 0;
-        if (source.connections > connections || !this.hosts.allows(host, toHost, nowMs)) continue;
+        if (source.connections > connections || connections >= limitOf(source)) continue;
+        if (!this.hosts.allows(host, toHost, nowMs)) continue;
         planned.set(host, toHost + 1);
         next.push(source);
       }
@@ -165,10 +127,20 @@ export class SourceTable {
     return next;
   }
 
-  /** When the next waiting source may be tried again. */
+  /** Whether there is a source that may be connected to, never failed, and has no connection. */
+  hasUntried(nowMs: number): boolean {
+    for (const { host, excluded, listed, connections, failures } of this.sources.values()) {
+      if (connections > 0 || failures > 0 || !listed || excluded !== undefined) continue;
+      if (this.hosts.allows(host, 0, nowMs)) return true;
+    }
+    return false;
+  }
+
+  /** When the next waiting source may be tried, or asked, again. */
   nextRetryMs(nowMs: number): number {
     let next = Number.POSITIVE_INFINITY;
     for (const source of this.sources.values()) {
+      if (source.connections > 0 && source.busyUntilMs > nowMs) next = Math.min(next, source.busyUntilMs);
       if (source.excluded !== undefined || !source.listed) continue;
       const retryAtMs = Math.max(source.retryAtMs, this.hosts.allowedAtMs(source.host));
       if (retryAtMs > nowMs) next = Math.min(next, retryAtMs);
@@ -176,25 +148,11 @@ export class SourceTable {
     return next;
   }
 
-  openTo(source: Source, held: Bitfield | undefined, nowMs: number): SourceConnection {
+  openTo(source: Source, nowMs: number): SourceConnection {
     source.connections++;
+    source.connectionsMade++;
     this.hosts.opened(source.host, nowMs);
-    const connection: SourceConnection = {
-      id: ++this.lastConnectionId,
-      source,
-      ready: false,
-      quietSinceMs: nowMs,
-      chunklessSinceMs: nowMs,
-      unheardBytes: 0,
-      stalled: false,
-      owesHashes: false,
-      askedWhatItHas: held === undefined,
-      proven: false,
-      retiring: false,
-      requests: new Map(),
-      rate: new RateMeter(nowMs),
-      held,
-    };
+    const connection = newConnection(++this.lastConnectionId, source, nowMs);
     this.open.set(connection.id, connection);
     return connection;
   }
@@ -223,7 +181,29 @@ export class SourceTable {
     this.hosts.delivered(source.host);
   }
 
-  connectionsOf(source: Source): SourceConnection[] {
-    return [...this.open.values()].filter((connection) => connection.source === source);
+  /** It asks us to come back later; chance keeps those whom it told the same from coming all at once. */
+  busy(source: Source, retryMs: number, nowMs: number): void {
+    source.busyAnswers++;
+    const waitMs = Math.min(longestBusyMs, Math.max(leastBusyMs, retryMs));
+    source.busyUntilMs = Math.max(source.busyUntilMs, nowMs + waitMs * (1 + this.random() / 4));
   }
+
+  connectionsOf(source: Source): SourceConnection[] {
+    const all: SourceConnection[] = [];
+    for (const connection of this.open.values()) if (connection.source === source) all.push(connection);
+    return all;
+  }
+
+  private forgetSome(): void {
+    for (const source of this.sources.values()) {
+      if (this.sources.size <= maxSources) return;
+      const { partial, connections, excluded, bytes } = source;
+      if (partial && connections === 0 && excluded === undefined && bytes === 0)
+        this.sources.delete(source.key);
+    }
+  }
+}
+
+function vainTries({ bytes, connections, connectionsMade }: Source): number {
+  return bytes > 0 ? 0 : connectionsMade - connections;
 }

@@ -5,7 +5,7 @@
 import { mkdirSync, type Stats, statSync } from "node:fs";
 import { dirname, join, resolve, sep } from "node:path";
 import { LocalIoError, reasonOf, systemCode } from "../errors.ts";
-import { HashPool } from "../library/hash-pool.ts";
+import { hashOneFile } from "../library/hash-one-file.ts";
 import { printable } from "../printable.ts";
 import { lastPart, type SafeName, safeName, safeNameProblem } from "../wire/file-name.ts";
 
@@ -84,27 +84,8 @@ export async function whatIsThere(
   const stats = statOf(path);
   if (stats === undefined) return "nothing";
   if (!stats.isFile() || stats.size !== content.sizeBytes) return "different";
-  const pool = new HashPool({ threads: 1 });
-  try {
-    const { promise, resolve: hashed, reject } = Promise.withResolvers<"same" | "different">();
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-    if (signal.aborted) reject(signal.reason);
-    pool.add({
-      // The user chose the way to it, links and all.
-      folder: dirname(path),
-      path,
-      sizeBytes: stats.size,
-      done: (outcome) => {
-        if (outcome.kind === "hashed") hashed(outcome.hashes.root === content.root ? "same" : "different");
-        else if (outcome.kind !== "failed") hashed("different");
-        else
-          reject(
-            new LocalIoError(`cannot read ${printable(shown)}, which is there already: ${outcome.reason}`),
-          );
-      },
-    });
-    return await promise;
-  } finally {
-    await pool.stop();
-  }
+  const outcome = await hashOneFile(path, stats.size, signal);
+  if (outcome.kind === "hashed") return outcome.hashes.root === content.root ? "same" : "different";
+  if (outcome.kind !== "failed") return "different";
+  throw new LocalIoError(`cannot read ${printable(shown)}, which is there already: ${outcome.reason}`);
 }

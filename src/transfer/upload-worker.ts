@@ -5,17 +5,27 @@
 import { monotonicMs } from "../clock.ts";
 import { reasonOf, systemCode } from "../errors.ts";
 import { Listener } from "../net/listener.ts";
+import { RateLimit } from "../net/rate-limit.ts";
+import { useSendFile } from "../net/send-file.ts";
 import { OpenContents } from "./open-contents.ts";
 import { UploadConnection } from "./upload-connection.ts";
 import type { FromUploadWorker, ToUploadWorker } from "./upload-messages.ts";
+import { UploadQueue } from "./upload-queue.ts";
 
 declare const self: Worker;
 
 const housekeepingIntervalMs = 1_000;
+/** News that come closer together than this are told at once. */
+const newsDelayMs = 5;
 
 let listener: Listener | undefined;
-let servedBytes = 0;
+let queue: UploadQueue | undefined;
 let reportedConnections = 0;
+let newsTimer: Timer | undefined;
+const served = new Map<string, number>();
+const connections = new Set<UploadConnection>();
+/** Contents of which chunks were promised. */
+const promised = new Set<string>();
 const contents = new OpenContents(
   (root) => tell({ kind: "find", root }),
   (path) => tell({ kind: "changed", path }),
@@ -23,39 +33,59 @@ const contents = new OpenContents(
 
 const housekeeping = setInterval(() => {
   contents.closeIdle(monotonicMs());
-  const connections = listener?.connectionCount ?? 0;
-  if (servedBytes === 0 && connections === reportedConnections) return;
-  tell({ kind: "served", bytes: servedBytes, connections });
-  servedBytes = 0;
-  reportedConnections = connections;
+  report();
 }, housekeepingIntervalMs);
 
 self.onmessage = (event: MessageEvent<ToUploadWorker>) => {
   const message = event.data;
-  if (message.kind === "listen") listen(message);
-  else if (message.kind === "content") contents.answer(message.root, message.content, monotonicMs());
-  else stop();
+  switch (message.kind) {
+    case "listen":
+      listen(message);
+      return;
+    case "content":
+      contents.answer(message.root, message.content, monotonicMs());
+      return;
+    case "news":
+      spread(message.root);
+      return;
+    case "forget":
+      contents.close(message.root);
+      tell({ kind: "forgotten", root: message.root });
+      return;
+    case "stop":
+      stop();
+      return;
+  }
 };
 
 function tell(message: FromUploadWorker): void {
   self.postMessage(message);
 }
 
-function listen({
-  host,
-  port,
-  reusePort,
-  maxConnections,
-  maxConnectionsPerHost,
-}: ToUploadWorker & { kind: "listen" }): void {
+function listen(message: ToUploadWorker & { kind: "listen" }): void {
+  const { host, port, reusePort, limits, turnLimits, rateLimit } = message;
+  useSendFile(message.sendFiles);
+  queue = new UploadQueue(turnLimits, rateLimit && new RateLimit(rateLimit));
+  const context = {
+    contents,
+    queue,
+    served: (root: string, bytes: number) => {
+      served.set(root, (served.get(root) ?? 0) + bytes);
+    },
+    promised: tellOfPromise,
+    bug: (error: Error) => tell({ kind: "bug", reason: error.stack ?? String(error) }),
+  };
   try {
     listener = new Listener({
       host,
       port,
       reusePort,
-      maxConnections,
-      maxConnectionsPerHost,
-      accept: (connection) => new UploadConnection(connection, contents, count, tellBug),
+      limits,
+      accept: (connection) => {
+        const upload = new UploadConnection(connection, context, () => connections.delete(upload));
+        connections.add(upload);
+        return upload;
+      },
     });
     tell({ kind: "listening" });
   } catch (error) {
@@ -63,17 +93,40 @@ function listen({
   }
 }
 
-function tellBug(error: Error): void {
-  tell({ kind: "bug", reason: error.stack ?? String(error) });
+/** Only while somebody wants to hear of it, here or in another thread. */
+function tellOfPromise(root: string): void {
+  const watchers = contents.get(root, monotonicMs())?.offered.board.watchers ?? 0;
+  if (watchers === 0) return;
+  promised.add(root);
+  newsTimer ??= setTimeout(() => {
+    newsTimer = undefined;
+    for (const each of promised) {
+      spread(each);
+      tell({ kind: "news", root: each });
+    }
+    promised.clear();
+  }, newsDelayMs);
 }
 
-function count(bytes: number): void {
-  servedBytes += bytes;
+/** To the connections of this thread. */
+function spread(root: string): void {
+  for (const connection of connections) connection.onNews(root);
+}
+
+function report(): void {
+  const now = listener?.connectionCount ?? 0;
+  if (served.size === 0 && now === reportedConnections) return;
+  tell({ kind: "served", bytes: served, connections: now });
+  served.clear();
+  reportedConnections = now;
 }
 
 function stop(): void {
   clearInterval(housekeeping);
+  clearTimeout(newsTimer);
   listener?.stop();
+  queue?.stop();
   contents.closeAll();
+  report();
   tell({ kind: "stopped" });
 }

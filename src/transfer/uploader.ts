@@ -4,12 +4,17 @@
  */
 
 import { formatAddress } from "../address.ts";
+import { chunkCountOf } from "../content/chunks.ts";
 import { LocalIoError, reasonOf, systemCode } from "../errors.ts";
 import type { SharedContent } from "../library/library.ts";
+import { type ConnectionLimits, peerConnectionLimits, shareOf } from "../net/connection-limits.ts";
 import { connectionsWithin } from "../net/file-limit.ts";
+import type { RateLimit } from "../net/rate-limit.ts";
 import { SharedPort } from "../net/shared-port.ts";
-import { workerUrl } from "../worker-url.ts";
-import type { FromUploadWorker, ToUploadWorker } from "./upload-messages.ts";
+import { ContentBoards } from "./content-board.ts";
+import type { ServedFileOptions } from "./served-file.ts";
+import type { Offer, PartialOffer } from "./upload-messages.ts";
+import { type UploadReport, UploadThread } from "./upload-thread.ts";
 
 export interface UploaderOptions {
   host: string;
@@ -17,43 +22,53 @@ export interface UploaderOptions {
   /** Take any free port when that one is in use: nobody asked for it in particular. */
   anyPortIfTaken: boolean;
   threads: number;
-  contentOf: (root: string) => SharedContent | undefined;
+  /** Of all threads together. */
+  connectionLimits?: ConnectionLimits;
+  /** Downloaders that are sent to at a time. */
+  slots?: number;
+  limit?: RateLimit;
+  /** The kernel sends files by itself where it can; tests switch it off. */
+  sendFiles?: boolean;
+  contentOf: (root: string) => SharedContent | PartialOffer | undefined;
   /** A file is not what it was when it was hashed. */
   onChanged: (path: string) => void;
   /** A worker failed in a way it should not have; it no longer serves. */
   onFailed: (error: Error) => void;
 }
 
-/** Connections at once and from one address that is not loopback. Each thread takes its share of both. */
-const maxConnections = 512;
-const maxConnectionsPerHost = 64;
-const stopTimeoutMs = 2_000;
+/** Few, so that what is sent is soon whole and can be passed on; enough that one slow line costs nothing. */
+export const defaultUploadSlots = 8;
+/** Uploads at a time to one address, and in all. */
+const maxUploadsPerAddress = 8;
+const maxUploads = 64;
+/** News that come closer together than this are told at once. */
+const newsDelayMs = 5;
 
 export class Uploader {
-  private readonly workers: Worker[] = [];
-  private readonly stopped = Promise.withResolvers<void>();
-  private running = 0;
-  private stopping = false;
+  private readonly threads: UploadThread[] = [];
+  /** As each said last. */
+  private readonly connections = new Map<UploadThread, number>();
+  private readonly served = new Map<string, number>();
   private servedSoFar = 0;
-  /** As each worker said last. */
-  private readonly connections = new Map<Worker, number>();
-  private readonly threads: number;
+  private readonly boards = new ContentBoards();
+  /** Contents that were being downloaded and now are whole. */
+  private readonly whole = new Map<string, ServedFileOptions>();
+  private readonly news = new Set<string>();
+  private newsTimer: Timer | undefined;
 
   private constructor(
     private readonly options: UploaderOptions,
     private readonly taken: SharedPort,
-  ) {
-    // Windows knows no port that several sockets listen on.
-    this.threads = process.platform === "win32" ? 1 : options.threads;
-  }
+  ) {}
 
   /** Throws LocalIoError when the port cannot be listened on. */
   static async start(options: UploaderOptions): Promise<Uploader> {
     const uploader = new Uploader(options, takePort(options));
     try {
-      await Promise.all(Array.from({ length: uploader.threads }, () => uploader.startWorker()));
+      await uploader.startThreads();
     } catch (error) {
       await uploader.stop();
+      if (error instanceof LocalIoError) throw cannotListen(options.host, uploader.port, error.message);
       throw error;
     }
     return uploader;
@@ -63,9 +78,13 @@ export class Uploader {
     return this.taken.port;
   }
 
-  /** Bytes of contents handed out since the start (as of about a second ago). */
+  /** Bytes of contents handed out since the start (as of about a second ago, or of the end). */
   get servedBytes(): number {
     return this.servedSoFar;
+  }
+
+  servedBytesOf(root: string): number {
+    return this.served.get(root) ?? 0;
   }
 
   /** Downloaders connected now (as of about a second ago). */
@@ -73,85 +92,124 @@ export class Uploader {
     return this.connections.values().reduce((sum, count) => sum + count, 0);
   }
 
+  /** A chunk of a partial content is ready; its bit is set already. */
+  haveChunk(root: string): void {
+    if ((this.boards.get(root)?.watchers ?? 0) === 0) return;
+    this.news.add(root);
+    this.newsTimer ??= setTimeout(() => this.tellNews(), newsDelayMs);
+  }
+
+  /**
+   * A content that was partial is whole, and served from that file from now on. Its descriptor may be closed after
+   * that, and `contentOf` is not asked for it any more.
+   */
+  async becameWhole(root: string, file: ServedFileOptions): Promise<void> {
+    this.whole.set(root, file);
+    await this.letGo(root);
+  }
+
+  /**
+   * A content is not offered any more; `contentOf` must not have it any more either. Its descriptor may be closed after
+   * that: who was being sent some of it is cut off.
+   */
+  async forget(root: string): Promise<void> {
+    this.whole.delete(root);
+    await this.letGo(root);
+  }
+
   /** Cuts every connection. Idempotent. */
   async stop(): Promise<void> {
-    if (!this.stopping) {
-      this.stopping = true;
-      for (const worker of this.workers) send(worker, { kind: "stop" });
-      if (this.running === 0) this.stopped.resolve();
-    }
-    const timer = setTimeout(() => this.stopped.resolve(), stopTimeoutMs);
-    await this.stopped.promise;
-    clearTimeout(timer);
-    for (const worker of this.workers.splice(0)) worker.terminate();
+    clearTimeout(this.newsTimer);
+    await Promise.all(this.threads.map((thread) => thread.stop()));
     this.taken.release();
   }
 
-  private startWorker(): Promise<void> {
-    const { host } = this.options;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const worker = new Worker(workerUrl("transfer/upload-worker.ts"));
-    const failed = (reason: string) => {
-      const error = new Error(`an upload worker failed: ${reason}`);
-      reject(error);
-      if (!this.stopping) this.options.onFailed(error);
-    };
-    worker.onerror = (event) => failed(event.message);
-    worker.addEventListener("close", () => failed("it ended by itself"));
-    worker.onmessage = (event: MessageEvent<FromUploadWorker>) => {
-      const message = event.data;
-      if (message.kind === "listening") resolve();
-      else if (message.kind === "listen-failed") reject(this.cannotListen(message.reason));
-      else this.receive(worker, message);
-    };
-    send(worker, {
-      kind: "listen",
-      host,
-      port: this.port,
-      reusePort: this.threads > 1,
-      maxConnections: Math.ceil(connectionsWithin(maxConnections) / this.threads),
-      maxConnectionsPerHost: Math.ceil(maxConnectionsPerHost / this.threads),
-    });
-    this.workers.push(worker);
-    this.running++;
-    return promise;
+  private async startThreads(): Promise<void> {
+    const { host, connectionLimits = peerConnectionLimits, slots = defaultUploadSlots } = this.options;
+    // Windows knows no port that several sockets listen on.
+    const count = process.platform === "win32" ? 1 : this.options.threads;
+    const share = (all: number) => Math.ceil(all / count);
+    for (let each = 0; each < count; each++) {
+      const thread = new UploadThread(
+        {
+          kind: "listen",
+          host,
+          port: this.port,
+          reusePort: count > 1,
+          limits: shareOf({ ...connectionLimits, total: connectionsWithin(connectionLimits.total) }, count),
+          turnLimits: {
+            slots: share(slots),
+            perHost: share(maxUploadsPerAddress),
+            total: share(maxUploads),
+          },
+          rateLimit: this.options.limit?.shared,
+          sendFiles: this.options.sendFiles ?? true,
+        },
+        {
+          onReport: (report, from) => this.receive(report, from),
+          onFailed: (error) => this.options.onFailed(error),
+        },
+      );
+      this.threads.push(thread);
+    }
+    await Promise.all(this.threads.map((thread) => thread.started()));
   }
 
-  private receive(worker: Worker, message: FromUploadWorker): void {
-    switch (message.kind) {
+  private receive(report: UploadReport, from: UploadThread): void {
+    switch (report.kind) {
       case "find":
-        send(worker, { kind: "content", root: message.root, content: this.find(message.root) });
+        from.send({ kind: "content", root: report.root, content: this.find(report.root) });
+        return;
+      case "news":
+        for (const thread of this.threads) {
+          if (thread !== from) thread.send({ kind: "news", root: report.root });
+        }
         return;
       case "changed":
-        this.options.onChanged(message.path);
+        for (const [root, { path }] of this.whole) if (path === report.path) this.whole.delete(root);
+        this.options.onChanged(report.path);
         return;
       case "served":
-        this.servedSoFar += message.bytes;
-        this.connections.set(worker, message.connections);
-        return;
-      case "bug":
-        this.options.onFailed(new Error(`an upload failed: ${message.reason}`));
-        return;
-      case "stopped":
-        if (--this.running === 0) this.stopped.resolve();
+        for (const [root, bytes] of report.bytes) {
+          this.servedSoFar += bytes;
+          this.served.set(root, this.servedBytesOf(root) + bytes);
+        }
+        this.connections.set(from, report.connections);
         return;
     }
   }
 
-  private find(root: string): (ToUploadWorker & { kind: "content" })["content"] {
+  private find(root: string): { offer: Offer; board: SharedArrayBuffer } | undefined {
+    const offer = this.offerOf(root);
+    if (offer === undefined) return undefined;
+    const board = this.boards.of(root, chunkCountOf(offer.sizeBytes));
+    return { offer, board: board.shared };
+  }
+
+  private offerOf(root: string): Offer | undefined {
+    const whole = this.whole.get(root);
+    if (whole !== undefined) return { kind: "file", ...whole };
     const content = this.options.contentOf(root);
-    if (content === undefined) return undefined;
+    if (content === undefined || "fd" in content) return content;
     const { hashedInThisRun: trusted, ...found } = content;
-    return { ...found, root, trusted };
+    return { kind: "file", ...found, root, trusted };
   }
 
-  private cannotListen(reason: string): LocalIoError {
-    return cannotListen(this.options.host, this.port, reason);
+  private async letGo(root: string): Promise<void> {
+    // Whoever follows the download hears of its last chunks, whatever becomes of it.
+    this.news.add(root);
+    this.tellNews();
+    await Promise.all(this.threads.map((thread) => thread.forget(root)));
   }
-}
 
-function send(worker: Worker, message: ToUploadWorker): void {
-  worker.postMessage(message);
+  private tellNews(): void {
+    clearTimeout(this.newsTimer);
+    this.newsTimer = undefined;
+    for (const root of this.news) {
+      for (const thread of this.threads) thread.send({ kind: "news", root });
+    }
+    this.news.clear();
+  }
 }
 
 function cannotListen(host: string, port: number, reason: string): LocalIoError {

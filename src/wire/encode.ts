@@ -1,4 +1,5 @@
-/** Messages to lines: the inverse of `decode.ts`. Each function returns the whole line, newline included. */
+/** Messages to lines: the inverse of `decode-*.ts`. Each function returns the whole line, newline included. */
+import type { FileName } from "./file-name.ts";
 import { protocolVersion } from "./limits.ts";
 import type {
   FileEntry,
@@ -9,7 +10,9 @@ import type {
   HaveNews,
   HaveRequest,
   IndexRequest,
+  ListedFile,
   Match,
+  SentNews,
   Source,
 } from "./messages.ts";
 import type { ProtocolError } from "./protocol-error.ts";
@@ -29,7 +32,8 @@ export function encodeWelcome(agent: string, epoch?: string): string {
 
 /** Strangers get the code and its fixed words, never the cause. */
 export function encodeError(error: ProtocolError): string {
-  return line({ type: "ERROR", id: error.id, code: error.code, message: error.message });
+  const { id, code, message, retryMs } = error;
+  return line({ type: "ERROR", id, code, message, retryMs });
 }
 
 export function encodeOk(id: number): string {
@@ -49,9 +53,20 @@ export function encodeIndexRequest(request: IndexRequest): string {
       return line({ type, id, add: add.map(wireEntry), remove });
     }
     case "QUERY":
-      return line({ type: "QUERY", id: request.id, name: request.name });
+      return line({
+        type: "QUERY",
+        id: request.id,
+        name: request.name,
+        subscribe: request.subscribe || undefined,
+      });
+    case "UNSUBSCRIBE":
+      return line({ type: "UNSUBSCRIBE", id: request.id, query: request.query });
     case "SEARCH":
       return line({ type: "SEARCH", id: request.id, text: request.text, limit: request.limit });
+    case "LIST": {
+      const { type, id, pattern, after, limit } = request;
+      return line({ type, id, pattern, after: after === "" ? undefined : after, limit });
+    }
     case "PING":
       return line({ type: "PING", id: request.id });
   }
@@ -63,11 +78,17 @@ export function encodedEntryBytes(entry: FileEntry): number {
 }
 
 function wireEntry(entry: FileEntry): object {
-  return { name: entry.name, size: entry.sizeBytes, md5: entry.md5, root: entry.root };
+  const { name, sizeBytes, md5, root, partial } = entry;
+  return { name, size: sizeBytes, md5, root, partial: partial || undefined };
 }
 
 export function encodeResult(id: number, contents: readonly FoundContent[]): string {
   return line({ type: "RESULT", id, contents: contents.map(wireContent) });
+}
+
+/** `id` is that of the QUERY which subscribed. */
+export function encodeNewSources(id: number, contents: readonly FoundContent[]): string {
+  return line({ type: "SOURCES", id, contents: contents.map(wireContent) });
 }
 
 function wireContent(content: FoundContent): object {
@@ -76,7 +97,7 @@ function wireContent(content: FoundContent): object {
 }
 
 function wireSource({ peer, host, port, partial }: Source): object {
-  return partial ? { peer, host, port, partial } : { peer, host, port };
+  return { peer, host, port, partial: partial || undefined };
 }
 
 export function encodeMatches(id: number, matches: readonly Match[], more: boolean): string {
@@ -88,12 +109,39 @@ export function encodeMatches(id: number, matches: readonly Match[], more: boole
   });
 }
 
+/** A peer stands in the line once, whatever it has. */
+export function encodeNames(id: number, files: readonly ListedFile[], next: FileName | undefined): string {
+  const places = new Map<string, number>();
+  const peers: object[] = [];
+  const placeOf = (source: Source): number => {
+    const known = places.get(source.peer);
+    if (known !== undefined) return known;
+    places.set(source.peer, peers.length);
+    return peers.push(wireSource(source)) - 1;
+  };
+  const listed = files.map(({ name, sizeBytes, md5, root, total, sources }) => ({
+    name,
+    size: sizeBytes,
+    md5,
+    root,
+    total,
+    sources: sources.map(placeOf),
+  }));
+  return line({ type: "NAMES", id, files: listed, peers, more: next !== undefined, next });
+}
+
 // --- to and from a peer ---
 
 export function encodePeerRequest(request: HashesRequest | Get | HaveRequest): string {
   const { type, id, root } = request;
-  if (type !== "GET") return line({ type, id, root });
-  return line({ type, id, root, offset: request.offset, length: request.length });
+  switch (request.type) {
+    case "HASHES":
+      return line({ type, id, root });
+    case "HAVE":
+      return line({ type, id, root, sent: request.sent || undefined });
+    case "GET":
+      return line({ type, id, root, offset: request.offset, length: request.length });
+  }
 }
 
 /** `length` raw bytes must follow. */
@@ -107,10 +155,18 @@ export function encodeDataHeader(id: number, offset: number, length: number): st
 }
 
 export function encodeHave(have: HaveAnswer): string {
-  const { type, id, root, chunks } = have;
-  return line({ type, id, root, chunks: Buffer.from(chunks).toString("base64") });
+  const { type, id, root, chunks, sent } = have;
+  return line({ type, id, root, chunks: base64(chunks), sent: sent && base64(sent) });
 }
 
 export function encodeHaveNews(news: HaveNews): string {
   return line({ type: "HAVE", root: news.root, chunk: news.chunk });
+}
+
+export function encodeSentNews({ type, root, chunk }: SentNews): string {
+  return line({ type, root, chunk });
+}
+
+function base64(bits: Uint8Array): string {
+  return Buffer.from(bits).toString("base64");
 }

@@ -2,8 +2,9 @@
  * Bytes of a connection to lines and bodies and nothing more: no JSON, no messages, no sockets. Synchronous, so
  * that back-pressure stays where the bytes come from.
  *
- * Cost: every byte is looked at once for the newline; a body is handed on in the pieces it came in, without a
- * copy; a line that lies in several pieces is joined once, at its end.
+ * Cost: every byte of a line is looked at once for the newline; a body is copied once to where the sink wants it, or
+ * not at all when the caller reads it from the socket right there (`fill`); a line that lies in several pieces is
+ * joined once, at its end.
  */
 import { ProtocolError } from "./protocol-error.ts";
 
@@ -13,8 +14,10 @@ export interface FrameSink {
    * before the next line.
    */
   onLine(line: Uint8Array): number;
-  /** A piece of the body announced last; its bytes may be kept. Never empty. */
-  onBody(piece: Uint8Array): void;
+  /** Where the next bytes of the body are to go; at least one byte long. */
+  bodyRoom(): Uint8Array;
+  /** So many bytes of the body lie in the room given last. Never 0. */
+  onBody(length: number): void;
 }
 
 const newline = 0x0a;
@@ -46,10 +49,12 @@ export class FrameReader {
         return;
       }
       if (this.bodyLeft > 0) {
-        const take = Math.min(this.bodyLeft, bytes.length - at);
-        this.bodyLeft -= take;
-        this.sink.onBody(bytes.subarray(at, at + take));
-        at += take;
+        const from = at;
+        at += this.fill((room) => {
+          const length = Math.min(room.length, bytes.length - from);
+          room.set(bytes.subarray(from, from + length));
+          return length;
+        });
         continue;
       }
       const end = bytes.indexOf(newline, at);
@@ -63,6 +68,24 @@ export class FrameReader {
       at = end + 1;
       this.bodyLeft = this.sink.onLine(line);
     }
+  }
+
+  /** Bytes of a body come next. */
+  get isInBody(): boolean {
+    return this.bodyLeft > 0 && !this.paused && !this.stopped;
+  }
+
+  /**
+   * Inside a body: lets `read` put its next bytes where they belong, and returns what that returns: how many they were,
+   * 0 or less for none. Throws whatever the sink throws.
+   */
+  fill(read: (room: Uint8Array) => number): number {
+    const room = this.sink.bodyRoom();
+    const length = read(room.length > this.bodyLeft ? room.subarray(0, this.bodyLeft) : room);
+    if (length <= 0) return length;
+    this.bodyLeft -= length;
+    this.sink.onBody(length);
+    return length;
   }
 
   /** A line has begun whose end has not come. */

@@ -22,8 +22,8 @@ export const maxIndexLineBytes = 1024 * 1024;
  * A line that the index answers with: 100 contents with 16 names of 1 KiB and 64 sources each are 2.5 MiB.
  */
 export const maxIndexAnswerLineBytes = 4 * 1024 * 1024;
-/** A line that a peer answers with: HAVE with the bitfield of 1,048,576 chunks in base64 is 171 KiB. */
-export const maxPeerAnswerLineBytes = 256 * 1024;
+/** A line that a peer answers with: HAVE with two bitfields of 1,048,576 chunks, each 171 KiB in base64. */
+export const maxPeerAnswerLineBytes = 384 * 1024;
 
 /** Levels of nesting in a line; our deepest message has four. */
 export const maxJsonDepth = 8;
@@ -53,8 +53,22 @@ export const maxSearchWords = 16;
 export const maxMatchesPerSearch = 1_000;
 export const defaultMatchesPerSearch = 50;
 
+/** Pattern of a LIST, files of one answer, and the sources of each. */
+export const maxPatternBytes = 1024;
+export const maxFilesPerList = 1_000;
+export const maxSourcesPerListedFile = 8;
+
+/** Subscribed QUERYs of one connection and of all; who asks for more is not subscribed. */
+export const maxSubscriptionsPerConnection = 64;
+export const maxSubscriptions = 65_536;
+/** New sources of a content in one SOURCES, chosen by chance, and the time between two SOURCES of a subscription. */
+export const maxNewSourcesPerContent = 8;
+export const sourcesIntervalMs = 200;
+
 /** Longest range of one GET. */
 export const maxGetBytes = 16 * 1024 * 1024;
+/** `retryMs` of an ERROR; a longer one is lowered to it. */
+export const maxRetryMs = 60_000;
 /** Agent text of HELLO and WELCOME. */
 export const maxAgentBytes = 128;
 
@@ -73,3 +87,18 @@ export const maxBufferedBytes = 1024 * 1024;
 export const leaseMs = 90_000;
 /** How often a registered peer says PING when it has nothing else to say. */
 export const pingIntervalMs = 30_000;
+
+/** Connections at once. Idle ones cost 2 KiB each; open files are what there may be too few of. */
+export const maxIndexConnections = 4_096;
+export const maxPeerConnections = 512;
+/** Of these, such as have not said HELLO yet. */
+export const maxPendingConnections = 256;
+/** Of these, such as come from one address (here and below: or from one /64 of IPv6). */
+export const maxConnectionsPerAddress = 64;
+/** New connections of one address in this time, and as many at once. */
+export const arrivalWindowMs = 30_000;
+export const maxNewIndexConnectionsPerAddress = 300;
+/** Ten a second: each download opens up to four, and a script fetches several small files a second. */
+export const maxNewPeerConnectionsPerAddress = 300;
+/** Registered peers of one address. */
+export const maxPeersPerAddress = 16;

@@ -1,5 +1,5 @@
 /**
- * The messages of both protocols as the program sees them after `decode.ts` and before `encode.ts`. What each
+ * The messages of both protocols as the program sees them after `decode-*.ts` and before `encode.ts`. What each
  * means, with an example, is in PROTOCOL.md. Hashes are lower-case hex; sizes, offsets and lengths are bytes.
  */
 
@@ -24,6 +24,8 @@ export interface ErrorMessage {
   id: number | null;
   code: string;
   message: string;
+  /** With BUSY as the answer to a GET: nothing is wrong with the source, but it is better to come back then. */
+  retryMs?: number;
 }
 
 export interface Ok {
@@ -37,6 +39,8 @@ export interface FileEntry {
   sizeBytes: number;
   md5: string;
   root: string;
+  /** The owner is still downloading it. Absent is the same as false. */
+  partial?: boolean;
 }
 
 // --- to the index ---
@@ -60,6 +64,15 @@ export interface Query {
   id: number;
   /** As asked: any well-formed text of legal length; one that is no legal name simply has no match. */
   name: string;
+  /** New sources are to be told as they register, until UNSUBSCRIBE. Absent is the same as false. */
+  subscribe?: boolean;
+}
+
+export interface Unsubscribe {
+  type: "UNSUBSCRIBE";
+  id: number;
+  /** Id of the QUERY that subscribed. */
+  query: number;
 }
 
 export interface Search {
@@ -69,12 +82,22 @@ export interface Search {
   limit: number;
 }
 
+export interface List {
+  type: "LIST";
+  id: number;
+  /** As asked: any well-formed text of legal length. What it means is PROTOCOL.md's to say. */
+  pattern: string;
+  /** Only names that come later in the order of their bytes; empty: all. */
+  after: string;
+  limit: number;
+}
+
 export interface Ping {
   type: "PING";
   id: number;
 }
 
-export type IndexRequest = Register | Update | Query | Search | Ping;
+export type IndexRequest = Register | Update | Query | Unsubscribe | Search | List | Ping;
 
 // --- from the index ---
 
@@ -105,6 +128,14 @@ export interface Result {
   contents: FoundContent[];
 }
 
+/** Unasked, after a QUERY that subscribed: sources that are new, and nothing but these. */
+export interface NewSources {
+  type: "SOURCES";
+  /** Of the QUERY. */
+  id: number;
+  contents: FoundContent[];
+}
+
 export interface Match {
   name: string;
   sizeBytes: number;
@@ -120,7 +151,27 @@ export interface Matches {
   more: boolean;
 }
 
-export type IndexAnswer = Welcome | Ok | Result | Matches | ErrorMessage;
+/** One name and content that some peer has whole. */
+export interface ListedFile {
+  name: FileName;
+  sizeBytes: number;
+  md5: string;
+  root: string;
+  /** How many peers hold the content whole, under whatever name. */
+  total: number;
+  /** At most 8 of them. On the wire each peer of a message stands in one place, whatever it has. */
+  sources: Source[];
+}
+
+export interface Names {
+  type: "NAMES";
+  id: number;
+  files: ListedFile[];
+  /** What `after` is to be for the next page; undefined: this is the last one. */
+  next: FileName | undefined;
+}
+
+export type IndexAnswer = Welcome | Ok | Result | NewSources | Matches | Names | ErrorMessage;
 
 // --- to a peer ---
 
@@ -142,6 +193,8 @@ export interface HaveRequest {
   type: "HAVE";
   id: number;
   root: string;
+  /** Also tell what has been sent to somebody. Absent is the same as false. */
+  sent?: boolean;
 }
 
 export type PeerRequest = HashesRequest | Get | HaveRequest;
@@ -170,6 +223,8 @@ export interface HaveAnswer {
   root: string;
   /** Bitfield, first chunk in the highest bit of the first byte. */
   chunks: Uint8Array;
+  /** Chunks that were sent or promised to somebody, when that was asked for. A hint. */
+  sent?: Uint8Array;
 }
 
 export interface HaveNews {
@@ -178,4 +233,11 @@ export interface HaveNews {
   chunk: number;
 }
 
-export type PeerAnswer = Welcome | HashesAnswer | Data | HaveAnswer | HaveNews | ErrorMessage;
+/** The source has now sent the chunk, or promised it, to somebody. */
+export interface SentNews {
+  type: "SENT";
+  root: string;
+  chunk: number;
+}
+
+export type PeerAnswer = Welcome | HashesAnswer | Data | HaveAnswer | HaveNews | SentNews | ErrorMessage;

@@ -18,7 +18,7 @@ export const errorCodes = {
   TOO_MANY: "more than allowed in one message or for one peer",
   NOT_FOUND: "this content is not here",
   GONE: "this content was here and has changed or gone",
-  BUSY: "too many connections; try again later",
+  BUSY: "too many at once; try again later",
   RETRY: "not possible at the moment; try again later",
   STORAGE_FULL: "the index has no room for more",
   TIMEOUT: "too slow",
@@ -43,6 +43,8 @@ export class ProtocolError extends Error {
     readonly id: number | null = null,
     /** What exactly was wrong, in fixed words of ours; the code's sentence when not given. */
     detail?: string,
+    /** After how long the same request makes sense again, where that is known. */
+    readonly retryMs?: number,
   ) {
     super(detail ?? errorCodes[code]);
     this.name = "ProtocolError";

@@ -79,7 +79,7 @@ test("files come by thousands, folders move, editors save, things go: the index 
   expect(peer.process.stderr).not.toMatch(/^ +at /m);
 });
 
-test("a file that is being written to is not offered, and then it is offered as a whole", async () => {
+test("F27 a file that is being written to is not offered, and then it is offered as a whole", async () => {
   await using box = new Sandbox();
   const database = join(box.folder, "index.db");
   const index = await box.index(["--db", database]);

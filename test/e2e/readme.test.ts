@@ -1,7 +1,7 @@
 /** What the README tells people to type exists and works, and the exit codes it lists are those of the program. */
 import { expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { projectFolder } from "../../scripts/project.ts";
 import { ExitCode } from "../../src/errors.ts";
@@ -63,6 +63,7 @@ test("every query and search in the README does what it says", async () => {
     ["FOLDER/NAME", "papers/a note.txt"],
     ["PATH", "elsewhere/"],
     ["PREFIX", root.slice(0, 8)],
+    ["10m", "0.1s"],
   ]);
   const asked = commands.filter(({ verb }) => verb === "query" || verb === "search");
   expect(asked.length).toBeGreaterThanOrEqual(10);
@@ -74,6 +75,11 @@ test("every query and search in the README does what it says", async () => {
         env: { P2P_INDEX: swarm.index.address },
       });
       expect(ended.exitCode, `${line}\n${ended.said()}`).toBe(0);
+      if (line.includes("-o -")) {
+        expect(readdirSync(cwd), line).toEqual([]);
+        expect(ended.stderr, line).toContain("every chunk verified");
+        return;
+      }
       expect(ended.stdout, line).toContain("a note.txt");
       const path = join(cwd, flags.includes("-o") ? "elsewhere" : "", "a note.txt");
       expect(existsSync(path), line).toBe(verb === "query" && !flags.includes("--list"));

@@ -127,6 +127,8 @@ export class BinaryProcess {
   async end(): Promise<void> {
     if (this.exitCode === undefined) {
       this.child.kill("SIGTERM");
+      // A stopped one would not hear it.
+      this.child.kill("SIGCONT");
       const timer = setTimeout(() => this.child.kill("SIGKILL"), graceMs);
       await this.child.exited;
       clearTimeout(timer);

@@ -10,6 +10,7 @@ export interface FakeRequest {
   root?: string;
   offset?: number;
   length?: number;
+  sent?: boolean;
 }
 
 /** What a script may do on its connection. */

@@ -12,10 +12,14 @@ export interface Faults {
   delayMs?: number;
   /** Of all connections together. */
   bytesPerSecond?: number;
-  /** The connection is closed after so many. */
-  cutAfter?: number;
+  /** The connection is closed after so many; a function is asked once for each connection. */
+  cutAfter?: number | (() => number);
+  /** A cut, and the end of the source, is a reset (RST) instead of an orderly end. */
+  reset?: boolean;
   /** One bit in so many bytes is the other one. */
   flipBitEvery?: number;
+  /** The piece with this byte comes twice. */
+  repeatAt?: number;
   /** Nothing more comes after so many, and the connection stays open. */
   stallAfter?: number;
   /** Longest piece that is passed on at once: 1 is byte by byte. */
@@ -79,31 +83,37 @@ export class FaultProxy implements AsyncDisposable {
       socket.once("close", () => this.sockets.delete(socket));
     }
     // One that ends takes the other with it; that connections end is what this is for.
-    const ways = [pipeline(client, source), pipeline(source, (answer) => this.spoil(answer), client)];
+    const end = () => (this.faults.reset ? client.resetAndDestroy() : undefined);
+    const ways = [pipeline(client, source), pipeline(source, (answer) => this.spoil(answer, end), client)];
     await Promise.race(ways.map((way) => way.catch(() => {})));
     client.destroy();
     source.destroy();
     await Promise.allSettled(ways);
   }
 
-  private async *spoil(answer: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  private async *spoil(answer: AsyncIterable<Buffer>, end: () => void): AsyncGenerator<Buffer> {
+    const drawn = typeof this.faults.cutAfter === "function" ? this.faults.cutAfter() : Infinity;
     let passed = 0;
     for await (const received of answer) {
       let piece: Buffer;
       for (let at = 0; at < received.length; at += piece.length) {
-        const { cutAfter = Infinity, stallAfter = Infinity, pieceBytes = defaultPieceBytes } = this.faults;
-        const room = Math.max(0, Math.min(cutAfter, stallAfter) - passed);
+        const { cutAfter, stallAfter = Infinity, pieceBytes = defaultPieceBytes, repeatAt } = this.faults;
+        const cutAt = typeof cutAfter === "number" ? cutAfter : drawn;
+        const room = Math.max(0, Math.min(cutAt, stallAfter) - passed);
         piece = received.subarray(at, at + Math.min(pieceBytes, room));
-        if (piece.length === 0 && passed >= cutAfter) return;
+        if (piece.length === 0 && passed >= cutAt) return end();
         if (piece.length === 0) await this.sleep(2 ** 31 - 1);
         await this.holdBack(piece.length);
         this.flip(piece, passed);
+        const isRepeated = repeatAt !== undefined && passed <= repeatAt && repeatAt < passed + piece.length;
         passed += piece.length;
         this.passedBytes += piece.length;
         yield piece;
+        if (isRepeated) yield Buffer.from(piece);
         this.wake();
       }
     }
+    end();
   }
 
   private async holdBack(bytes: number): Promise<void> {

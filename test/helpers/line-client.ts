@@ -17,11 +17,13 @@ export class LineClient implements AsyncDisposable {
   private isEnded = false;
   private readonly waiting = new Set<() => void>();
 
-  static async open(port: number): Promise<LineClient> {
+  /** `from`: another address of this machine, such as 127.0.0.2, to be seen with. */
+  static async open(port: number, from = "127.0.0.1"): Promise<LineClient> {
     const client = new LineClient();
+    // `localAddress` works in 1.4.5 but is missing from its types, hence not written into the literal below.
+    const where = { hostname: "127.0.0.1", port, localAddress: from };
     client.socket = await Bun.connect({
-      hostname: "127.0.0.1",
-      port,
+      ...where,
       socket: {
         data: (_, bytes) => client.received(bytes),
         drain: () => client.flush(),
@@ -33,8 +35,8 @@ export class LineClient implements AsyncDisposable {
   }
 
   /** Connected, and HELLO answered. */
-  static async greeted(port: number): Promise<LineClient> {
-    const client = await LineClient.open(port);
+  static async greeted(port: number, from?: string): Promise<LineClient> {
+    const client = await LineClient.open(port, from);
     client.send(hello);
     await client.answerWhere((answer) => answer.type === "WELCOME");
     return client;

@@ -13,6 +13,8 @@ export interface StartOptions {
   env?: Record<string, string>;
   /** "open" is a pipe that stays open until `endInput`; text is written and followed by the end. */
   stdin?: "null" | "open" | { text: string };
+  /** A command that becomes the binary: `["prlimit", "--nofile=64"]`. */
+  under?: readonly string[];
 }
 
 export interface SandboxOptions {
@@ -78,7 +80,7 @@ export class Sandbox implements AsyncDisposable {
     if (this.over) throw new Error("the sandbox has ended");
     const home = this.newFolder("home");
     const launch: Launch = {
-      argv: [this.binary, ...argv],
+      argv: [...(options.under ?? []), this.binary, ...argv],
       cwd: options.cwd ?? home,
       env: this.environment(home, options.env),
       stdin: options.stdin ?? "null",

@@ -4,6 +4,7 @@
 export const canMount =
   process.platform === "linux" &&
   process.getuid?.() === 0 &&
+  Bun.which("unshare") !== null &&
   Bun.spawnSync(["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"]).exitCode === 0;
 
 export class SmallDisk implements Disposable {
@@ -20,7 +21,8 @@ export class SmallDisk implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    run(["umount", this.folder]);
+    // Lazily: after a failed test somebody may still have a file open there.
+    run(["umount", "--lazy", this.folder]);
   }
 }
 

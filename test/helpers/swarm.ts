@@ -46,15 +46,22 @@ export class Swarm implements AsyncDisposable {
   }
 
   /** A peer that can be reached through a proxy only: it is registered at another index, the proxy at this one. */
-  async peerBehind(
-    faults: Faults,
-    files: Files,
-  ): Promise<{ peer: RunningServer; proxy: FaultProxy; folder: string }> {
+  async peerBehind(faults: Faults, files: Files): Promise<HiddenPeer> {
     const folder = this.folderOf(files);
     const peer = await this.box.peer(await this.box.index(), folder);
-    const proxy = this.parts.use(await FaultProxy.start(peer.port, faults));
+    return { peer, proxy: await this.wayTo(peer.port, faults, files), folder };
+  }
+
+  /** The same with several, who all have these files. */
+  async peersBehind(count: number, faults: Faults, files: Files): Promise<HiddenPeer[]> {
+    return await Promise.all(Array.from({ length: count }, () => this.peerBehind({ ...faults }, files)));
+  }
+
+  /** Another way to a peer that runs: a proxy that spoils what it says, registered for these files. */
+  async wayTo(port: number, faults: Faults, files: Files): Promise<FaultProxy> {
+    const proxy = this.parts.use(await FaultProxy.start(port, faults));
     await this.register(proxy.port, files);
-    return { peer, proxy, folder };
+    return proxy;
   }
 
   /** Says at the index that these files are at that port. They are gone again when the client is closed. */
@@ -63,6 +70,10 @@ export class Swarm implements AsyncDisposable {
     const entries = Object.entries(files).map(([name, bytes]) => entryOf(name, bytes));
     const answer = await client.request({ type: "REGISTER", id: 1, port, files: entries });
     if (answer.type !== "OK") throw new Error(`REGISTER: ${JSON.stringify(answer)}`);
+    // Who is registered and says nothing for 90 s is forgotten.
+    let id = 1;
+    const pings = setInterval(() => client.isClosed || client.send({ type: "PING", id: ++id }), 30_000);
+    this.parts.defer(() => clearInterval(pings));
     return client;
   }
 
@@ -87,6 +98,12 @@ export class Swarm implements AsyncDisposable {
   }
 }
 
+export interface HiddenPeer {
+  peer: RunningServer;
+  proxy: FaultProxy;
+  folder: string;
+}
+
 export interface Query {
   process: BinaryProcess;
   /** Its working folder. */
@@ -95,13 +112,32 @@ export interface Query {
 
 export interface FinishedQuery extends Query {
   code: number;
-  /** The last event. */
+  /** How it ended: the last event but for what it has served to others meanwhile. */
   last: JsonEvent | undefined;
 }
 
 export async function finished(query: Query, timeoutMs?: number): Promise<FinishedQuery> {
   const code = await query.process.exit(timeoutMs);
-  return { ...query, code, last: query.process.events.at(-1) };
+  return { ...query, code, last: query.process.events.findLast(({ event }) => event !== "served") };
+}
+
+/** Some of it is verified and told; with a source that is slow enough, not all of it. */
+export async function hasBegun({ process }: Query): Promise<void> {
+  await process.waitForEvent("progress", { where: ({ bytes }) => Number(bytes) > 0 });
+}
+
+/** The warnings and errors it has told people, without how far it is and what it comes to in the end. */
+export function complaints({ process }: Query): string[] {
+  return process.stderr.split("\n").filter((line) => /^(warning|error|p2p): /.test(line));
+}
+
+/** What the `complete` event says of that source. */
+export function delivered(
+  { last }: FinishedQuery,
+  port: number,
+): { bytes: number; badChunks: number } | undefined {
+  const sources = (last?.sources ?? []) as { port: number; bytes: number; badChunks: number }[];
+  return sources.find((source) => source.port === port);
 }
 
 /** As it stands in a REGISTER. */
@@ -119,6 +155,17 @@ export function md5Of(bytes: Uint8Array): string {
 /** Whether there is a file with exactly these bytes. (A failed `expect` would print all of them.) */
 export function holds(path: string, bytes: Uint8Array): boolean {
   return existsSync(path) && Buffer.compare(readFileSync(path), bytes) === 0;
+}
+
+/** What is wrong with a download that should have made `bytes` of `name`, and nothing else; undefined: nothing. */
+export function shortcoming(
+  { code, folder, process }: FinishedQuery,
+  name: string,
+  bytes: Uint8Array,
+): string | undefined {
+  if (code !== 0) return process.said();
+  if (!holds(join(folder, name), bytes)) return `other bytes in ${name}\n${process.said()}`;
+  return partialFiles(folder).length === 0 ? undefined : `left behind: ${partialFiles(folder)}`;
 }
 
 /** What a download that is not complete has left in `folder`. */

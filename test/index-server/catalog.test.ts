@@ -18,10 +18,14 @@ function found(open: OpenCatalog, name: string): string[] {
   return open.lookup
     .find(name)
     .map(({ root, total, names, sources }) => {
-      const ports = sources.map(({ port }) => port).sort();
+      const ports = sources.map(({ port, partial }) => `${port}${partial ? " in part" : ""}`).sort();
       return `${root.slice(0, 8)} ${total} [${names.join(", ")}] ${ports.join(",")}`;
     })
     .sort();
+}
+
+function partialEntry(name: string, content: number | string = name): FileEntry {
+  return { ...fileEntry(name, content), partial: true };
 }
 
 function short(content: number | string): string {
@@ -133,6 +137,91 @@ describe("QUERY", () => {
     const [left] = open.lookup.find("popular");
     expect(left?.total).toBe(10);
     expect(left?.sources).toHaveLength(10);
+  });
+});
+
+describe("partial holdings", () => {
+  test("are sources that say so, in QUERY and the view, and whole once they are added so", () => {
+    using open = new OpenCatalog();
+    const seed = open.peer([fileEntry("a.iso", 1)]);
+    const leech = open.peer([partialEntry("a.iso", 1)]);
+    const withLeech = (state: string) => `${short(1)} 2 [a.iso] ${seed.port},${leech.port}${state}`;
+    expect(found(open, "a.iso")).toEqual([withLeech(" in part")]);
+    expect(open.view().map((row) => row.at(-1))).toEqual(["1", "0"]);
+    open.update(leech, [fileEntry("a.iso", 1)]);
+    expect(found(open, "a.iso")).toEqual([withLeech("")]);
+    expect(open.view().map((row) => row.at(-1))).toEqual(["1", "1"]);
+    open.update(leech, [partialEntry("a.iso", 1)]);
+    expect(found(open, "a.iso")).toEqual([withLeech(" in part")]);
+    expect(leech.holdings).toBe(1);
+  });
+
+  test("never make a peer or an address partial that has the content whole", () => {
+    using open = new OpenCatalog();
+    const peer = open.peer([fileEntry("a", 1), partialEntry("b", 1)], "10.0.0.1", 7767);
+    open.peer([partialEntry("c", 1)], "10.0.0.1", 7767);
+    expect(found(open, "c")).toEqual([`${short(1)} 1 [c] 7767`]);
+    open.update(peer, [], ["a"]);
+    expect(found(open, "c")).toEqual([`${short(1)} 1 [c] 7767 in part`]);
+    open.update(peer, [fileEntry("b", 1)]);
+    expect(found(open, "c")).toEqual([`${short(1)} 1 [c] 7767`]);
+  });
+
+  test("are found by their name also while nobody has the content whole, but neither searched nor listed", () => {
+    using open = new OpenCatalog();
+    const leech = open.peer([partialEntry("a.iso", 1)]);
+    expect(found(open, "a.iso")).toEqual([`${short(1)} 1 [a.iso] ${leech.port} in part`]);
+    expect(open.find("iso").matches).toEqual([]);
+    open.peer([fileEntry("other.iso", 1)]);
+    expect(open.find("iso").matches.map(({ name, sources }) => `${name} ${sources}`)).toEqual([
+      "other.iso 1",
+    ]);
+  });
+
+  test("are news when they come and when they become whole, not when they are said again", () => {
+    using open = new OpenCatalog();
+    const peer = open.peer();
+    const news = (entry: FileEntry) => {
+      const told: FileEntry[] = [];
+      open.run(open.catalog.update(peer, [entry], [], (file) => told.push(file)));
+      return told.length;
+    };
+    const [part, whole] = [partialEntry("a", 1), fileEntry("a", 1)];
+    expect([part, part, whole, whole, part, fileEntry("a", 2)].map(news)).toEqual([1, 0, 1, 0, 0, 1]);
+  });
+
+  /** How many of 64 sources are whole, seen over and over. */
+  function wholeAmong(open: OpenCatalog, total: number): Set<number> {
+    const seen = new Set<number>();
+    for (let i = 0; i < 20; i++) {
+      const [content] = open.lookup.find("many");
+      expect(content?.total).toBe(total);
+      const { sources = [] } = content ?? {};
+      expect(new Set(sources.map(({ port }) => port)).size).toBe(64);
+      seen.add(sources.filter(({ partial }) => !partial).length);
+    }
+    return seen;
+  }
+
+  const crowd = (open: OpenCatalog, whole: number, partial: number) => {
+    for (let i = 0; i < whole; i++) open.peer([fileEntry("many", 1)]);
+    for (let i = 0; i < partial; i++) open.peer([partialEntry("many", 1)]);
+  };
+
+  test.each([
+    [1, 200, 1],
+    [31, 200, 31],
+    [100, 200, 32],
+    [100, 10, 54],
+    [100, 0, 64],
+    [0, 100, 0],
+    // More than are read: tried by chance, but whole ones are looked at by themselves.
+    [1, 1_500, 1],
+    [2_000, 5, 59],
+  ])("of %d whole and %d partial sources %d whole ones are told", (whole, partial, expected) => {
+    using open = new OpenCatalog();
+    crowd(open, whole, partial);
+    expect([...wholeAmong(open, whole + partial)]).toEqual([expected]);
   });
 });
 
@@ -280,8 +369,8 @@ test("look-ups go through an index, never over a table", () => {
 
 const names = ["a", "b", "x/a", "x/b", "y/x/a", "ü", "A"];
 const fileArbitrary = fc
-  .tuple(fc.constantFrom(...names), fc.integer({ min: 1, max: 3 }))
-  .map(([name, content]) => fileEntry(name, content));
+  .tuple(fc.constantFrom(...names), fc.integer({ min: 1, max: 3 }), fc.integer({ min: 0, max: 3 }))
+  .map(([name, content, kind]) => (kind === 0 ? partialEntry(name, content) : fileEntry(name, content)));
 
 type Step =
   | { do: "register"; peer: number; files: FileEntry[] }
@@ -356,11 +445,26 @@ test("whatever happens, QUERY, the view and the counters agree with a model", ()
 function check(open: OpenCatalog, model: Model): void {
   const view = [...model].flatMap(([peer, files]) =>
     [...files.values()].map(
-      ({ name, sizeBytes, md5, root }) => `10.0.0.1:${20_000 + peer} ${name} ${sizeBytes} ${md5} ${root} 1`,
+      ({ name, sizeBytes, md5, root, partial }) =>
+        `10.0.0.1:${20_000 + peer} ${name} ${sizeBytes} ${md5} ${root} ${partial ? 0 : 1}`,
     ),
   );
   expect(open.view()).toEqual(view.sort());
   for (const name of [...names, "nothing"]) expect(found(open, name)).toEqual(expected(model, name));
+  const { matches } = open.find("");
+  expect(matches.map(({ name, root, sources }) => `${name} ${root} ${sources}`)).toEqual(listed(model));
+}
+
+/** What SEARCH for everything says: names that somebody has whole, with how many have the content whole. */
+function listed(model: Model): string[] {
+  const whole = [...model].flatMap(([peer, files]) =>
+    [...files.values()].filter(({ partial }) => !partial).map((file) => ({ peer, file })),
+  );
+  const lines = whole.map(({ file: { name, root } }) => {
+    const holders = new Set(whole.filter(({ file }) => file.root === root).map(({ peer }) => peer));
+    return `${name} ${root} ${holders.size}`;
+  });
+  return [...new Set(lines)].sort();
 }
 
 function expected(model: Model, asked: string): string[] {
@@ -371,7 +475,10 @@ function expected(model: Model, asked: string): string[] {
     .map((root) => {
       const holdings = all.filter(({ file }) => file.root === root);
       const matching = new Set(holdings.map(({ file }) => file.name as string).filter(fits));
-      const ports = new Set(holdings.map(({ peer }) => 20_000 + peer));
+      const hasWhole = (peer: number) => holdings.some((held) => held.peer === peer && !held.file.partial);
+      const ports = new Set(
+        holdings.map(({ peer }) => `${20_000 + peer}${hasWhole(peer) ? "" : " in part"}`),
+      );
       return `${root.slice(0, 8)} ${ports.size} [${[...matching].sort().join(", ")}] ${[...ports].sort().join(",")}`;
     })
     .sort();

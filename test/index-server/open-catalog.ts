@@ -1,6 +1,7 @@
 /** A catalog in memory, driven without a queue: changes are applied at once, in slices of a few steps. */
 import { Catalog, type CatalogLimits } from "../../src/index-server/catalog.ts";
 import { openIndexDatabase } from "../../src/index-server/database.ts";
+import { NameList } from "../../src/index-server/list.ts";
 import type { LivePeer } from "../../src/index-server/live-peers.ts";
 import { Lookup } from "../../src/index-server/lookup.ts";
 import { Search } from "../../src/index-server/search.ts";
@@ -11,6 +12,7 @@ export class OpenCatalog implements Disposable {
   readonly catalog: Catalog;
   readonly lookup: Lookup;
   readonly search: Search;
+  readonly list: NameList;
   private readonly database;
   private nextPort = 20_000;
 
@@ -19,6 +21,7 @@ export class OpenCatalog implements Disposable {
     this.catalog = new Catalog(this.database.database, limits);
     this.lookup = new Lookup(this.catalog, chance);
     this.search = new Search(this.catalog, this.lookup);
+    this.list = new NameList(this.catalog, this.lookup);
   }
 
   [Symbol.dispose](): void {

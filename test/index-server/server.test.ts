@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { monotonicMs } from "../../src/clock.ts";
 import { LocalIoError } from "../../src/errors.ts";
 import { IndexServer, type IndexServerOptions } from "../../src/index-server/server.ts";
+import { addressLimit } from "../../src/net/address-limits.ts";
 import type { Listener } from "../../src/net/listener.ts";
 import { fileEntry, wireEntry } from "../helpers/file-entries.ts";
 import { LineClient, type Message } from "../helpers/line-client.ts";
@@ -108,6 +109,18 @@ describe("requests", () => {
     expect(await query(next, "a")).toEqual([]);
   });
 
+  test("a wrong message takes nothing with it of what came in the same packet", async () => {
+    const server = start();
+    await using client = await LineClient.greeted(server.port);
+    client.send({ type: "FROBNICATE", id: 1 }, { type: "QUERY", id: 2 }, { type: "PING", id: 3 });
+    await client.answerTo(3);
+    expect(client.answers.slice(1)).toMatchObject([
+      { id: 1, code: "UNKNOWN_TYPE" },
+      { id: 2, code: "BAD_MESSAGE" },
+      { id: 3, type: "OK" },
+    ]);
+  });
+
   test("REGISTER replaces, UPDATE changes, and nobody touches what is another's", async () => {
     const server = start();
     await using other = await registered(server, 1, "a", "b");
@@ -148,6 +161,40 @@ describe("requests", () => {
     expect(await query(other, "c")).toEqual([]);
     expect(await query(other, "x")).toEqual([]);
     expect(await peer.request({ type: "UPDATE", id: 3, remove: ["a"] })).toEqual({ type: "OK", id: 3 });
+    expect(logged).toEqual([]);
+  });
+
+  test("an address has as many registered peers as were set, others come in when one of them goes", async () => {
+    const server = start({ peersPerAddress: addressLimit(16, 2) });
+    const come = async (id: number, from: string) => {
+      const client = await LineClient.greeted(server.port, from);
+      const answer = await client.request({ type: "REGISTER", id, port: id, files: [wireEntry(`f${id}`)] });
+      return { client, answer };
+    };
+    const first = await come(1, "127.0.0.2");
+    const second = await come(2, "127.0.0.2");
+    await using third = (await come(3, "127.0.0.2")).client;
+    expect(third.answers.at(-1)).toEqual({
+      type: "ERROR",
+      id: 3,
+      code: "RETRY",
+      message: "this address has as many peers as it may have",
+    });
+    const other = await come(4, "127.0.0.3");
+    expect([first, second, other].map(({ answer }) => answer.type)).toEqual(["OK", "OK", "OK"]);
+    expect(await query(third, "f3")).toEqual([]);
+    // Who is registered may do so again, whoever else is there.
+    const again = { type: "REGISTER", id: 5, port: 2, files: [wireEntry("f5")] };
+    expect(await second.client.request(again)).toEqual({ type: "OK", id: 5 });
+    expect(await third.request({ type: "UPDATE", id: 6, add: [wireEntry("f6")] })).toMatchObject({
+      code: "BAD_STATE",
+    });
+    first.client.close();
+    await until(() => server.statistics().startsWith("peers 2,"));
+    const retry = { type: "REGISTER", id: 7, port: 3, files: [wireEntry("f3")] };
+    expect(await third.request(retry)).toEqual({ type: "OK", id: 7 });
+    expect(await query(third, "f3")).toHaveLength(1);
+    for (const { client } of [second, other]) client.close();
     expect(logged).toEqual([]);
   });
 

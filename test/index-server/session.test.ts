@@ -75,6 +75,20 @@ describe("refuses", () => {
   });
 });
 
+test("LIST is long work like SEARCH, UNSUBSCRIBE is done at once; neither needs a REGISTER", () => {
+  const session = greeted();
+  const list = { type: "LIST", id: 1, pattern: "a/", after: "", limit: 1_000 };
+  expect(say(session, list)).toEqual({ do: "work", request: list } as never);
+  expect(session.unanswered).toBe(1);
+  session.onDone(list as never);
+  const unsubscribe = { type: "UNSUBSCRIBE", id: 2, query: 1 };
+  expect(say(session, unsubscribe)).toEqual({ do: "unsubscribe", request: unsubscribe } as never);
+  const query = { type: "QUERY", id: 3, name: "a", subscribe: true };
+  expect(say(session, query)).toEqual({ do: "find", query } as never);
+  expect(session.unanswered).toBe(0);
+  expect(session.registered).toBe(false);
+});
+
 test("is full with more than two long requests unanswered; QUERY is not one", () => {
   const session = greeted();
   expect(say(session, register)).toMatchObject({ do: "work", request: { type: "REGISTER", id: 1 } });

@@ -123,11 +123,105 @@ describe("announcements", () => {
   });
 });
 
+describe("a running download", () => {
+  const part = (name: string, content: string = name) => ({ ...fileEntry(name, content), partial: true });
+  const settle = (announcements: Announcements) => {
+    const said: string[] = [];
+    for (let next = announcements.nextMessage(); next !== undefined; next = announcements.nextMessage()) {
+      const added = next.add.map(({ name, partial }) => `${name}${partial === true ? " in part" : ""}`);
+      said.push(`${next.type} +${added.join()} -${next.remove.join()}`);
+      announcements.acknowledged();
+    }
+    return said;
+  };
+  const connected = () => {
+    const announcements = new Announcements();
+    announcements.changed(files("a"), []);
+    announcements.connected();
+    expect(settle(announcements)).toEqual(["REGISTER +a -"]);
+    return announcements;
+  };
+
+  test("is said at once, and again over the next connection, until it ends", () => {
+    const announcements = connected();
+    announcements.downloading(fileEntry("film"));
+    expect(settle(announcements)).toEqual(["UPDATE +film in part -"]);
+    announcements.connected();
+    expect(settle(announcements)).toEqual(["REGISTER +a,film in part -"]);
+    announcements.downloadEnded("film" as FileName);
+    announcements.downloadEnded("film" as FileName);
+    expect(settle(announcements)).toEqual(["UPDATE + -film"]);
+    announcements.connected();
+    expect(settle(announcements)).toEqual(["REGISTER +a -"]);
+  });
+
+  test("becomes the folder's own file, which is there to stay", () => {
+    const announcements = connected();
+    announcements.downloading(fileEntry("film"));
+    settle(announcements);
+    announcements.changed(files("film"), []);
+    expect(settle(announcements)).toEqual(["UPDATE +film -"]);
+    announcements.downloaded("film" as FileName);
+    announcements.downloadEnded("film" as FileName);
+    expect(settle(announcements)).toEqual([]);
+    announcements.changed([], gone("film"));
+    expect(settle(announcements)).toEqual(["UPDATE + -film"]);
+  });
+
+  test("can be whole and served before the folder has it, or without it", () => {
+    const announcements = connected();
+    announcements.downloading(fileEntry("film"));
+    settle(announcements);
+    announcements.downloaded("film" as FileName);
+    expect(settle(announcements)).toEqual(["UPDATE +film -"]);
+    // Nothing is new to the index when the folder has found it.
+    announcements.changed(files("film"), []);
+    expect(settle(announcements)).toEqual([]);
+  });
+
+  test("takes no name from a file of the folder", () => {
+    const announcements = connected();
+    announcements.downloading(fileEntry("a", "another"));
+    announcements.downloaded("a" as FileName);
+    announcements.downloadEnded("a" as FileName);
+    expect(settle(announcements)).toEqual([]);
+  });
+
+  test("is no news to people before it is whole", () => {
+    const announcements = connected();
+    const news = () => {
+      announcements.nextMessage();
+      const { added, removed } = announcements.acknowledged();
+      return `+${added.join()} -${removed.join()}`;
+    };
+    announcements.downloading(fileEntry("film"));
+    announcements.downloading(fileEntry("other"));
+    expect(news()).toBe("+ -");
+    announcements.downloadEnded("other" as FileName);
+    expect(news()).toBe("+ -");
+    announcements.changed(files("film"), gone("a"));
+    expect(news()).toBe("+film -a");
+  });
+
+  test("counts as a name where the index has little room", () => {
+    const announcements = connected();
+    announcements.downloading(fileEntry("film"));
+    expect(announcements.nextMessage()?.add).toEqual([part("film")]);
+    expect(announcements.refusedForRoom(true)).toBe(true);
+    expect(announcements.nextMessage()).toBeUndefined();
+    expect(announcements.heldBackCount).toBe(1);
+    announcements.downloadEnded("film" as FileName);
+    expect(settle(announcements)).toEqual([]);
+    expect(announcements.heldBackCount).toBe(0);
+  });
+});
+
 // --- the model: an index that acknowledges, refuses (having applied any part), and is lost ---
 
 type Step =
   | { do: "change"; add: FileEntry[]; remove: FileName[] }
   | { do: "connect" | "lose" | "send" | "acknowledge" | "lose late" }
+  | { do: "downloading" | "downloaded" | "ended"; entry: FileEntry }
   | { do: "refuse"; applied: number };
 
 const nameArbitrary = fc.constantFrom("a", "b", "c", "x/a") as unknown as fc.Arbitrary<FileName>;
@@ -153,8 +247,19 @@ const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
       "acknowledge",
     ),
   }),
+  fc.record({
+    do: fc.constantFrom("downloading" as const, "downloaded", "ended"),
+    entry: fc.tuple(nameArbitrary, fc.nat(2)).map(([name, content]) => fileEntry(name, content)),
+  }),
   fc.record({ do: fc.constant("refuse" as const), applied: fc.nat(5) }),
 );
+
+/** The folder's files and, where it has none of that name, downloads; as `name root state`. */
+function shared(files: Map<string, FileEntry>, downloads = new Map<string, FileEntry>()): string[] {
+  return [...new Map([...downloads, ...files]).values()]
+    .map(({ name, root, partial }) => `${name} ${root} ${partial === true ? "part" : "whole"}`)
+    .sort();
+}
 
 /** What an index does with the first `parts` of a message. */
 function apply(
@@ -172,6 +277,7 @@ test("whatever is lost or refused, once all is acknowledged the index has what w
     fc.property(fc.array(stepArbitrary, { maxLength: 60 }), (steps) => {
       const announcements = new Announcements();
       const ours = new Map<string, FileEntry>();
+      const downloads = new Map<string, FileEntry>();
       const index = new Map<string, FileEntry>();
       let underWay: Announcement | undefined;
       let connected = false;
@@ -180,7 +286,24 @@ test("whatever is lost or refused, once all is acknowledged the index has what w
           case "change":
             announcements.changed(step.add, step.remove);
             for (const name of step.remove) ours.delete(name);
-            for (const entry of step.add) ours.set(entry.name, entry);
+            for (const entry of step.add) {
+              ours.set(entry.name, entry);
+              downloads.delete(entry.name);
+            }
+            break;
+          case "downloading":
+            announcements.downloading(step.entry);
+            if (!ours.has(step.entry.name)) downloads.set(step.entry.name, { ...step.entry, partial: true });
+            break;
+          case "downloaded": {
+            announcements.downloaded(step.entry.name);
+            const entry = downloads.get(step.entry.name);
+            if (entry !== undefined) downloads.set(entry.name, { ...entry, partial: false });
+            break;
+          }
+          case "ended":
+            announcements.downloadEnded(step.entry.name);
+            downloads.delete(step.entry.name);
             break;
           case "connect":
             announcements.connected();
@@ -219,7 +342,7 @@ test("whatever is lost or refused, once all is acknowledged the index has what w
             announcements.refused();
             break;
         }
-        if (announcements.settled) expect(index).toEqual(ours);
+        if (announcements.settled) expect(shared(index)).toEqual(shared(ours, downloads));
       }
       if (!connected) {
         announcements.connected();
@@ -234,7 +357,7 @@ test("whatever is lost or refused, once all is acknowledged the index has what w
         underWay = undefined;
         announcements.acknowledged();
       }
-      expect(index).toEqual(ours);
+      expect(shared(index)).toEqual(shared(ours, downloads));
     }),
     { numRuns: 500 },
   );

@@ -2,7 +2,9 @@
 import { describe, expect, test } from "bun:test";
 import { monotonicMs } from "../../src/clock.ts";
 import { connect } from "../../src/net/connect.ts";
-import type { Connection, ConnectionUser } from "../../src/net/connection.ts";
+import type { Connection } from "../../src/net/connection.ts";
+import { peerConnectionLimits } from "../../src/net/connection-limits.ts";
+import type { ConnectionUser } from "../../src/net/connection-user.ts";
 import { type AcceptedUser, Listener } from "../../src/net/listener.ts";
 import {
   handshakeTimeoutMs,
@@ -31,14 +33,15 @@ function serve({ greeted = true, onLine, onBody }: Behaviour, maxConnections = 1
   const listener = new Listener({
     host: "127.0.0.1",
     port: 0,
-    maxConnections,
-    maxConnectionsPerHost: 1,
+    limits: { ...peerConnectionLimits, total: maxConnections },
     accept: (connection): AcceptedUser => {
       accepted.push(connection);
+      const room = new Uint8Array(64 * 1024);
       return {
         greeted,
         onLine: (line) => onLine?.(Buffer.from(line).toString(), connection) ?? 0,
-        onBody: (piece) => onBody?.(piece),
+        bodyRoom: () => room,
+        onBody: (length) => onBody?.(room.slice(0, length)),
         onClose: (error) => closed.push(error),
       };
     },
@@ -89,6 +92,45 @@ describe("a connection", () => {
     );
     expect(seen).toEqual(["hello", "body 6", "bye"]);
     expect(Buffer.concat(pieces).toString()).toBe("ab\ncd\n");
+    connection.destroy();
+  });
+
+  test("takes fast bodies with lines between them byte for byte, wherever they are cut", async () => {
+    // Lengths around what Bun brings at once, what is read past it, and nothing at all.
+    const bodies = [1, 700_000, 3_000_001, 0, 65_536, 9_000_000, 17].map((length, i) =>
+      Buffer.alloc(length, `${i}:${"abcdefghij".repeat(i + 1)}`),
+    );
+    const seen: Buffer[] = [];
+    let last: Buffer[] = [];
+    using server = serve({
+      onLine: (line, connection) => {
+        if (line === "end") connection.send("got it\n");
+        last = [];
+        seen.push(Buffer.from(line));
+        return Number(/^body (\d+)$/.exec(line)?.[1] ?? 0);
+      },
+      onBody: (piece) => {
+        last.push(Buffer.from(piece));
+        const [wanted] = seen.slice(-1);
+        const length = last.reduce((sum, { length: each }) => sum + each, 0);
+        if (wanted?.toString() === `body ${length}`) seen.push(Buffer.concat(last));
+      },
+    });
+    const { connection, lines } = await client(server.listener.port);
+    for (const body of bodies) {
+      connection.send(`body ${body.length}\n`);
+      connection.send(body);
+    }
+    connection.send("end\n");
+    await until(
+      () => lines.length === 1,
+      () => lines.join(),
+    );
+    const expected = bodies.flatMap((body) => [
+      Buffer.from(`body ${body.length}`),
+      ...(body.length > 0 ? [body] : []),
+    ]);
+    expect(Buffer.concat(seen).equals(Buffer.concat([...expected, Buffer.from("end")]))).toBe(true);
     connection.destroy();
   });
 

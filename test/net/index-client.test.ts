@@ -3,8 +3,9 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { IndexError } from "../../src/errors.ts";
 import { IndexServer } from "../../src/index-server/server.ts";
 import { Announcer } from "../../src/library/announcer.ts";
-import { IndexClient, IndexRefusal } from "../../src/net/index-client.ts";
+import { IndexClient } from "../../src/net/index-client.ts";
 import { IndexLink } from "../../src/net/index-link.ts";
+import { IndexRefusal } from "../../src/net/index-refusal.ts";
 import type { FileName } from "../../src/wire/file-name.ts";
 import { fileEntry, rootOf, wireEntry } from "../helpers/file-entries.ts";
 
@@ -95,6 +96,52 @@ describe("against a real index", () => {
     expect(await client.query("b.txt")).toEqual([]);
   });
 
+  test("of a name that was subscribed to new sources are told, also such as came before anybody listened", async () => {
+    const { port } = startIndex();
+    const [seed, leech, client] = [await open(port), await open(port), await open(port)];
+    await seed.register(7767, [fileEntry("a.iso", 1)]);
+    const subscription = await client.subscribe("a.iso");
+    expect(subscription.contents).toMatchObject([{ total: 1 }]);
+    await leech.register(7768, [{ ...fileEntry("a.iso", 1), partial: true }]);
+    await Bun.sleep(150);
+    const told: string[] = [];
+    subscription.listen((contents) => {
+      for (const { sources } of contents)
+        told.push(...sources.map((source) => `${source.port}${source.partial ? " in part" : ""}`));
+    });
+    expect(told).toEqual(["7768 in part"]);
+    await leech.update([fileEntry("a.iso", 1)], []);
+    await until(() => told.length === 2);
+    expect(told[1]).toBe("7768");
+    subscription.end();
+    subscription.end();
+    await seed.update([fileEntry("x/a.iso", 1)], []);
+    // Whatever would have been pushed comes before the answer to what is asked now.
+    await Bun.sleep(150);
+    expect(await client.query("a.iso")).toMatchObject([{ total: 2 }]);
+    expect(told).toHaveLength(2);
+  });
+
+  test("lists a folder of several pages", async () => {
+    const { port } = startIndex();
+    const peer = await open(port);
+    const names = Array.from({ length: 2_300 }, (_, i) => `data/${String(i).padStart(4, "0")}`);
+    await peer.register(
+      7767,
+      names.slice(0, 2_000).map((name) => fileEntry(name)),
+    );
+    await peer.update(
+      [...names.slice(2_000), "other"].map((name) => fileEntry(name)),
+      [],
+    );
+    const client = await open(port);
+    const pages: string[][] = [];
+    for await (const files of client.list("data/")) pages.push(files.map(({ name }) => name));
+    expect(pages.map(({ length }) => length)).toEqual([1_000, 1_000, 300]);
+    expect(pages.flat()).toEqual(names);
+    for await (const files of client.list("none/")) expect(files).toEqual([]);
+  });
+
   test("a refusal has its code and leaves the connection alive", async () => {
     const client = await open(startIndex().port);
     const refused = await failure(client.update([fileEntry("a")], []));
@@ -136,6 +183,52 @@ describe("against a real index", () => {
     const client = await IndexClient.open(addresses, 600);
     cleanups.push(() => client.close());
     expect(client.address.port).toBe(port);
+  });
+});
+
+describe("an index that is wrong about what it was asked", () => {
+  const entry = JSON.stringify({ ...wireEntry("x/a"), total: 1, sources: [] });
+  const names = (rest: string) => `{"type":"NAMES","id":1,"files":[${entry}],"peers":[],${rest}}`;
+  const content = JSON.stringify({ ...wireEntry("a"), names: ["b"], total: 0, sources: [] });
+  const asksList = async (client: IndexClient) => {
+    let pages = 0;
+    for await (const files of client.list("x/")) pages += files.length;
+    return pages;
+  };
+
+  test.each<[string, string, (client: IndexClient) => Promise<unknown>]>([
+    [
+      "a page of other names",
+      names('"more":false'),
+      async (client) => {
+        for await (const _ of client.list("y/")) break;
+      },
+    ],
+    ["a page that leads nowhere", names('"more":true,"next":"x/a"').replace('"id":1', '"id":ID'), asksList],
+    [
+      "another name in RESULT",
+      `{"type":"RESULT","id":1,"contents":[${content}]}`,
+      (client) => client.subscribe("a"),
+    ],
+    [
+      "another name in SOURCES",
+      `{"type":"RESULT","id":1,"contents":[]}\n{"type":"SOURCES","id":1,"contents":[${content}]}`,
+      async (client) => {
+        await client.subscribe("a");
+        await client.query("a");
+      },
+    ],
+    ["SOURCES of no QUERY", '{"type":"SOURCES","id":77,"contents":[]}', (client) => client.subscribe("a")],
+  ])("%s ends the connection", async (_, answer, ask) => {
+    const port = fakeIndex((line) => {
+      if (line.includes("HELLO")) return welcome;
+      const { id, type } = JSON.parse(line) as { id: number; type: string };
+      return type === "PING" ? undefined : answer.replace('"id":ID', `"id":${id}`);
+    });
+    const client = await open(port);
+    const error = await failure(ask(client));
+    expect(error).toBeInstanceOf(IndexError);
+    expect(client.isOpen).toBe(false);
   });
 });
 
@@ -289,6 +382,7 @@ describe("a lasting link", () => {
     await until(() => said.includes("settled"));
     announcer.changed([fileEntry("c")], ["a" as FileName]);
     await until(() => said.includes("+c -a"));
+    announcer.downloading(fileEntry("film"));
 
     first.stop();
     await until(() => link.client === undefined);
@@ -298,6 +392,7 @@ describe("a lasting link", () => {
     const client = await open(port);
     const found = await Promise.all(["a", "b", "c", "d"].map((name) => client.query(name)));
     expect(found.map((contents) => contents.length)).toEqual([0, 0, 1, 1]);
+    expect(await client.query("film")).toMatchObject([{ total: 1, sources: [{ partial: true }] }]);
     const notices = said.filter((line) => line.includes("ADDRESS"));
     expect(notices).toEqual([expect.stringContaining("trying to get it back"), "connected to index ADDRESS"]);
   });

@@ -1,9 +1,14 @@
 import { expect, test } from "bun:test";
 import { completeLines, eventLines } from "../../src/output/event-lines.ts";
-import type { CompleteEvent, OutputEvent } from "../../src/output/events.ts";
+import type { CompleteEvent, CompleteSource, OutputEvent } from "../../src/output/events.ts";
 
 const root = "0123456789abcdef".repeat(4);
 const md5 = "0".repeat(32);
+function source(host: string, port: number, bytes: number, badChunks: number): CompleteSource {
+  const rest = { bytesPerSecond: 0, stalls: 0, busyAnswers: 0, connections: 1, waitedSeconds: 0 };
+  return { host, port, bytes, badChunks, ...rest };
+}
+
 const complete: CompleteEvent = {
   event: "complete",
   path: "a.iso",
@@ -13,10 +18,10 @@ const complete: CompleteEvent = {
   seconds: 7,
   resumedBytes: 34_000_000,
   sources: [
-    { host: "10.0.0.5", port: 7767, bytes: 200_000_000, badChunks: 0 },
-    { host: "::1", port: 7767, bytes: 500_000_000, badChunks: 0 },
-    { host: "10.0.0.6", port: 7767, bytes: 0, badChunks: 1 },
-    { host: "10.0.0.7", port: 7767, bytes: 0, badChunks: 0 },
+    source("10.0.0.5", 7767, 200_000_000, 0),
+    source("::1", 7767, 500_000_000, 0),
+    source("10.0.0.6", 7767, 0, 1),
+    source("10.0.0.7", 7767, 0, 0),
   ],
 };
 
@@ -92,7 +97,21 @@ test("no event brings control characters to a screen", () => {
       name: evil,
       contents: [{ root: evil, size: 1, md5: evil, names: [evil], sources: 1 }],
     },
-    { ...complete, path: evil, sources: [{ host: evil, port: 1, bytes: 1, badChunks: 1 }] },
+    { ...complete, path: evil, sources: [source(evil, 1, 1, 1)] },
+    {
+      event: "plan",
+      path: evil,
+      size: 1,
+      chunks: 1,
+      sources: [{ host: evil, port: 1, partial: true }],
+      totalSources: 9,
+      connections: 1,
+      threads: 1,
+      requestBytes: 1,
+      partialBytes: 1,
+      downBytesPerSecond: null,
+      serves: true,
+    },
     {
       event: "status",
       host: evil,

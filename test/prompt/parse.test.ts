@@ -16,6 +16,9 @@ const good: [string, PromptCommand | undefined][] = [
   ["WAIT", { verb: "wait" }],
   ["wait 1", { verb: "wait", seconds: 1 }],
   ["wait 0.5", { verb: "wait", seconds: 0.5 }],
+  ["limit", { verb: "limit" }],
+  ["LIMIT up 5M", { verb: "limit", change: { direction: "up", bytesPerSecond: 5 * 1024 ** 2 } }],
+  ["limit DOWN  off", { verb: "limit", change: { direction: "down", bytesPerSecond: Infinity } }],
   ["HELP", { verb: "help" }],
   ["eXiT", { verb: "exit" }],
 ];
@@ -32,6 +35,10 @@ test.each([
   ["search  ", "SEARCH needs words: SEARCH debian iso -live"],
   ["list all", 'LIST takes no argument, but there is "all"'],
   ["exit 1", 'EXIT takes no argument, but there is "1"'],
+  ["limit up", "LIMIT is LIMIT up RATE or LIMIT down RATE: LIMIT up 5M, LIMIT down off"],
+  ["limit sideways 5M", "LIMIT is LIMIT up RATE or LIMIT down RATE: LIMIT up 5M, LIMIT down off"],
+  ["limit up 5M now", "LIMIT is LIMIT up RATE or LIMIT down RATE: LIMIT up 5M, LIMIT down off"],
+  ["limit up 0", 'bad value "0" for LIMIT: expected bytes a second such as 500k or 5M, at least 1k, or off'],
   ["wait x", 'bad value "x" for WAIT: expected a number of seconds, at most 2073600'],
   ["wait -1", 'bad value "-1" for WAIT: expected a number of seconds, at most 2073600'],
   ["wait 1 2", 'bad value "1 2" for WAIT: expected a number of seconds, at most 2073600'],
@@ -44,7 +51,7 @@ test("HELP names every verb", () => {
 describe("Tab", () => {
   const names = ["iso/debian-13.iso", "iso/debian-12.iso", "readme.txt", "evil\u001b[31m", "\u009bm"];
   test.each([
-    ["", ["QUERY ", "SEARCH ", "LIST", "STATUS", "WAIT ", "HELP", "EXIT"], ""],
+    ["", ["QUERY ", "SEARCH ", "LIST", "STATUS", "WAIT ", "LIMIT ", "HELP", "EXIT"], ""],
     ["s", ["search ", "status"], "s"],
     ["ST", ["STATUS"], "ST"],
     ["x", [], "x"],

@@ -55,6 +55,7 @@ function start(options: { isTTY?: boolean; json?: boolean } = {}): Session {
       search: async (words) => void calls.push(`search ${words}`),
       list: () => void calls.push("list"),
       status: () => void calls.push("status"),
+      limit: (change) => void calls.push(`limit ${change?.direction} ${change?.bytesPerSecond}`),
       names: () => ["seen.iso"],
       activity: () => undefined,
     },
@@ -73,10 +74,18 @@ describe("on a pipe", () => {
   test("runs one line after the other, and nothing after EXIT", async () => {
     const { input, calls, ended, screen } = start();
     input.end(
-      "FROBNICATE now\nquery a b.iso\n\r\n\nSearch x -y\nlist\nSTATUS\nQUERY missing\nlist\nexit\nlist\n",
+      "FROBNICATE now\nquery a b.iso\n\r\n\nSearch x -y\nlist\nSTATUS\nlimit up 5M\nQUERY missing\nlist\nexit\nlist\n",
     );
     expect(await ended).toBe("exit");
-    expect(calls).toEqual(["query a b.iso", "search x -y", "list", "status", "query missing", "list"]);
+    expect(calls).toEqual([
+      "query a b.iso",
+      "search x -y",
+      "list",
+      "status",
+      "limit up 5242880",
+      "query missing",
+      "list",
+    ]);
     expect(screen.written).toBe(
       "p2p: unknown command FROBNICATE (HELP lists them)\np2p: no peer has missing\n",
     );

@@ -36,6 +36,10 @@ export interface SourcePlan {
   listed: Span;
   /** When it has each chunk; undefined: it has all of them and is no partial source. */
   heldFromMs: number[] | undefined;
+  /** When it says of each chunk that it has been sent to somebody; undefined: it does not know such things. */
+  sentFromMs: number[] | undefined;
+  /** It answers BUSY then. */
+  busy: { spans: Span[]; retryMs: number };
 }
 
 export interface WorldPlan {
@@ -46,6 +50,8 @@ export interface WorldPlan {
   needsHashes: boolean;
   maxRequestChunks: number;
   maxConnections: number;
+  /** In order, so many ahead. */
+  windowChunks: number | undefined;
   timeoutMs: number;
   /** Of the downloader's own line. */
   downlinkBytesPerMs: number;
@@ -79,6 +85,8 @@ export function sourcePlan(host: string, different: Partial<SourcePlan> = {}): S
     running: always,
     listed: always,
     heldFromMs: undefined,
+    sentFromMs: undefined,
+    busy: { spans: [], retryMs: 500 },
     ...different,
   };
 }
@@ -96,6 +104,7 @@ export function worldPlan(
     needsHashes: false,
     maxRequestChunks: 4,
     maxConnections: 8,
+    windowChunks: undefined,
     timeoutMs: 30_000,
     downlinkBytesPerMs: 100_000,
     sources,

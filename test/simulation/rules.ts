@@ -23,7 +23,7 @@ interface Seen {
 }
 
 const maxConnectionsPerSource = 4;
-const maxRequestsPerConnection = 4;
+const maxRequestsPerConnection = 32;
 /** Less than this is still silence (STATES.md). */
 const leastBytes = 4 * 1024;
 /** Sums and differences of the same times differ in the last bits. */
@@ -32,6 +32,7 @@ const roundingMs = 1e-6;
 export class Rules {
   readonly verified: Set<number>;
   private readonly seen = new Map<number, Seen>();
+  private readonly busyUntilMs = new Map<string, number>();
   private readonly excluded = new Map<string, "wrong data" | "gone">();
   private listed = new Set<string>();
   private readonly arrivals: { atMs: number; bytes: number }[] = [];
@@ -116,10 +117,15 @@ export class Rules {
       chunks?.delete(sent.chunk);
       if (chunks?.size === 0) seen.requests.delete(sent.request);
     }
-    if (sent.kind === "held") {
-      seen.held = sent.chunks.length === this.chunkCount ? undefined : new Set(sent.chunks);
-    }
+    if (sent.kind === "held" && seen.held !== undefined)
+      for (const chunk of sent.chunks) seen.held.add(chunk);
     if (sent.kind === "held-news") seen.held?.add(sent.chunk);
+    if (sent.kind === "busy") {
+      seen.requests.delete(sent.request);
+      seen.heardMs = nowMs;
+      seen.unheardBytes = 0;
+      this.busyUntilMs.set(seen.host, nowMs + Math.max(20, Math.min(10_000, sent.retryMs)));
+    }
     const lied = sent.kind === "wrong-answer" || ("right" in sent && !sent.right);
     if (lied) this.excluded.set(seen.host, "wrong data");
     if (sent.kind === "gone") this.excluded.set(seen.host, "gone");
@@ -146,14 +152,19 @@ export class Rules {
       seen.unheardBytes = 0;
     }
     if (action.do === "have") {
-      check(!seen.askedHave && seen.held !== undefined, "HAVE asked again, or of a whole source");
+      const same = [...this.seen.values()].filter(({ host }) => host === seen.host);
+      check(!same.some(({ askedHave }) => askedHave), "HAVE asked again");
+      check(
+        action.sent === (seen.held === undefined),
+        "sent asked of a partial source, or not of a whole one",
+      );
       seen.askedHave = true;
     } else if (action.do === "hashes") {
       check(!this.hashesKnown, "hashes asked for that are known");
       check(!seen.owesHashes, "hashes asked for twice on a connection");
       seen.owesHashes = true;
     } else {
-      this.onGet(seen, action);
+      this.onGet(seen, action, nowMs);
     }
   }
 
@@ -164,6 +175,8 @@ export class Rules {
     check(all.filter((seen) => seen.host === host).length < maxConnectionsPerSource, `too many to ${host}`);
     const working = all.filter((seen) => this.works(seen, nowMs)).length;
     check(working < this.plan.maxConnections, "more connections than allowed");
+    const alive = all.filter((seen) => this.works(seen, nowMs) || !this.isSilent(seen, nowMs)).length;
+    check(alive < 2 * this.plan.maxConnections, "more connections than twice as many as may work");
     const source = this.plan.sources.find((each) => each.host === host);
     this.seen.set(connection, {
       host,
@@ -180,13 +193,19 @@ export class Rules {
 
   /** Not silent for too long, and not idle for want of chunks. */
   private works(seen: Seen, nowMs: number): boolean {
-    if (!seen.ready) return nowMs + roundingMs < seen.openedMs + 1_000;
-    if (seen.requests.size > 0 || seen.owesHashes) return nowMs + roundingMs < seen.heardMs + 2_000;
-    return seen.held === undefined;
+    if (this.isSilent(seen, nowMs)) return false;
+    return !seen.ready || seen.requests.size > 0 || seen.owesHashes || seen.held === undefined;
   }
 
-  private onGet(seen: Seen, { request, first, count }: Action & { do: "get" }): void {
+  private isSilent(seen: Seen, nowMs: number): boolean {
+    if (!seen.ready) return nowMs + roundingMs >= seen.openedMs + 1_000;
+    if (seen.requests.size === 0 && !seen.owesHashes) return false;
+    return nowMs + roundingMs >= seen.heardMs + 2_000;
+  }
+
+  private onGet(seen: Seen, { request, first, count }: Action & { do: "get" }, nowMs: number): void {
     const range = `chunks ${first} to ${first + count - 1}`;
+    check(nowMs >= (this.busyUntilMs.get(seen.host) ?? 0), `asked ${seen.host}, which is busy`);
     check(this.hashesKnown, "GET before the chunk hashes are known");
     check(Number.isInteger(first) && first >= 0 && count >= 1, `no range: ${range}`);
     check(first + count <= this.chunkCount, `outside the content: ${range}`);
@@ -199,10 +218,16 @@ export class Rules {
     const chunks = Array.from({ length: count }, (_, i) => first + i);
     for (const chunk of chunks) {
       check(!this.verified.has(chunk), `asked for verified chunk ${chunk}`);
-      check(seen.held?.has(chunk) !== false, `asked ${seen.host} for chunk ${chunk}, which it does not have`);
+      check(this.has(seen, chunk), `asked ${seen.host} for chunk ${chunk}, which it does not have`);
       check(![...seen.requests.values()].some((each) => each.has(chunk)), `asked twice for chunk ${chunk}`);
     }
     seen.requests.set(request, new Set(chunks));
+  }
+
+  /** It said so on this connection or on another. */
+  private has({ host, held }: Seen, chunk: number): boolean {
+    if (held === undefined) return true;
+    return [...this.seen.values()].some((each) => each.host === host && each.held?.has(chunk) === true);
   }
 
   /** Whether somebody is being asked for the chunk. */

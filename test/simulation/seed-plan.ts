@@ -33,6 +33,7 @@ export function planOfSeed(seed: number): WorldPlan {
     needsHashes: chunks > 1 && !resumes,
     maxRequestChunks: random.pick([1, 2, 4, 16]),
     maxConnections: random.whole(1, 12),
+    windowChunks: random.chance(0.2) ? random.whole(1, 20) : undefined,
     timeoutMs: random.pick([2_000, 30_000, 60_000]),
     downlinkBytesPerMs: random.betweenByFactor(1_000, 200_000),
     index: {
@@ -51,6 +52,8 @@ function honestSource(random: Random): SourcePlan {
     latencyMs: random.betweenByFactor(0.1, 200),
     welcomeMs: random.between(0, 200),
     bytesPerMs: random.betweenByFactor(500, 100_000),
+    // Not for ever, and it comes back.
+    busy: busy(random, 30_000),
   });
 }
 
@@ -66,12 +69,15 @@ function withBound(plan: WorldPlan): WorldPlan {
     maxConnections: Math.max(plan.maxConnections, plan.sources.length),
     timeoutMs: 60_000,
     index: { ...plan.index, maxSources: 64 },
-    completeByMs: 30_000 + 3 * (plan.sizeBytes / slowest),
+    // BUSY for 30 s, and 12.5 s more until it is asked again.
+    completeByMs: 75_000 + 3 * (plan.sizeBytes / slowest),
   };
 }
 
 function faultySource(random: Random, host: string, chunks: number): SourcePlan {
   const has = (probability: number) => random.chance(probability);
+  const timesOfChunks = () =>
+    Array.from({ length: chunks }, () => (random.chance(0.5) ? 0 : random.betweenByFactor(1, 100_000)));
   return sourcePlan(host, {
     latencyMs: random.betweenByFactor(0.1, 300),
     bytesPerMs: has(0.2) ? random.betweenByFactor(0.001, 30) : random.betweenByFactor(20, 50_000),
@@ -83,10 +89,16 @@ function faultySource(random: Random, host: string, chunks: number): SourcePlan 
     goneFromMs: has(0.15) ? random.betweenByFactor(1, 60_000) : forever,
     running: has(0.2) ? span(random) : always,
     listed: has(0.2) ? span(random) : always,
-    heldFromMs: has(0.2)
-      ? Array.from({ length: chunks }, () => (random.chance(0.5) ? 0 : random.betweenByFactor(1, 100_000)))
-      : undefined,
+    heldFromMs: has(0.3) ? timesOfChunks() : undefined,
+    sentFromMs: has(0.3) ? timesOfChunks() : undefined,
+    busy: busy(random, forever),
   });
+}
+
+function busy(random: Random, longestMs: number): SourcePlan["busy"] {
+  const retryMs = random.pick([0, 200, 1_000, 5_000, 1e9]);
+  const times = random.chance(0.2) ? [span(random)] : [];
+  return { spans: times.map(([from, to]) => [from, Math.min(to, from + longestMs)]), retryMs };
 }
 
 function lie(random: Random, chunks: number): Lie {

@@ -22,8 +22,10 @@ export type Sent =
   | { kind: "bytes"; bytes: number }
   | { kind: "chunk"; request: number; chunk: number; right: boolean; bytes: number }
   | { kind: "hashes"; right: boolean; bytes: number }
-  | { kind: "held"; chunks: number[] }
+  | { kind: "held"; chunks: number[]; sent: number[] | undefined }
   | { kind: "held-news"; chunk: number }
+  | { kind: "sent-news"; chunk: number }
+  | { kind: "busy"; request: number; retryMs: number }
   | { kind: "wrong-answer" }
   | { kind: "gone" };
 
@@ -61,22 +63,39 @@ export class SimulatedSource {
   }
 
   take(link: Link, work: Work): void {
+    const { busy, sentFromMs } = this.plan;
+    if (work.kind === "get" && isWithin(busy.spans, this.world.nowMs)) {
+      this.world.send(link, { kind: "busy", request: work.request, retryMs: busy.retryMs });
+      return;
+    }
+    if (work.kind === "get" && sentFromMs !== undefined) {
+      for (let i = 0; i < work.chunksLeft; i++) {
+        const chunk = work.chunk + i;
+        for (const each of this.links) this.world.send(each, { kind: "sent-news", chunk });
+      }
+    }
     link.work.push(work);
     this.sendNext();
   }
 
-  /** HAVE: what it has now, and later whatever comes. */
-  tellWhatItHas(link: Link): void {
-    const held = this.plan.heldFromMs ?? [];
+  /** HAVE: what it has, and has sent, now, and later whatever comes. */
+  tellWhatItHas(link: Link, chunkCount: number): void {
+    const { heldFromMs, sentFromMs } = this.plan;
     const { nowMs } = this.world;
+    const isPast = (times: number[] | undefined) => (chunk: number) => (times?.[chunk] ?? 0) <= nowMs;
+    const all = [...Array(chunkCount).keys()];
     this.world.send(link, {
       kind: "held",
-      chunks: [...held.keys()].filter((chunk) => held[chunk]! <= nowMs),
+      chunks: all.filter(isPast(heldFromMs)),
+      sent: sentFromMs === undefined ? undefined : all.filter(isPast(sentFromMs)),
     });
-    for (const [chunk, heldFromMs] of held.entries()) {
-      if (heldFromMs > nowMs)
-        this.world.at(heldFromMs, () => this.world.send(link, { kind: "held-news", chunk }));
-    }
+    const tellLater = (times: number[] | undefined, kind: "held-news" | "sent-news") => {
+      for (const [chunk, atMs] of (times ?? []).entries()) {
+        if (atMs > nowMs) this.world.at(atMs, () => this.world.send(link, { kind, chunk }));
+      }
+    };
+    tellLater(heldFromMs, "held-news");
+    tellLater(sentFromMs, "sent-news");
   }
 
   private sendNext(): void {

@@ -133,10 +133,16 @@ class World implements Surroundings {
         scheduler.onHashes(id, sent.right, nowMs);
         break;
       case "held":
-        scheduler.onHave(id, this.bitfield(sent.chunks));
+        scheduler.onHave(id, this.bitfield(sent.chunks), sent.sent && this.bitfield(sent.sent));
         break;
       case "held-news":
         scheduler.onHaveNews(id, sent.chunk);
+        break;
+      case "sent-news":
+        scheduler.onSentNews(id, sent.chunk);
+        break;
+      case "busy":
+        scheduler.onBusy(id, sent.request, sent.retryMs, nowMs);
         break;
       case "wrong-answer":
         scheduler.onWrongAnswer(id, nowMs);
@@ -198,7 +204,7 @@ class World implements Surroundings {
         this.at(this.nowMs + closeDelayMs, () => this.cut(link));
         return;
       case "have":
-        this.at(arrivalMs, () => source.tellWhatItHas(link));
+        this.at(arrivalMs, () => source.tellWhatItHas(link, this.chunkCount));
         return;
       case "hashes":
         this.at(arrivalMs, () => source.take(link, { kind: "hashes", left: 32 * this.chunkCount }));

@@ -4,6 +4,7 @@ import { closeSync, existsSync, lstatSync, openSync, readdirSync, readFileSync, 
 import { dirname } from "node:path";
 import { LocalIoError, NoSourceError, VerificationError, WouldOverwriteError } from "../../src/errors.ts";
 import { identityOf } from "../../src/library/file-identity.ts";
+import { RateLimit } from "../../src/net/rate-limit.ts";
 import { type DownloadOptions, type DownloadReport, download } from "../../src/transfer/download.ts";
 import { Uploader } from "../../src/transfer/uploader.ts";
 import { type TestContent, testContent } from "../helpers/contents.ts";
@@ -42,22 +43,28 @@ interface Run {
   target: string;
 }
 
-function start(folder: TemporaryFolder, ports: number[], different: Partial<DownloadOptions> = {}): Run {
+function start(
+  folder: TemporaryFolder,
+  ports: number[],
+  { replace = false, ...different }: Partial<DownloadOptions> & { replace?: boolean } = {},
+): Run {
   const addresses = ports.map((port) => ({ host: "127.0.0.1", port, partial: false }));
   const notices: string[] = [];
   let bytes = 0;
   const target = folder.at("target");
-  const promise = download({
+  const options: DownloadOptions = {
     content,
-    target,
-    replace: false,
-    checkSpace: true,
     requestBytes: 4 * mebibyte,
     connections: 8,
     threads: 2,
     timeoutMs: 20_000,
-    sources: { addresses, whole: true },
-    askIndex: () => Promise.resolve({ addresses, whole: true }),
+    limit: new RateLimit(),
+    offer: undefined,
+    sources: {
+      known: { addresses, whole: true },
+      ask: () => Promise.resolve({ addresses, whole: true }),
+      follow: () => {},
+    },
     onProgress: (progress) => {
       bytes = progress.bytes;
     },
@@ -65,7 +72,8 @@ function start(folder: TemporaryFolder, ports: number[], different: Partial<Down
     onResumed: (bytes) => notices.push(`resumed with ${bytes}`),
     signal: new AbortController().signal,
     ...different,
-  });
+  };
+  const promise = download(options, { kind: "file", path: target, replace, checkSpace: true });
   promise.catch(() => {});
   return { promise, notices, progress: () => bytes, target };
 }

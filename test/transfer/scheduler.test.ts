@@ -70,7 +70,7 @@ describe("a source that fails", () => {
     expect(actionsTo(report, "pausing", "close").length).toBe(0);
     const owed = new Set<number>();
     for (const { atMs, action } of actionsTo(report, "pausing", "get")) {
-      if (action.do === "get" && atMs < 520)
+      if (action.do === "get" && atMs < 600)
         for (let i = 0; i < action.count; i++) owed.add(action.first + i);
     }
     const taken = actionsTo(report, "slow", "get").find(
@@ -182,7 +182,8 @@ describe("a liar", () => {
 
   test("with wrong chunk hashes is out, and the next source is asked", () => {
     const liar = sourcePlan("liar", { lie: { kind: "hashes" } });
-    const report = runWorld(worldPlan(9, [liar, sourcePlan("honest")], { needsHashes: true }));
+    const honest = sourcePlan("honest", { welcomeMs: 50 });
+    const report = runWorld(worldPlan(9, [liar, honest], { needsHashes: true }));
     expect(report.outcome.kind).toBe("complete");
     expect(actionsTo(report, "honest", "hashes").length).toBe(1);
     expect(report.bytes.liar).toBe(0);
@@ -198,7 +199,9 @@ describe("a liar", () => {
 describe("the chunk hashes", () => {
   test("are asked of a second source when the first is silent", () => {
     const report = runWorld(
-      worldPlan(9, [sourcePlan("hole", neverSends), sourcePlan("honest")], { needsHashes: true }),
+      worldPlan(9, [sourcePlan("hole", neverSends), sourcePlan("honest", { welcomeMs: 50 })], {
+        needsHashes: true,
+      }),
     );
     expect(report.outcome.kind).toBe("complete");
     expect(firstMs(report, "honest", "hashes")).toBeGreaterThanOrEqual(2_000);
@@ -275,8 +278,12 @@ describe("a partial source", () => {
 
   test("that has nothing of what is missing takes nobody's place", () => {
     const empty = sourcePlan("empty", { heldFromMs: [forever] });
-    const report = runWorld(worldPlan(1, [empty, sourcePlan("whole")], { maxConnections: 1 }));
-    expect(report.outcome.kind).toBe("complete");
-    expect(actionsTo(report, "empty", "connect").length).toBe(1);
+    // One of these seeds lets the empty one be first.
+    for (let seed = 1; seed <= 4; seed++) {
+      const plan = worldPlan(1, [empty, sourcePlan("whole")], { maxConnections: 1, seed });
+      const report = runWorld(plan);
+      expect(report.outcome.kind).toBe("complete");
+      expect(report.endMs).toBeLessThan(1_000);
+    }
   });
 });

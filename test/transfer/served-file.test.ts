@@ -19,12 +19,15 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { identityOf } from "../../src/library/file-identity.ts";
+import { ContentBoard } from "../../src/transfer/content-board.ts";
 import { OpenContents } from "../../src/transfer/open-contents.ts";
 import { ServedFile, type ServedFileOptions } from "../../src/transfer/served-file.ts";
+import type { Offer } from "../../src/transfer/upload-messages.ts";
 import { testContent } from "../helpers/contents.ts";
 import { type TemporaryFolder, temporaryFolder } from "../library/temporary-folder.ts";
 
 const mebibyte = 1024 * 1024;
+const { shared: board } = ContentBoard.make(3);
 const content = testContent(2 * mebibyte + 777);
 /** Where tests change a byte. */
 const changedAt = mebibyte + 5;
@@ -71,7 +74,10 @@ describe("a served file", () => {
   test.each([true, false])("that nobody touches is given out (hashed in this run: %p)", (trusted) => {
     using folder = temporaryFolder();
     const file = ServedFile.open(optionsFor(share(folder), { trusted }))!;
-    for (const [offset, length] of ranges) expect(isRight(file, offset, length)).toBe(true);
+    for (const [offset, length] of ranges) {
+      expect(file.descriptorFor(offset, length)).toBeGreaterThan(2);
+      expect(isRight(file, offset, length)).toBe(true);
+    }
     file.close();
   });
 
@@ -89,9 +95,11 @@ describe("a served file", () => {
     const open = ServedFile.open(options)!;
     expect(isRight(open, 0, 10)).toBe(true);
     change(path, folder);
+    expect(open.descriptorFor(changedAt - 3, 10)).toBeUndefined();
     expect(read(open, changedAt - 3, 10)).toBeUndefined();
     open.close();
     const again = ServedFile.open(options);
+    expect(again?.descriptorFor(changedAt - 3, 10)).toBeUndefined();
     if (again !== undefined) expect(read(again, changedAt - 3, 10)).toBeUndefined();
     again?.close();
   });
@@ -145,6 +153,7 @@ describe("a served file", () => {
     const options = optionsFor(path);
     const open = ServedFile.open(options)!;
     depart(path, folder);
+    expect(open.descriptorFor(0, 10)).toBeUndefined();
     expect(read(open, 0, 10)).toBeUndefined();
     open.close();
     expect(ServedFile.open(options)).toBeUndefined();
@@ -173,6 +182,9 @@ describe("a served file", () => {
     wrong[32]! ^= 1;
     const file = ServedFile.open(optionsFor(path, { chunkHashes: wrong, trusted: false }))!;
     expect(isRight(file, 0, mebibyte)).toBe(true);
+    expect(file.descriptorFor(0, mebibyte)).toBeDefined();
+    expect(file.descriptorFor(mebibyte, 1)).toBeUndefined();
+    expect(file.descriptorFor(mebibyte - 1, 2)).toBeUndefined();
     expect(read(file, mebibyte, 1)).toBeUndefined();
     expect(read(file, mebibyte - 1, 2)).toBeUndefined();
     expect(isRight(file, 2 * mebibyte, 777)).toBe(true);
@@ -194,6 +206,10 @@ describe("a served file", () => {
 });
 
 describe("the open contents", () => {
+  function offered(options: ServedFileOptions): { offer: Offer; board: SharedArrayBuffer } {
+    return { offer: { kind: "file", ...options }, board };
+  }
+
   function opened(path: string) {
     const asked: string[] = [];
     const changed: string[] = [];
@@ -207,10 +223,10 @@ describe("the open contents", () => {
   test("asks once however many want it, and keeps the file open", () => {
     using folder = temporaryFolder();
     const { asked, contents, options } = opened(share(folder));
-    const found: (ServedFile | undefined)[] = [];
+    const found: unknown[] = [];
     for (let i = 0; i < 3; i++) contents.find(content.root, 0, (file) => found.push(file));
     expect(asked).toEqual([content.root]);
-    contents.answer(content.root, options, 0);
+    contents.answer(content.root, offered(options), 0);
     contents.find(content.root, 1, (file) => found.push(file));
     expect(found.length).toBe(4);
     expect(new Set(found).size).toBe(1);
@@ -222,7 +238,7 @@ describe("the open contents", () => {
     using folder = temporaryFolder();
     const { asked, contents, options } = opened(share(folder));
     contents.find(content.root, 0, () => {});
-    contents.answer(content.root, options, 0);
+    contents.answer(content.root, offered(options), 0);
     contents.get(content.root, 4_000);
     contents.closeIdle(8_000);
     expect(contents.get(content.root, 8_000)).toBeDefined();
@@ -236,7 +252,7 @@ describe("the open contents", () => {
     using folder = temporaryFolder();
     const path = share(folder);
     const { changed, contents, options } = opened(path);
-    contents.answer(content.root, options, 0);
+    contents.answer(content.root, offered(options), 0);
     contents.drop(content.root);
     expect(changed).toEqual([path]);
     expect(contents.get(content.root, 0)).toBeUndefined();
@@ -245,7 +261,7 @@ describe("the open contents", () => {
     contents.find(content.root, 0, (file) => {
       found = file;
     });
-    contents.answer(content.root, options, 0);
+    contents.answer(content.root, offered(options), 0);
     expect(found).toBeUndefined();
     expect(changed).toEqual([path, path]);
   });
@@ -266,7 +282,7 @@ describe("the open contents", () => {
     using folder = temporaryFolder();
     const { contents, options } = opened(share(folder));
     const before = openFiles();
-    for (let i = 0; i < 80; i++) contents.answer(`root ${i}`, options, i);
+    for (let i = 0; i < 80; i++) contents.answer(`root ${i}`, offered(options), i);
     if (before !== undefined) expect(openFiles()! - before).toBeLessThanOrEqual(64);
     expect(contents.get("root 15", 100)).toBeUndefined();
     expect(contents.get("root 16", 100)).toBeDefined();

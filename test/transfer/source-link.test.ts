@@ -29,7 +29,8 @@ class Bench implements Disposable {
     this.context = {
       root: of.root,
       sizeBytes: of.sizeBytes,
-      fd: this.fd,
+      sink: { kind: "file", fd: this.fd },
+      times: { hashingMs: 0, writingMs: 0 },
       chunkHashes: alone ? Uint8Array.fromHex(of.root) : of.chunkHashes,
       tell: (message) => this.told.push(message),
     };
@@ -134,19 +135,48 @@ describe("a link to a right source", () => {
     expect(bench.told.at(-1)).toEqual({ kind: "hashes", connection: 1, hashes: content.chunkHashes });
   });
 
-  test("hears what a partial source has, and its news", async () => {
-    const partial = except("HAVE", content, ({ id, root }, to) => {
-      to.send(line({ type: "HAVE", id, root, chunks: Buffer.from([0b1000_0000]).toString("base64") }));
+  test("hears what a partial source has and has sent, and its news", async () => {
+    const base64 = (bits: number) => Buffer.from([bits]).toString("base64");
+    const partial = except("HAVE", content, ({ id, root, sent }, to) => {
+      expect(sent).toBe(true);
+      to.send(line({ type: "HAVE", id, root, chunks: base64(0b1000_0000), sent: base64(0b0100_0000) }));
       to.send(line({ type: "HAVE", root, chunk: 2 }));
+      to.send(line({ type: "SENT", root, chunk: 1 }));
     });
     using bench = new Bench(fakeSource(partial));
     await bench.connect();
     bench.link.have();
-    await bench.until(() => bench.told.length === 3);
+    await bench.until(() => bench.told.length === 4);
     expect(bench.told.slice(1)).toEqual([
-      { kind: "held", connection: 1, chunks: new Uint8Array([0b1000_0000]) },
+      {
+        kind: "held",
+        connection: 1,
+        chunks: new Uint8Array([0b1000_0000]),
+        sent: new Uint8Array([0b0100_0000]),
+      },
       { kind: "held-news", connection: 1, chunk: 2 },
+      { kind: "sent-news", connection: 1, chunk: 1 },
     ]);
+  });
+
+  test.each([
+    [{ code: "BUSY", retryMs: 300 }, 300],
+    [{ code: "RETRY" }, 250],
+  ])("is told by %p that the source cannot now, and asks it again later", async (error, retryMs) => {
+    let asked = 0;
+    const honest = honestly(content);
+    const busy = except("GET", content, (request, to) => {
+      if (asked++ > 0) return honest(request, to);
+      to.send(line({ type: "ERROR", id: request.id, message: "later", ...error }));
+    });
+    using bench = new Bench(fakeSource(busy));
+    await bench.connect();
+    bench.context.chunkHashes = content.chunkHashes;
+    bench.link.get(7, 0, 1);
+    await bench.until(() => bench.told.length === 2);
+    expect(bench.told.at(-1)).toEqual({ kind: "busy", connection: 1, request: 7, retryMs });
+    bench.link.get(8, 0, 1);
+    await bench.until(() => bench.told.some(({ kind }) => kind === "chunk"));
   });
 
   test("says nothing more after it was closed", async () => {
@@ -183,7 +213,7 @@ describe("a link to a wrong source", () => {
       except("GET", content, (_, to) => to.send(line({ type: "WELCOME", version: 1, agent: "x" }))),
       "wrong-answer",
     ],
-    ["a line without end", except("GET", content, (_, to) => to.send("a".repeat(300_000))), "wrong-answer"],
+    ["a line without end", except("GET", content, (_, to) => to.send("a".repeat(400_000))), "wrong-answer"],
     [
       "hashes that nobody asked for",
       except("GET", content, ({ id }, to) => to.send(line({ type: "HASHES", id, length: 96 }))),
@@ -308,7 +338,7 @@ describe("a link to a wrong source", () => {
     using bench = new Bench(fakeSource(honestly(content)));
     const full = openSync("/dev/full", "w");
     try {
-      Object.defineProperty(bench.context, "fd", { value: full });
+      Object.defineProperty(bench.context, "sink", { value: { kind: "file", fd: full } });
       await bench.connect();
       bench.link.get(1, 0, 1);
       await bench.until(() => bench.ended);

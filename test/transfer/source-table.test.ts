@@ -1,10 +1,14 @@
 import { describe, expect, test } from "bun:test";
-import { type Source, SourceTable } from "../../src/transfer/source-table.ts";
+import type { Source } from "../../src/transfer/source.ts";
+import { SourceTable } from "../../src/transfer/source-table.ts";
 
 const none: ReadonlySet<Source> = new Set();
 
+/** What chance says when it leaves things in their order. */
+const inOrder = 0.999;
+
 function tableOf(...hosts: string[]): SourceTable {
-  const table = new SourceTable(() => 0.5);
+  const table = new SourceTable(() => inOrder);
   list(table, hosts);
   return table;
 }
@@ -17,7 +21,7 @@ function list(table: SourceTable, hosts: string[], whole = true): void {
 }
 
 function next(table: SourceTable, count = 1, nowMs = 0): string[] {
-  return table.nextToConnect(count, 4, none, nowMs).map(({ host }) => host);
+  return table.nextToConnect(count, () => 4, none, nowMs).map(({ host }) => host);
 }
 
 describe("the table of sources", () => {
@@ -26,7 +30,7 @@ describe("the table of sources", () => {
     expect(next(table, 5)).toEqual(["a", "b", "a", "b", "a"]);
     expect(next(table, 100).length).toBe(8);
     const [a] = table.all;
-    table.openTo(a!, undefined, 0);
+    table.openTo(a!, 0);
     expect(next(table)).toEqual(["b"]);
   });
 
@@ -35,22 +39,22 @@ describe("the table of sources", () => {
     const [a] = table.all;
     const waits: number[] = [];
     for (let i = 0; i < 9; i++) {
-      table.close(table.openTo(a!, undefined, 0), 0);
+      table.close(table.openTo(a!, 0), 0);
       expect(next(table)).toEqual([]);
       expect(table.nextRetryMs(0)).toBe(a!.retryAtMs);
       waits.push(a!.retryAtMs);
     }
-    // Three quarters of the wait: chance is in the middle.
-    expect(waits.map((ms) => ms / 0.75)).toEqual([
+    // Up to half of the wait is chance: here nothing.
+    expect(waits.map((ms) => Math.round(ms / 0.9995))).toEqual([
       250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000, 10_000,
     ]);
-    expect(next(table, 1, 7_500)).toEqual(["a"]);
+    expect(next(table, 1, 10_000)).toEqual(["a"]);
   });
 
   test("a connection that we retire is no failure", () => {
     const table = tableOf("a");
     const [a] = table.all;
-    table.retire(table.openTo(a!, undefined, 0));
+    table.retire(table.openTo(a!, 0));
     expect(a).toMatchObject({ failures: 0, connections: 0 });
     expect(next(table)).toEqual(["a"]);
   });
@@ -76,7 +80,7 @@ describe("the table of sources", () => {
   test("who is connected stays a candidate until the connection is gone", () => {
     const table = tableOf("a");
     const [a] = table.all;
-    const connection = table.openTo(a!, undefined, 0);
+    const connection = table.openTo(a!, 0);
     list(table, []);
     expect(table.candidates).toEqual([a!]);
     table.close(connection, 0);
@@ -86,8 +90,37 @@ describe("the table of sources", () => {
   });
 
   test("one host may be several sources, by port", () => {
-    const table = new SourceTable(() => 0);
+    const table = new SourceTable(() => inOrder);
     for (const port of [1, 2, 1]) table.list([{ host: "a", port, partial: false }], false);
     expect([...table.all].map(({ port }) => port)).toEqual([1, 2]);
+  });
+
+  test("who is busy is asked again when it said, or a little later, and has not failed", () => {
+    const table = tableOf("a");
+    const [a] = table.all;
+    table.openTo(a!, 0);
+    table.busy(a!, 800, 1_000);
+    expect(a).toMatchObject({ failures: 0, busyAnswers: 1 });
+    expect(table.nextRetryMs(1_000)).toBe(a!.busyUntilMs);
+    expect(Math.round(a!.busyUntilMs)).toBe(2_000);
+    expect(a!.busyUntilMs).toBeLessThanOrEqual(1_000 + 1.25 * 800);
+    // Neither at once nor never, whatever it says.
+    table.busy(a!, -5, 2_000);
+    expect(a!.busyUntilMs).toBeGreaterThan(2_010);
+    table.busy(a!, 1e9, 2_000);
+    expect(a!.busyUntilMs).toBeLessThan(15_000);
+  });
+
+  test("of more than 1,024 those are forgotten that have part of it and did nothing", () => {
+    const table = tableOf("whole");
+    const many = Array.from({ length: 2_000 }, (_, i) => ({ host: `p${i}`, port: 1, partial: true }));
+    table.list(many.slice(0, 1), false);
+    const [, connected] = table.all;
+    table.openTo(connected!, 0);
+    for (let i = 1; i < many.length; i += 50) table.list(many.slice(i, i + 50), false);
+    const hosts = [...table.all].map(({ host }) => host);
+    expect(hosts.length).toBe(1_024);
+    expect(hosts.slice(0, 2)).toEqual(["whole", "p0"]);
+    expect(hosts.at(-1)).toBe("p1999");
   });
 });

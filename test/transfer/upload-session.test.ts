@@ -1,15 +1,30 @@
 import { describe, expect, test } from "bun:test";
-import { maxWaitingRequests, UploadSession, type UploadStep } from "../../src/transfer/upload-session.ts";
+import { ContentBoard } from "../../src/transfer/content-board.ts";
+import {
+  maxWaitingRequests,
+  type OfferedContent,
+  type OwnTurns,
+  UploadSession,
+  type UploadStep,
+} from "../../src/transfer/upload-session.ts";
 import { ProtocolError } from "../../src/wire/protocol-error.ts";
 
 const root = "ab".repeat(32);
 const mebibyte = 1024 * 1024;
 const sizeBytes = 3 * mebibyte + 10;
-const content = { sizeBytes, chunkHashes: new Uint8Array(4 * 32).fill(7) };
-const blockBytes = 256 * 1024;
+const content: OfferedContent = {
+  root,
+  sizeBytes,
+  chunkCount: 4,
+  chunkHashes: new Uint8Array(4 * 32).fill(7),
+  verified: undefined,
+  board: ContentBoard.make(4),
+};
+/** Nobody has to wait. */
+const freeTurns: OwnTurns = { ask: () => undefined, mayServe: true, done: () => {} };
 
-function session(greeted = true): UploadSession {
-  const made = new UploadSession("test/1", blockBytes);
+function session(greeted = true, turns = freeTurns): UploadSession {
+  const made = new UploadSession("test/1", turns);
   if (!greeted) return made;
   tell(made, { type: "HELLO", version: 1, agent: "t" });
   made.next();
@@ -21,11 +36,11 @@ function tell(to: UploadSession, message: object | string): void {
 }
 
 /** Does every step as a right driver would, until there is none; what was said and sent, in order. */
-function drive(driven: UploadSession, has = true): (object | string)[] {
+function drive(driven: UploadSession, has = true, shared = content): (object | string)[] {
   const said: (object | string)[] = [];
   for (let step = driven.next(); step !== undefined; step = driven.next()) {
     if (step.do === "find") {
-      if (has) driven.onFound(content);
+      if (has) driven.onFound(shared);
       else driven.onMissing();
       continue;
     }
@@ -93,15 +108,28 @@ describe("an upload session", () => {
     ]);
   });
 
-  test("reads in blocks, the header with the first of them", () => {
+  test("sends chunk by chunk, the header before the first bytes", () => {
     const served = session();
-    tell(served, { type: "GET", id: 1, root, offset: 100, length: 2 * blockBytes + 5 });
+    const length = 2 * mebibyte + 5;
+    tell(served, { type: "GET", id: 1, root, offset: 100, length });
     expect(drive(served)).toMatchObject([
-      { type: "DATA", id: 1, offset: 100, length: 2 * blockBytes + 5 },
-      `100+${blockBytes}`,
-      `${100 + blockBytes}+${blockBytes}`,
-      `${100 + 2 * blockBytes}+5`,
+      { type: "DATA", id: 1, offset: 100, length },
+      `100+${mebibyte - 100}`,
+      `${mebibyte}+${mebibyte}`,
+      `${2 * mebibyte}+105`,
     ]);
+  });
+
+  test("goes on where the kernel had no more room, without a second header", () => {
+    const served = session();
+    tell(served, { type: "GET", id: 1, root, offset: 0, length: mebibyte });
+    served.next();
+    served.onFound(content);
+    expect(served.next()).toMatchObject({ offset: 0, length: mebibyte, header: expect.any(String) });
+    served.onSent(0);
+    expect(served.next()).toMatchObject({ offset: 0, length: mebibyte, header: undefined });
+    served.onSent(1_000);
+    expect(drive(served)).toEqual([`1000+${mebibyte - 1_000}`]);
   });
 
   test("waits for what it asked for", () => {
@@ -174,14 +202,26 @@ describe("an upload session", () => {
     ]);
   });
 
+  test("what changed after the header ends the connection, also when nothing else was sent", () => {
+    const served = session();
+    tell(served, { type: "GET", id: 4, root, offset: 0, length: mebibyte });
+    served.next();
+    served.onFound(content);
+    served.next();
+    served.onSent(0);
+    served.next();
+    served.onGone();
+    expect(drive(served)).toEqual(["close"]);
+  });
+
   test("what changed in the middle of a body ends the connection: nothing else may be sent there", () => {
     const served = session();
-    tell(served, { type: "GET", id: 4, root, offset: 0, length: 2 * blockBytes });
+    tell(served, { type: "GET", id: 4, root, offset: 0, length: 2 * mebibyte });
     tell(served, { type: "HASHES", id: 5, root });
     served.next();
     served.onFound(content);
     served.next();
-    served.onSent(blockBytes);
+    served.onSent(mebibyte);
     served.next();
     served.onGone();
     expect(drive(served)).toEqual(["close"]);
@@ -189,25 +229,25 @@ describe("an upload session", () => {
 
   test("what was closed meanwhile is looked for again, and the body goes on without a second header", () => {
     const served = session();
-    tell(served, { type: "GET", id: 4, root, offset: 0, length: 2 * blockBytes });
+    tell(served, { type: "GET", id: 4, root, offset: 0, length: 2 * mebibyte });
     served.next();
     served.onFound(content);
     served.next();
-    served.onSent(blockBytes);
+    served.onSent(mebibyte);
     served.next();
     served.onForgotten();
     expect(served.next()).toEqual({ do: "find", root });
     served.onFound(content);
-    expect(drive(served)).toEqual([`${blockBytes}+${blockBytes}`]);
+    expect(drive(served)).toEqual([`${mebibyte}+${mebibyte}`]);
   });
 
   test("what was closed in the middle of a body and is not found again ends the connection", () => {
     const served = session();
-    tell(served, { type: "GET", id: 4, root, offset: 0, length: 2 * blockBytes });
+    tell(served, { type: "GET", id: 4, root, offset: 0, length: 2 * mebibyte });
     served.next();
     served.onFound(content);
     served.next();
-    served.onSent(blockBytes);
+    served.onSent(mebibyte);
     served.next();
     served.onForgotten();
     expect(drive(served, false)).toEqual(["close"]);
@@ -252,5 +292,129 @@ describe("an upload session", () => {
     expect(said[0]).toMatchObject({ type: "HASHES" });
     expect(errorCode(said[2])).toBe("LINE_TOO_LONG");
     expect(said.at(-1)).toBe("close");
+  });
+
+  test("a GET waits for its turn, and what comes behind it waits as well", () => {
+    const turns = { mayServe: false, asked: 0, over: 0 };
+    const served = session(true, {
+      ask: ({ length }) => {
+        turns.asked += length;
+        return undefined;
+      },
+      get mayServe() {
+        return turns.mayServe;
+      },
+      done: () => turns.over++,
+    });
+    tell(served, { type: "GET", id: 1, root, offset: 0, length: 9 });
+    tell(served, { type: "HASHES", id: 2, root });
+    expect(drive(served)).toEqual([]);
+    expect(turns).toMatchObject({ asked: 9, over: 0 });
+    turns.mayServe = true;
+    expect(drive(served)).toMatchObject([{ type: "DATA" }, "0+9", { type: "HASHES" }, "128 bytes of hashes"]);
+    expect(turns.over).toBe(1);
+  });
+
+  test.each([
+    ["not here", { root: "cd".repeat(32) }, "NOT_FOUND", false],
+    ["beyond the end", { offset: sizeBytes }, "BAD_RANGE", true],
+  ])("a GET that is refused because it is %s is over without its turn", (_, wrong, code, has) => {
+    let over = 0;
+    const served = session(true, { ask: () => undefined, mayServe: false, done: () => over++ });
+    tell(served, { type: "GET", id: 1, root, offset: 0, length: 9, ...wrong });
+    expect(drive(served, has).map(errorCode)).toEqual([code]);
+    expect(over).toBe(1);
+  });
+
+  test("a GET that would wait for too long is told when to come back, in its place among the answers", () => {
+    let over = 0;
+    const served = session(true, {
+      ask: ({ id }) => (id === 2 ? 800 : undefined),
+      mayServe: true,
+      done: () => over++,
+    });
+    tell(served, { type: "GET", id: 1, root, offset: 0, length: 9 });
+    tell(served, { type: "GET", id: 2, root, offset: 9, length: 9 });
+    tell(served, { type: "GET", id: 3, root, offset: 18, length: 9 });
+    expect(drive(served)).toMatchObject([
+      { type: "DATA", id: 1 },
+      "0+9",
+      { type: "ERROR", id: 2, code: "BUSY", retryMs: 800 },
+      { type: "DATA", id: 3 },
+      "18+9",
+    ]);
+    expect(over).toBe(2);
+  });
+
+  test("what is held back by a limit of ours is asked for again, header and all", () => {
+    const served = session();
+    tell(served, { type: "GET", id: 1, root, offset: 0, length: 9 });
+    served.next();
+    served.onFound(content);
+    const step = served.next();
+    served.onHeld();
+    expect(served.next()).toEqual(step!);
+  });
+});
+
+describe("of a content that is still being downloaded", () => {
+  function partial(...chunks: number[]): OfferedContent & { verified: Uint8Array } {
+    const verified = new Uint8Array(1);
+    for (const chunk of chunks) verified[0]! |= 0x80 >> chunk;
+    return { ...content, verified, board: ContentBoard.make(4) };
+  }
+
+  test("a GET gets what is verified, and for the rest is told to try again", () => {
+    const served = session();
+    tell(served, { type: "GET", id: 1, root, offset: mebibyte, length: mebibyte + 5 });
+    tell(served, { type: "GET", id: 2, root, offset: mebibyte, length: 2 * mebibyte + 1 });
+    tell(served, { type: "GET", id: 3, root, offset: mebibyte - 1, length: 2 });
+    tell(served, { type: "HASHES", id: 4, root });
+    expect(drive(served, true, partial(1, 2))).toMatchObject([
+      { type: "DATA", id: 1 },
+      `${mebibyte}+${mebibyte}`,
+      `${2 * mebibyte}+5`,
+      { type: "ERROR", id: 2, code: "RETRY" },
+      { type: "ERROR", id: 3, code: "RETRY" },
+      { type: "HASHES", id: 4 },
+      "128 bytes of hashes",
+    ]);
+  });
+
+  test("HAVE is answered with what is verified, and news follow until it is whole", () => {
+    const served = session();
+    const shared = partial(1);
+    tell(served, { type: "HAVE", id: 1, root });
+    expect(drive(served, true, shared)).toMatchObject([{ type: "HAVE", id: 1, chunks: "QA==" }]);
+    expect(shared.board.watchers).toBe(1);
+    shared.verified[0]! |= 0x80;
+    expect(served.next()).toBeUndefined();
+    served.news.stir(root);
+    expect(drive(served)).toEqual([{ type: "HAVE", root, chunk: 0 }]);
+    shared.verified[0] = 0xf0;
+    served.news.stir(root);
+    const { text } = served.next() as UploadStep & { do: "send" };
+    const said = text.trim().split("\n");
+    expect(said.map((line) => JSON.parse(line))).toEqual([
+      { type: "HAVE", root, chunk: 2 },
+      { type: "HAVE", root, chunk: 3 },
+    ]);
+    expect(shared.board.watchers).toBe(0);
+    expect(served.news.stir(root)).toBe(false);
+  });
+
+  test("news never come into the middle of a body", () => {
+    const served = session();
+    const shared = partial(0);
+    tell(served, { type: "HAVE", id: 1, root });
+    drive(served, true, shared);
+    tell(served, { type: "GET", id: 2, root, offset: 0, length: mebibyte });
+    served.next();
+    served.onFound(shared);
+    served.next();
+    served.onSent(5);
+    shared.verified[0]! |= 0x40;
+    served.news.stir(root);
+    expect(drive(served)).toEqual([`5+${mebibyte - 5}`, { type: "HAVE", root, chunk: 1 }]);
   });
 });

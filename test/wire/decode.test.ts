@@ -1,13 +1,9 @@
 /** What decoders refuse, with which code, and that whatever was encoded comes back as it was. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import {
-  decodeHello,
-  decodeIndexAnswer,
-  decodeIndexRequest,
-  decodePeerAnswer,
-  decodePeerRequest,
-} from "../../src/wire/decode.ts";
+import { decodeIndexAnswer, decodeIndexRequest } from "../../src/wire/decode-index.ts";
+import { decodeHello } from "../../src/wire/decode-parts.ts";
+import { decodePeerAnswer, decodePeerRequest } from "../../src/wire/decode-peer.ts";
 import {
   encodeDataHeader,
   encodedEntryBytes,
@@ -18,9 +14,12 @@ import {
   encodeHello,
   encodeIndexRequest,
   encodeMatches,
+  encodeNames,
+  encodeNewSources,
   encodeOk,
   encodePeerRequest,
   encodeResult,
+  encodeSentNews,
   encodeWelcome,
 } from "../../src/wire/encode.ts";
 import { type FileName, nameProblem } from "../../src/wire/file-name.ts";
@@ -29,8 +28,16 @@ import {
   maxContentBytes,
   maxIndexAnswerLineBytes,
   maxPeerAnswerLineBytes,
+  maxRetryMs,
 } from "../../src/wire/limits.ts";
-import type { FileEntry, FoundContent, IndexRequest, Match, Source } from "../../src/wire/messages.ts";
+import type {
+  FileEntry,
+  FoundContent,
+  IndexRequest,
+  ListedFile,
+  Match,
+  Source,
+} from "../../src/wire/messages.ts";
 import { type ErrorCode, errorCodes, ProtocolError } from "../../src/wire/protocol-error.ts";
 import { fileEntry, rootOf, wireEntry } from "../helpers/file-entries.ts";
 
@@ -162,7 +169,12 @@ describe("to the index", () => {
     [withEntry({ md5: null }), "BAD_HASH 1"],
     [withEntry({ root: `${"a".repeat(63)}g` }), "BAD_HASH 1"],
     [withEntry({ root: `${"a".repeat(64)}\n` }), "BAD_HASH 1"],
+    [withEntry({ partial: true }), "fine"],
+    [withEntry({ partial: false }), "fine"],
+    [withEntry({ partial: 1 }), "BAD_MESSAGE 1"],
+    [withEntry({ partial: null }), "BAD_MESSAGE 1"],
     [update, "fine"],
+    [{ ...update, add: [{ ...wireEntry("a"), partial: "true" }] }, "BAD_MESSAGE 1"],
     [{ type: "UPDATE", id: 1 }, "fine"],
     [{ ...update, remove: ["a/../b"] }, "BAD_NAME 1"],
     [{ ...update, remove: "b" }, "BAD_MESSAGE 1"],
@@ -176,6 +188,24 @@ describe("to the index", () => {
     [{ type: "SEARCH", id: 1, text: "x", limit: 0 }, "BAD_MESSAGE 1"],
     [{ type: "SEARCH", id: 1, text: "x", limit: "5" }, "BAD_MESSAGE 1"],
     [{ type: "SEARCH", id: 1, text: "x".repeat(1_025) }, "BAD_MESSAGE 1"],
+    [{ type: "QUERY", id: 1, name: "a", subscribe: true }, "fine"],
+    [{ type: "QUERY", id: 1, name: "a", subscribe: "yes" }, "BAD_MESSAGE 1"],
+    [{ type: "QUERY", id: 1, name: "a", subscribe: null }, "BAD_MESSAGE 1"],
+    [{ type: "UNSUBSCRIBE", id: 1, query: 7 }, "fine"],
+    [{ type: "UNSUBSCRIBE", id: 1 }, "BAD_MESSAGE 1"],
+    [{ type: "UNSUBSCRIBE", id: 1, query: "7" }, "BAD_MESSAGE 1"],
+    [{ type: "UNSUBSCRIBE", id: 1, query: -1 }, "BAD_MESSAGE 1"],
+    [{ type: "LIST", id: 1, pattern: "" }, "fine"],
+    [{ type: "LIST", id: 1, pattern: "../**/\u0000", after: "no/../name" }, "fine"],
+    [{ type: "LIST", id: 1 }, "BAD_MESSAGE 1"],
+    [{ type: "LIST", id: 1, pattern: ["a"] }, "BAD_MESSAGE 1"],
+    [{ type: "LIST", id: 1, pattern: "*".repeat(1_025) }, "BAD_MESSAGE 1"],
+    [{ type: "LIST", id: 1, pattern: "é".repeat(513) }, "BAD_MESSAGE 1"],
+    ['{"type":"LIST","id":1,"pattern":"\\udc00"}', "BAD_MESSAGE 1"],
+    [{ type: "LIST", id: 1, pattern: "a", after: 7 }, "BAD_MESSAGE 1"],
+    [{ type: "LIST", id: 1, pattern: "a", after: "x".repeat(1_025) }, "BAD_MESSAGE 1"],
+    [{ type: "LIST", id: 1, pattern: "a", limit: 0 }, "BAD_MESSAGE 1"],
+    [{ type: "LIST", id: 1, pattern: "a", limit: 1.5 }, "BAD_MESSAGE 1"],
     [{ type: "GET", id: 4 }, "UNKNOWN_TYPE 4"],
     [{ type: "toString", id: 4 }, "UNKNOWN_TYPE 4"],
   ];
@@ -190,6 +220,20 @@ describe("to the index", () => {
     expect(limit()).toMatchObject({ limit: 50 });
     expect(limit(7)).toMatchObject({ limit: 7 });
     expect(limit(5_000)).toMatchObject({ limit: 1_000 });
+  });
+
+  test("so has the limit of a LIST, which begins with the first name", () => {
+    const list = (limit?: number) =>
+      decodeIndexRequest(Buffer.from(JSON.stringify({ type: "LIST", id: 1, pattern: "a/", limit })));
+    expect(list()).toEqual({ type: "LIST", id: 1, pattern: "a/", after: "", limit: 1_000 });
+    expect(list(7)).toMatchObject({ limit: 7 });
+    expect(list(5_000)).toMatchObject({ limit: 1_000 });
+  });
+
+  test("what is not asked for is not in the request", () => {
+    const decoded = (request: object) =>
+      Object.keys(decodeIndexRequest(Buffer.from(JSON.stringify(request))));
+    expect(decoded({ type: "QUERY", id: 1, name: "a", subscribe: false })).toEqual(["type", "id", "name"]);
   });
 });
 
@@ -210,6 +254,9 @@ describe("to a peer", () => {
     [{ ...get, root: "../../etc/passwd" }, "BAD_HASH 1"],
     [{ type: "HASHES", id: 1, root: rootOf(1) }, "fine"],
     [{ type: "HAVE", id: 1, root: rootOf(1).toUpperCase() }, "BAD_HASH 1"],
+    [{ type: "HAVE", id: 1, root: rootOf(1), sent: true }, "fine"],
+    [{ type: "HAVE", id: 1, root: rootOf(1), sent: "" }, "BAD_MESSAGE 1"],
+    [{ type: "SENT", id: 1, root: rootOf(1), chunk: 1 }, "UNKNOWN_TYPE 1"],
     [{ type: "QUERY", id: 4, name: "a" }, "UNKNOWN_TYPE 4"],
   ];
   test.each(table)("%j: %s", (message, expected) =>
@@ -228,6 +275,13 @@ describe("answers of a hostile index or source", () => {
   };
   const result = (changes: object) => ({ type: "RESULT", id: 1, contents: [{ ...content, ...changes }] });
   const source = { peer: "1", host: "10.0.0.1", port: 1 };
+  const names = (changes: object) => ({
+    type: "NAMES",
+    id: 1,
+    files: [{ ...wireEntry("a"), total: 1, sources: [0], ...changes }],
+    peers: [source, { ...source, peer: "2" }],
+    more: false,
+  });
   const fromIndex: [object, string][] = [
     [result({}), "fine"],
     [result({ sources: [source] }), "fine"],
@@ -243,11 +297,39 @@ describe("answers of a hostile index or source", () => {
     [result({ sources: [{ ...source, host: "127.1" }] }), "BAD_MESSAGE 1"],
     [result({ sources: [{ ...source, host: "0x7f000001" }] }), "BAD_MESSAGE 1"],
     [result({ sources: [{ ...source, host: "fe80::1" }] }), "fine"],
+    [result({ sources: [{ ...source, partial: true }] }), "fine"],
+    [result({ sources: [{ ...source, partial: 1 }] }), "BAD_MESSAGE 1"],
     [{ type: "RESULT", id: 1, contents: Array(101).fill(content) }, "TOO_MANY 1"],
+    [{ ...result({ sources: [source] }), type: "SOURCES" }, "fine"],
+    [{ ...result({ sources: [{ ...source, host: "example.org" }] }), type: "SOURCES" }, "BAD_MESSAGE 1"],
+    [{ type: "SOURCES", contents: [] }, "BAD_MESSAGE null"],
+    [names({}), "fine"],
+    [names({ sources: [0, 1, 0] }), "fine"],
+    [names({ sources: [2] }), "BAD_MESSAGE 1"],
+    [names({ sources: [-1] }), "BAD_MESSAGE 1"],
+    [names({ sources: ["0"] }), "BAD_MESSAGE 1"],
+    [names({ sources: ["length"] }), "BAD_MESSAGE 1"],
+    [names({ sources: Array(9).fill(0) }), "TOO_MANY 1"],
+    [names({ name: "../../.bashrc" }), "BAD_NAME 1"],
+    [names({ size: 0 }), "BAD_HASH 1"],
+    [names({ md5: "" }), "BAD_HASH 1"],
+    [names({ total: -1 }), "BAD_MESSAGE 1"],
+    [{ ...names({}), peers: [{ ...source, port: 0 }, source] }, "BAD_PORT 1"],
+    [{ ...names({}), peers: Array(8_001).fill(source) }, "TOO_MANY 1"],
+    [{ ...names({}), files: Array(1_001).fill({}) }, "TOO_MANY 1"],
+    [{ ...names({}), more: undefined }, "BAD_MESSAGE 1"],
+    [{ ...names({}), more: true, next: "b" }, "fine"],
+    [{ ...names({}), more: true }, "BAD_NAME 1"],
+    [{ ...names({}), more: true, next: "../b" }, "BAD_NAME 1"],
+    [{ ...names({}), more: false, next: "../b" }, "fine"],
+    [{ ...names({}), id: undefined }, "BAD_MESSAGE null"],
     [{ type: "RESULT", contents: [] }, "BAD_MESSAGE null"],
     [{ type: "MATCHES", id: 1, matches: [], more: 1 }, "BAD_MESSAGE 1"],
     [{ type: "WELCOME", version: 2, agent: "x" }, "BAD_VERSION null"],
     [{ type: "ERROR", id: 1, code: 7, message: "" }, "BAD_MESSAGE null"],
+    [{ type: "ERROR", id: 1, code: "BUSY", message: "", retryMs: 800 }, "fine"],
+    [{ type: "ERROR", id: 1, code: "BUSY", message: "", retryMs: "800" }, "BAD_MESSAGE null"],
+    [{ type: "ERROR", id: 1, code: "BUSY", message: "", retryMs: -1 }, "BAD_MESSAGE null"],
     [{ type: "DATA", id: 1, offset: 0, length: 1 }, "UNKNOWN_TYPE 1"],
   ];
   test.each(fromIndex)("index: %j: %s", (message, expected) =>
@@ -262,6 +344,14 @@ describe("answers of a hostile index or source", () => {
     [{ type: "HAVE", id: 1, root: rootOf(1), chunks: "no base64!" }, "BAD_MESSAGE 1"],
     [{ type: "HAVE", root: rootOf(1), chunk: maxChunksPerContent }, "BAD_MESSAGE null"],
     [{ type: "HAVE", root: rootOf(1), chunk: 5 }, "fine"],
+    [{ type: "HAVE", id: 1, root: rootOf(1), chunks: "+A==", sent: "gA==" }, "fine"],
+    [{ type: "HAVE", id: 1, root: rootOf(1), chunks: "+A==", sent: true }, "BAD_MESSAGE 1"],
+    [{ type: "HAVE", root: rootOf(1), sent: "gA==" }, "BAD_MESSAGE null"],
+    [{ type: "SENT", root: rootOf(1), chunk: 5 }, "fine"],
+    [{ type: "SENT", root: rootOf(1), chunk: maxChunksPerContent }, "BAD_MESSAGE null"],
+    [{ type: "SENT", root: rootOf(1) }, "BAD_MESSAGE null"],
+    [{ type: "SENT", root: "x", chunk: 5 }, "BAD_HASH null"],
+    [{ type: "ERROR", id: 1, code: "BUSY", message: "", retryMs: 0.5 }, "BAD_MESSAGE null"],
   ];
   test.each(fromPeer)("peer: %j: %s", (message, expected) =>
     expect(verdict(decodePeerAnswer, message)).toBe(expected),
@@ -282,8 +372,9 @@ const entryArbitrary: fc.Arbitrary<FileEntry> = fc
     sizeBytes: sizeArbitrary,
     md5: fc.integer().map((seed) => fileEntry("x", seed).md5),
     root: rootArbitrary,
+    isPartial: fc.boolean(),
   })
-  .map((entry) => (entry.sizeBytes === 0 ? { ...entry, root: emptyRoot } : entry));
+  .map(({ isPartial, ...entry }) => (isPartial ? { ...entry, partial: true } : entry));
 const portArbitrary = fc.integer({ min: 1, max: 65_535 });
 const textArbitrary = fc.string({ unit: "grapheme", maxLength: 60 });
 const requestArbitrary: fc.Arbitrary<IndexRequest> = fc.oneof(
@@ -300,6 +391,20 @@ const requestArbitrary: fc.Arbitrary<IndexRequest> = fc.oneof(
     remove: fc.array(nameArbitrary, { maxLength: 5 }),
   }),
   fc.record({ type: fc.constant("QUERY" as const), id: idArbitrary, name: textArbitrary }),
+  fc.record({
+    type: fc.constant("QUERY" as const),
+    id: idArbitrary,
+    name: textArbitrary,
+    subscribe: fc.constant(true),
+  }),
+  fc.record({ type: fc.constant("UNSUBSCRIBE" as const), id: idArbitrary, query: idArbitrary }),
+  fc.record({
+    type: fc.constant("LIST" as const),
+    id: idArbitrary,
+    pattern: textArbitrary,
+    after: fc.oneof(fc.constant(""), nameArbitrary),
+    limit: fc.integer({ min: 1, max: 1_000 }),
+  }),
   fc.record({
     type: fc.constant("SEARCH" as const),
     id: idArbitrary,
@@ -332,6 +437,24 @@ const contentArbitrary: fc.Arbitrary<FoundContent> = fc
 const matchArbitrary: fc.Arbitrary<Match> = fc
   .tuple(entryArbitrary, fc.nat())
   .map(([{ name, sizeBytes, root }, sources]) => ({ name, sizeBytes, root, sources }));
+/** A few peers that have some of many files: the same ones stand in many places. */
+const listedArbitrary: fc.Arbitrary<ListedFile[]> = fc
+  .uniqueArray(sourceArbitrary, { selector: ({ peer }) => peer, maxLength: 5 })
+  .chain((peers) =>
+    fc.array(
+      fc
+        .tuple(entryArbitrary, fc.subarray(peers), fc.nat())
+        .map(([{ name, sizeBytes, md5, root }, sources, total]) => ({
+          name,
+          sizeBytes,
+          md5,
+          root,
+          total,
+          sources,
+        })),
+      { maxLength: 6 },
+    ),
+  );
 
 /** The one line, without its newline. */
 function line(text: string): Buffer {
@@ -359,6 +482,8 @@ describe("what was encoded comes back", () => {
     fc.assert(
       fc.property(idArbitrary, fc.array(contentArbitrary, { maxLength: 4 }), (id, contents) => {
         expect(decodeIndexAnswer(line(encodeResult(id, contents)))).toEqual({ type: "RESULT", id, contents });
+        const news = decodeIndexAnswer(line(encodeNewSources(id, contents)));
+        expect(news).toEqual({ type: "SOURCES", id, contents });
       }),
     );
     fc.assert(
@@ -369,6 +494,19 @@ describe("what was encoded comes back", () => {
         (id, matches, more) => {
           const answer = decodeIndexAnswer(line(encodeMatches(id, matches, more)));
           expect(answer).toEqual({ type: "MATCHES", id, matches, more });
+        },
+      ),
+    );
+    fc.assert(
+      fc.property(
+        idArbitrary,
+        listedArbitrary,
+        fc.option(nameArbitrary, { nil: undefined }),
+        (id, files, next) => {
+          const text = encodeNames(id, files, next);
+          expect(decodeIndexAnswer(line(text))).toEqual({ type: "NAMES", id, files, next });
+          const used = new Set(files.flatMap(({ sources }) => sources.map(({ peer }) => peer)));
+          expect((JSON.parse(text) as { peers: unknown[] }).peers).toHaveLength(used.size);
         },
       ),
     );
@@ -386,6 +524,14 @@ describe("what was encoded comes back", () => {
     }
   });
 
+  test("when to come back, at most a minute later", () => {
+    const busy = (retryMs?: number) => line(encodeError(new ProtocolError("BUSY", 7, "queue", retryMs)));
+    const message = { type: "ERROR", id: 7, code: "BUSY", message: "queue" } as const;
+    expect(decodePeerAnswer(busy(800))).toEqual({ ...message, retryMs: 800 });
+    expect(decodePeerAnswer(busy(maxRetryMs + 1))).toEqual({ ...message, retryMs: maxRetryMs });
+    expect(Object.keys(decodePeerAnswer(busy()))).not.toContain("retryMs");
+  });
+
   test("requests to and answers of a peer", () => {
     fc.assert(
       fc.property(
@@ -397,6 +543,7 @@ describe("what was encoded comes back", () => {
           for (const request of [
             { type: "HASHES", id, root },
             { type: "HAVE", id, root },
+            { type: "HAVE", id, root, sent: true },
             { type: "GET", id, root, offset, length },
           ] as const) {
             expect(decodePeerRequest(line(encodePeerRequest(request)))).toEqual(request);
@@ -414,6 +561,8 @@ describe("what was encoded comes back", () => {
           });
           const news = { type: "HAVE_NEWS", root, chunk: offset % maxChunksPerContent } as const;
           expect(decodePeerAnswer(line(encodeHaveNews(news)))).toEqual(news);
+          const sent = { ...news, type: "SENT" } as const;
+          expect(decodePeerAnswer(line(encodeSentNews(sent)))).toEqual(sent);
         },
       ),
     );
@@ -421,6 +570,8 @@ describe("what was encoded comes back", () => {
       fc.property(idArbitrary, rootArbitrary, fc.uint8Array({ maxLength: 50 }), (id, root, chunks) => {
         const have = { type: "HAVE", id, root, chunks } as const;
         expect(decodePeerAnswer(line(encodeHave(have)))).toEqual(have);
+        const withSent = { ...have, sent: chunks.map((byte) => byte & 0x55) };
+        expect(decodePeerAnswer(line(encodeHave(withSent)))).toEqual(withSent);
       }),
     );
   });
@@ -465,7 +616,7 @@ test("the bytes of an entry are counted exactly", () => {
 describe("the largest answers fit into a line", () => {
   // Quotation marks take two bytes each in JSON, and nothing takes more.
   const name = Array(4).fill('"'.repeat(255)).join("/") as FileName;
-  test("RESULT and MATCHES", () => {
+  test("RESULT, MATCHES and NAMES", () => {
     const host = "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255";
     const source = { peer: "9007199254740991", host, port: 65_535, partial: false };
     const content = {
@@ -480,11 +631,21 @@ describe("the largest answers fit into a line", () => {
     const match = { name, sizeBytes: maxContentBytes, root: rootOf(1), sources: 10_000 };
     const matches = encodeMatches(Number.MAX_SAFE_INTEGER, Array<Match>(1_000).fill(match), true);
     expect(Buffer.byteLength(matches)).toBeLessThanOrEqual(maxIndexAnswerLineBytes);
+    const files = Array.from({ length: 1_000 }, (_, i) => ({
+      ...fileEntry(name, 1),
+      sizeBytes: maxContentBytes,
+      total: 10_000,
+      sources: Array.from({ length: 8 }, (_, j) => ({ ...source, peer: String(1e15 + 8 * i + j) })),
+    }));
+    const names = encodeNames(Number.MAX_SAFE_INTEGER, files, name);
+    expect(Buffer.byteLength(names)).toBeLessThanOrEqual(maxIndexAnswerLineBytes);
+    expect(verdict(decodeIndexAnswer, names.trimEnd())).toBe("fine");
   });
 
   test("HAVE", () => {
     const chunks = new Uint8Array(maxChunksPerContent / 8).fill(255);
-    const have = encodeHave({ type: "HAVE", id: Number.MAX_SAFE_INTEGER, root: rootOf(1), chunks });
+    const id = Number.MAX_SAFE_INTEGER;
+    const have = encodeHave({ type: "HAVE", id, root: rootOf(1), chunks, sent: chunks });
     expect(Buffer.byteLength(have)).toBeLessThanOrEqual(maxPeerAnswerLineBytes);
   });
 });

@@ -1,17 +1,14 @@
-/** PROTOCOL.md against the code: its tables, every message it shows, and its two example exchanges, replayed. */
+/** PROTOCOL.md against the code: its tables, every message it shows, and its example exchanges, replayed. */
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ContentHasher } from "../../src/content/merkle.ts";
 import { IndexServer } from "../../src/index-server/server.ts";
-import { UploadSession } from "../../src/transfer/upload-session.ts";
-import {
-  decodeHello,
-  decodeIndexAnswer,
-  decodeIndexRequest,
-  decodePeerAnswer,
-  decodePeerRequest,
-} from "../../src/wire/decode.ts";
+import { ContentBoard } from "../../src/transfer/content-board.ts";
+import { type OfferedContent, UploadSession } from "../../src/transfer/upload-session.ts";
+import { decodeIndexAnswer, decodeIndexRequest } from "../../src/wire/decode-index.ts";
+import { decodeHello } from "../../src/wire/decode-parts.ts";
+import { decodePeerAnswer, decodePeerRequest } from "../../src/wire/decode-peer.ts";
 import * as limits from "../../src/wire/limits.ts";
 import { type ErrorCode, errorCodes, ProtocolError } from "../../src/wire/protocol-error.ts";
 import { LineClient } from "../helpers/line-client.ts";
@@ -37,9 +34,9 @@ test("its limits are those of limits.ts, all of them", () => {
 test("its error codes are those of protocol-error.ts, all of them", () => {
   const written = [...rows(/^[A-Z_]+$/)].map(([code, [means, afterwards]]) => [code, means, afterwards]);
   const known = Object.entries(errorCodes).map(([code, means]) => {
-    // The one that a listener says to a connection it does not take in.
-    const isClosed = code === "BUSY" || new ProtocolError(code as ErrorCode).fatal;
-    return [code, means, isClosed ? "closed" : "lives"];
+    // A listener says it to a connection that it does not take in, a peer to a GET.
+    if (code === "BUSY") return [code, means, "see above"];
+    return [code, means, new ProtocolError(code as ErrorCode).fatal ? "closed" : "lives"];
   });
   expect(written).toEqual(known);
 });
@@ -64,8 +61,10 @@ describe("every message it shows", () => {
     const types = new Set(shown.map(([, direction, json = "{}"]) => `${direction}${JSON.parse(json).type}`));
     expect([...types].sort()).toEqual(
       [
-        ..."HELLO REGISTER UPDATE QUERY SEARCH PING HASHES GET HAVE".split(" ").map((type) => `>${type}`),
-        ..."WELCOME OK RESULT MATCHES ERROR HASHES DATA HAVE".split(" ").map((type) => `<${type}`),
+        ..."HELLO REGISTER UPDATE QUERY UNSUBSCRIBE SEARCH LIST PING".split(" ").map((type) => `>${type}`),
+        ..."HASHES GET HAVE".split(" ").map((type) => `>${type}`),
+        ..."WELCOME OK RESULT SOURCES MATCHES NAMES ERROR".split(" ").map((type) => `<${type}`),
+        ..."HASHES DATA HAVE SENT".split(" ").map((type) => `<${type}`),
       ].sort(),
     );
   });
@@ -90,6 +89,8 @@ test("its hash tree is that of the code", () => {
 
 interface Said {
   by: "client" | "server";
+  /** Which client, where there are several. */
+  client: string;
   line: string;
 }
 
@@ -101,10 +102,10 @@ function blockOf(name: string): string[] {
 }
 
 function exchange(name: string): Said[] {
-  return blockOf(`exchange ${name}`).map((line) => ({
-    by: line.startsWith("> ") ? "client" : "server",
-    line: line.slice(2),
-  }));
+  return blockOf(`exchange ${name}`).map((shown) => {
+    const [, client = "", direction, line = ""] = /^(\w?)([<>]) (.*)$/.exec(shown) ?? [];
+    return { by: direction === ">" ? "client" : "server", client, line };
+  });
 }
 
 /** `…` as a whole value stands for any text. */
@@ -117,6 +118,30 @@ function matcher(line: string): unknown {
   };
   return open(JSON.parse(line));
 }
+
+test("its exchange of two clients with an index happens like that", async () => {
+  const log = { info() {}, warn() {}, error() {} };
+  const server = IndexServer.start({ host: "127.0.0.1", port: 0, databasePath: ":memory:", log });
+  const clients = new Map<string, { connection: LineClient; answered: number }>();
+  try {
+    for (const { by, client, line } of exchange("two")) {
+      const known = clients.get(client) ?? { connection: await LineClient.open(server.port), answered: 0 };
+      clients.set(client, known);
+      const { connection } = known;
+      if (by === "client") {
+        connection.sendRaw(`${line}\n`);
+        continue;
+      }
+      await connection.until(() => connection.answers.length > known.answered, `the answer ${line}`);
+      expect(connection.answers[known.answered++]).toEqual(matcher(line) as Record<string, unknown>);
+    }
+    for (const { connection, answered } of clients.values())
+      expect(connection.answers).toHaveLength(answered);
+  } finally {
+    for (const { connection } of clients.values()) connection.close();
+    server.stop();
+  }
+});
 
 test("its exchange with an index happens like that", async () => {
   const log = { info() {}, warn() {}, error() {} };
@@ -142,7 +167,7 @@ test("its exchange with an index happens like that", async () => {
 test("its exchange with a peer happens like that", () => {
   const content = Buffer.from("hello, world");
   const root = new Bun.CryptoHasher("sha256").update(content).digest("hex");
-  const session = new UploadSession("p2p/test", 5);
+  const session = new UploadSession("p2p/test", { ask: () => undefined, mayServe: true, done: () => {} });
   const said: Buffer[] = [];
   for (const { by, line } of exchange("peer")) {
     if (by === "client") {
@@ -171,8 +196,7 @@ function serve(session: UploadSession, root: string, content: Buffer, said: Buff
         said.push(Buffer.from(step.text), Buffer.from(step.body ?? []));
         break;
       case "find":
-        if (step.root === root)
-          session.onFound({ sizeBytes: content.length, chunkHashes: new Uint8Array(0) });
+        if (step.root === root) session.onFound(offered(root, content));
         else session.onMissing();
         break;
       case "send-range":
@@ -184,4 +208,10 @@ function serve(session: UploadSession, root: string, content: Buffer, said: Buff
         return;
     }
   }
+}
+
+function offered(root: string, content: Buffer): OfferedContent {
+  const chunkHashes = new Uint8Array(0);
+  const board = ContentBoard.make(1);
+  return { root, sizeBytes: content.length, chunkCount: 1, chunkHashes, verified: undefined, board };
 }

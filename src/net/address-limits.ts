@@ -1,0 +1,93 @@
+/**
+ * Limits that hold for each address: how many of something it may have, and how often it may come. Pure. What is
+ * counted, and what happens to whoever is over, is not here.
+ */
+import { isLoopback } from "../loopback.ts";
+import { hostGroup } from "./host-group.ts";
+
+export interface AddressLimit {
+  readonly most: number;
+  /** Somebody has set it: then addresses of this machine are counted like others. */
+  readonly countsLoopback: boolean;
+}
+
+/** What was set, else `usual`: that is for strangers, and hundreds of our own processes may share 127.0.0.1. */
+export function addressLimit(usual: number, set?: number): AddressLimit {
+  return { most: set ?? usual, countsLoopback: set !== undefined };
+}
+
+/** An address as limits see it. */
+export interface Origin {
+  readonly group: string;
+  readonly isLoopback: boolean;
+}
+
+export function originOf(host: string): Origin {
+  return { group: hostGroup(host), isLoopback: isLoopback(host) };
+}
+
+function isCounted(origin: Origin, limit: AddressLimit): boolean {
+  return limit.countsLoopback || !origin.isLoopback;
+}
+
+/** How many there are of each address. */
+export class AddressCounts {
+  private readonly counts = new Map<string, number>();
+
+  hasRoom(origin: Origin, limit: AddressLimit): boolean {
+    return !isCounted(origin, limit) || (this.counts.get(origin.group) ?? 0) < limit.most;
+  }
+
+  add({ group }: Origin): void {
+    this.counts.set(group, (this.counts.get(group) ?? 0) + 1);
+  }
+
+  remove({ group }: Origin): void {
+    const left = (this.counts.get(group) ?? 1) - 1;
+    if (left > 0) this.counts.set(group, left);
+    else this.counts.delete(group);
+  }
+}
+
+/** Whoever commands more addresses than this has the oldest of them forgotten, and gains little by it. */
+const maxKnownAddresses = 16_384;
+
+/**
+ * How often each address may come: `most` at once, and `most` more in every `windowMs`, evenly. Who is turned away
+ * loses nothing by having tried.
+ */
+export class ArrivalRates {
+  /** When the address may come `most` times at once again, those that came last at the end. */
+  private readonly rested = new Map<string, number>();
+
+  constructor(
+    private readonly limit: AddressLimit,
+    private readonly windowMs: number,
+  ) {}
+
+  /** Whether one more may come now; it has come then. */
+  accept(origin: Origin, nowMs: number): boolean {
+    if (!isCounted(origin, this.limit)) return true;
+    const { group } = origin;
+    const eachMs = this.windowMs / this.limit.most;
+    const restedMs = Math.max(nowMs, this.rested.get(group) ?? nowMs);
+    // A millisecond for what is lost in rounding.
+    if (restedMs + eachMs > nowMs + this.windowMs + 1) return false;
+    this.rested.delete(group);
+    this.rested.set(group, restedMs + eachMs);
+    if (this.rested.size > maxKnownAddresses) this.forgetFirst();
+    return true;
+  }
+
+  /** Gives memory back. */
+  forgetRested(nowMs: number): void {
+    for (const [group, restedMs] of this.rested) if (restedMs <= nowMs) this.rested.delete(group);
+  }
+
+  private forgetFirst(): void {
+    for (const group of this.rested.keys()) {
+      this.rested.delete(group);
+      return;
+    }
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * Who may come in at a listener, and who has to go again. Pure: told who comes and leaves. Sockets, time, and how
+ * somebody is turned away, are listener.ts's.
+ *
+ * Who has not said HELLO yet is *pending*. When there are too many of these it is not the newest who goes: a stranger
+ * who opens connections and says nothing would keep everybody out for the time of a handshake, again and again, with
+ * no more than a few hundred of them. An honest client says HELLO as soon as it is connected; so it is left alone for
+ * a moment (from one review to the next, within which everything that has arrived is read), and who is silent beyond
+ * that makes room: first whoever belongs to the address with most of them, the oldest first. A flood from one address
+ * so ends no connection but its own.
+ */
+import { arrivalWindowMs } from "../wire/limits.ts";
+import { AddressCounts, ArrivalRates, type Origin } from "./address-limits.ts";
+import type { ConnectionLimits } from "./connection-limits.ts";
+
+export interface Guest {
+  readonly origin: Origin;
+  /** It has said HELLO. */
+  readonly greeted: boolean;
+}
+
+export class Admission<Visitor extends Guest> {
+  private size = 0;
+  private readonly perAddress = new AddressCounts();
+  private readonly arrivals: ArrivalRates;
+  /** In the order in which they came. Some may have said HELLO meanwhile. */
+  private readonly pending = new Set<Visitor>();
+  /** Were pending at the last review. */
+  private reviewed: ReadonlySet<Visitor> = new Set();
+  private readonly maxPending: number;
+
+  constructor(private readonly limits: ConnectionLimits) {
+    this.arrivals = new ArrivalRates(limits.newPerAddress, arrivalWindowMs);
+    // Else they could take all the room there is.
+    this.maxPending = Math.min(limits.pending, Math.ceil(limits.total / 2));
+  }
+
+  /** Somebody comes from `origin`: whether to let it `enter`. */
+  admits(origin: Origin, nowMs: number): boolean {
+    const { perAddress, total } = this.limits;
+    if (this.size >= total || !this.perAddress.hasRoom(origin, perAddress)) return false;
+    return this.arrivals.accept(origin, nowMs);
+  }
+
+  enter(guest: Visitor): void {
+    this.size++;
+    this.perAddress.add(guest.origin);
+    this.pending.add(guest);
+  }
+
+  /** To be said once of everybody who has entered, but for those whom a review has shown out. */
+  leave(guest: Visitor): void {
+    this.size--;
+    this.perAddress.remove(guest.origin);
+    this.pending.delete(guest);
+  }
+
+  /** A review should come in a moment. */
+  get isCrowded(): boolean {
+    return this.pending.size > this.maxPending;
+  }
+
+  /** Those who have to go: they are counted no longer. */
+  review(): Visitor[] {
+    for (const guest of this.pending) if (guest.greeted) this.pending.delete(guest);
+    const surplus = Math.max(0, this.pending.size - this.maxPending);
+    const silent = [...this.pending].filter((guest) => this.reviewed.has(guest));
+    const leaving = inOrderOfLeaving(silent).slice(0, surplus);
+    for (const guest of leaving) this.leave(guest);
+    this.reviewed = new Set(this.isCrowded ? this.pending : []);
+    return leaving;
+  }
+
+  /** Now and then, to give memory back. */
+  tidy(nowMs: number): void {
+    this.arrivals.forgetRested(nowMs);
+  }
+}
+
+/** Of guests in the order in which they came: always the oldest one of the address that has most left. */
+function inOrderOfLeaving<Visitor extends Guest>(guests: readonly Visitor[]): Visitor[] {
+  const newer = new Map<string, number>();
+  const ranks = new Map<Visitor, number>();
+  for (const guest of guests.toReversed()) {
+    const rank = (newer.get(guest.origin.group) ?? 0) + 1;
+    newer.set(guest.origin.group, rank);
+    ranks.set(guest, rank);
+  }
+  // Sorting is stable: of one rank the oldest goes first.
+  return guests.toSorted((a, b) => ranks.get(b)! - ranks.get(a)!);
+}

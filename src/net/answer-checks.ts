@@ -1,0 +1,16 @@
+/** Whether what an index says is about what it was asked. Pure; what is well-formed was checked by the decoder. */
+import { lastPart } from "../wire/file-name.ts";
+import type { FoundContent, Names } from "../wire/messages.ts";
+import type { NamePattern } from "../wire/name-pattern.ts";
+
+/** For RESULT and SOURCES. */
+export function areNamed(contents: readonly FoundContent[], name: string): boolean {
+  const matches = (found: string) => (name.includes("/") ? found === name : lastPart(found) === name);
+  return contents.every(({ names }) => names.length > 0 && names.every(matches));
+}
+
+/** A page that does not lead on would be asked for again and again. */
+export function isPageOf({ files, next }: Names, pattern: NamePattern, after: string): boolean {
+  const leadsOn = next === undefined || Buffer.compare(Buffer.from(next), Buffer.from(after)) > 0;
+  return leadsOn && files.every(({ name }) => pattern.matches(name));
+}

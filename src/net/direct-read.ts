@@ -1,0 +1,63 @@
+/**
+ * Reads the body that a socket brings straight to where it belongs, past Bun, which would bring it in buffers of its
+ * own. Only from inside a `data` handler: what Bun has brought comes first, and Bun sees the end of the stream itself.
+ */
+import { readSync } from "node:fs";
+import { systemCode } from "../errors.ts";
+import type { FrameReader } from "../wire/framing.ts";
+
+/** A body comes fast when Bun brings as much at once: then more is probably there already. */
+export const fastBytes = 128 * 1024;
+/** Then other connections of this thread, and messages, have their turn. */
+const maxBytes = 4 * 1024 * 1024;
+/** For the line after a body, and the little of the next body that comes with it. */
+const lineAhead = new Uint8Array(1024);
+
+/**
+ * Takes what the kernel has of the body that `reader` is in, and of those that follow it. Returns how many bytes were
+ * read. Throws what the reader throws.
+ */
+export function readOn(socket: object, reader: FrameReader): number {
+  return reader.isInBody ? pull(socket, reader, maxBytes).bytes : 0;
+}
+
+/**
+ * Takes at most `most` bytes of what the kernel has. `ended`: the stream is over or broken, which Bun tells when it is
+ * let. Throws what the reader throws.
+ */
+export function pull(socket: object, reader: FrameReader, most: number): { bytes: number; ended: boolean } {
+  const fd = descriptorOf(socket);
+  let bytes = 0;
+  while (fd >= 0 && bytes < most && !reader.isPaused) {
+    const left = most - bytes;
+    const read = reader.isInBody
+      ? reader.fill((room) => readNow(fd, room.subarray(0, left)))
+      : readLines(fd, reader, left);
+    if (read <= 0) return { bytes, ended: read === 0 };
+    bytes += read;
+  }
+  return { bytes, ended: false };
+}
+
+/** Missing in Bun's types (1.4.5). Negative where there is none, or where (Windows) a socket is no file. */
+export function descriptorOf(socket: object): number {
+  if (process.platform === "win32") return -1;
+  return "fd" in socket && typeof socket.fd === "number" ? socket.fd : -1;
+}
+
+function readLines(fd: number, reader: FrameReader, most: number): number {
+  const length = readNow(fd, lineAhead.subarray(0, most));
+  if (length > 0) reader.push(lineAhead.slice(0, length));
+  return length;
+}
+
+/** Returns how many bytes were there: -1 for none as yet, 0 at the end of the stream and after an error. */
+function readNow(fd: number, room: Uint8Array): number {
+  try {
+    return readSync(fd, room, 0, room.length, null);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === undefined) throw error;
+    return code === "EAGAIN" || code === "EINTR" ? -1 : 0;
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * What `p2p query` is while it runs: a client of the index, and a source of what it has fetched so far. It listens only
+ * once there is something to serve.
+ */
+import { dirname } from "node:path";
+import type { Address } from "./address.ts";
+import { IndexError } from "./errors.ts";
+import { Announcer } from "./library/announcer.ts";
+import { hashOneFile } from "./library/hash-one-file.ts";
+import type { IndexClient } from "./net/index-client.ts";
+import { IndexLink } from "./net/index-link.ts";
+import type { RateLimit } from "./net/rate-limit.ts";
+import { Stopper, unlessAborted } from "./shutdown.ts";
+import { RunningDownloads } from "./transfer/running-downloads.ts";
+import type { OfferedDownload } from "./transfer/shared-store.ts";
+import type { PartialOffer } from "./transfer/upload-messages.ts";
+import { Uploader } from "./transfer/uploader.ts";
+import { lastPart } from "./wire/file-name.ts";
+import type { FoundContent } from "./wire/messages.ts";
+
+export interface QueryNodeOptions {
+  indexes: readonly Address[];
+  /** Where it listens, on any free port. */
+  host: string;
+  threads: number;
+  uploadSlots: number;
+  upLimit: RateLimit;
+  /** One line for the user, already printable. */
+  onNotice: (line: string) => void;
+}
+
+export class QueryNode {
+  private readonly stopper: Stopper;
+  private readonly link: IndexLink;
+  private readonly announcer: Announcer;
+  private serving: Promise<RunningDownloads | undefined> | undefined;
+  private uploader: Uploader | undefined;
+  private stopping: Promise<void> | undefined;
+
+  private constructor(private readonly options: QueryNodeOptions) {
+    const { indexes, onNotice } = options;
+    this.stopper = new Stopper(onNotice);
+    this.announcer = new Announcer({ settled: () => {}, updated: () => {}, notice: onNotice });
+    this.link = new IndexLink({
+      addresses: indexes,
+      onUp: (client) => this.announce(client),
+      onDown: () => this.announcer.stop(),
+      onNotice,
+    });
+  }
+
+  /** Throws IndexError when the index cannot be reached, and the reason of `signal`. */
+  static async start(options: QueryNodeOptions, signal: AbortSignal): Promise<QueryNode> {
+    const node = new QueryNode(options);
+    node.stopper.add("the connection to the index", () => node.link.stop());
+    node.stopper.add("announcing", () => node.announcer.stop());
+    try {
+      await unlessAborted(node.link.start(false), signal);
+      return node;
+    } catch (error) {
+      await node.stop();
+      throw error;
+    }
+  }
+
+  /** Throws IndexError while it cannot be reached. */
+  get index(): IndexClient {
+    const { client } = this.link;
+    if (client === undefined) throw new IndexError("the index cannot be reached at the moment");
+    return client;
+  }
+
+  get servedBytes(): number {
+    return this.uploader?.servedBytes ?? 0;
+  }
+
+  /** Lets others have what there is of a running download. Never rejects. */
+  async share(
+    name: string,
+    content: FoundContent,
+    offer: PartialOffer,
+  ): Promise<OfferedDownload | undefined> {
+    this.serving ??= this.serve();
+    const serving = await this.serving;
+    return serving?.begin(name, content, offer);
+  }
+
+  /** Serves the complete file at `path`. Resolves when it can be found. */
+  async shareWhole(name: string, content: FoundContent, path: string, signal: AbortSignal): Promise<void> {
+    this.serving ??= this.serve();
+    const serving = await this.serving;
+    const outcome = await hashOneFile(path, content.sizeBytes, signal);
+    if (serving === undefined || outcome.kind !== "hashed" || outcome.hashes.root !== content.root) {
+      this.options.onNotice(`cannot serve ${lastPart(name)}: it is not what was fetched any more`);
+      return;
+    }
+    const { identity, root, chunkHashes } = outcome.hashes;
+    const { sizeBytes } = content;
+    const folder = dirname(path);
+    const file = { folder, path, identity, root, sizeBytes, chunkHashes, trusted: true };
+    await serving.serveWhole(name, content, file);
+  }
+
+  /** Idempotent. Never rejects. */
+  stop(): Promise<void> {
+    this.stopping ??= this.stopper.stop();
+    return this.stopping;
+  }
+
+  /** Undefined, and one line, when it cannot listen: the download itself does not suffer. */
+  private async serve(): Promise<RunningDownloads | undefined> {
+    const { host, threads, uploadSlots, upLimit, onNotice } = this.options;
+    try {
+      const uploader = await Uploader.start({
+        host,
+        port: 0,
+        anyPortIfTaken: false,
+        threads,
+        slots: uploadSlots,
+        limit: upLimit,
+        contentOf: (root) => downloads.offerOf(root),
+        onChanged: () => {},
+        onFailed: (error) => onNotice(error.message),
+      });
+      const downloads = new RunningDownloads(uploader, this.announcer);
+      this.stopLater(uploader);
+      this.uploader = uploader;
+      this.announcer.complete();
+      if (this.link.client !== undefined) this.announce(this.link.client);
+      return downloads;
+    } catch (error) {
+      onNotice(`others cannot fetch from here meanwhile: ${error instanceof Error ? error.message : error}`);
+      return undefined;
+    }
+  }
+
+  /** At once when everything is being stopped already. */
+  private stopLater(uploader: Uploader): void {
+    if (this.stopping === undefined) this.stopper.add("serving", () => uploader.stop());
+    else void uploader.stop();
+  }
+
+  private announce(client: IndexClient): void {
+    if (this.uploader !== undefined) this.announcer.connected(client, this.uploader.port);
+  }
+}

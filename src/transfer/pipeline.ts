@@ -1,0 +1,99 @@
+/**
+ * How much a connection is asked for ahead, so that its line never runs dry and it holds no more than that. Pure; a
+ * part of the request plan. Where the numbers come from is told in STATES.md.
+ */
+import { chunkBytes } from "../wire/limits.ts";
+import type { SourceConnection } from "./source.ts";
+import type { SourceTable } from "./source-table.ts";
+
+/** Under way on one connection; a server stops reading at 64. */
+export const maxRequestsPerConnection = 32;
+/** Beside what is on the line, what a connection is asked for ahead, and what one request is to take it. */
+const aheadMs = 200;
+const requestMs = 100;
+/** The same among many: what waits at one peer cannot be had sooner from another. */
+const swarmAheadMs = 50;
+const swarmRequestMs = 50;
+/** Of all sources together, in a swarm. */
+const swarmTotalAheadMs = 150;
+const leastTotalChunks = 6;
+/** A chunk comes so many times sooner from who is asked beyond that. */
+const farFaster = 4;
+/** And another one that is not known is tried this long after the last. */
+const trialMs = 200;
+/** What has been owed for longer than this keeps nobody else from being asked. */
+export const heldUpMs = 1_000;
+
+/** Chunks of the next request to the connection, as far as it is concerned; 0: it has enough to do. */
+export function nextRequestChunks(
+  connection: SourceConnection,
+  table: SourceTable,
+  maxRequestChunks: number,
+  nowMs: number,
+): number {
+  const { source, owedChunks } = connection;
+  if (!connection.ready || connection.stalled || connection.retiring || nowMs < source.busyUntilMs) return 0;
+  if (connection.requests.size >= maxRequestsPerConnection) return 0;
+  // Nothing yet, a single chunk: so a slow source never holds many.
+  if (!connection.proven) return owedChunks > 0 || isOnTrial(connection, table) ? 0 : 1;
+  const isSwarm = table.isSwarm;
+  const chunksPerMs = connection.rate.bytesPerSecond(nowMs) / chunkBytes / 1000;
+  const ahead = chunksPerMs * (2 * connection.roundTripMs + (isSwarm ? swarmAheadMs : aheadMs));
+  if (isSwarm ? source.owedChunks >= Math.max(1, ahead) : owedChunks >= Math.max(2, ahead)) return 0;
+  const count = Math.floor(chunksPerMs * (isSwarm ? swarmRequestMs : requestMs));
+  return Math.min(Math.max(1, count), maxRequestChunks);
+}
+
+/** Its source has delivered nothing yet and is being asked for a chunk on another connection. */
+export function isOnTrial({ source }: SourceConnection, table: SourceTable): boolean {
+  if (source.bytes > 0) return false;
+  return table.connectionsOf(source).some(({ stalled, requests }) => !stalled && requests.size > 0);
+}
+
+/** How many chunks more a swarm may owe us, all together: what is claimed early is claimed from the wrong one. */
+export function swarmRoomChunks(table: SourceTable, bytesPerSecond: number, nowMs: number): number {
+  let owed = 0;
+  let roundTripMs = 0;
+  for (const connection of table.connections) {
+    if (connection.owedChunks === 0 || connection.source.held === undefined) continue;
+    roundTripMs = Math.max(roundTripMs, connection.roundTripMs);
+    if (!connection.stalled && nowMs < isHeldUpAtMs(connection)) owed += connection.owedChunks;
+  }
+  const chunksPerMs = bytesPerSecond / chunkBytes / 1000;
+  return Math.max(leastTotalChunks, chunksPerMs * (swarmTotalAheadMs + roundTripMs)) - owed;
+}
+
+/**
+ * Who may be asked although the swarm owes us enough: who owes nothing and is far faster than those who owe, or might
+ * be, of whom one after the other is tried. So a fast one is not held back by many slow ones.
+ */
+export function exceptional(
+  connections: readonly SourceConnection[],
+  table: SourceTable,
+  nowMs: number,
+): SourceConnection[] {
+  let owing = 0;
+  let owingMs = 0;
+  let isTrying = false;
+  for (const connection of table.connections) {
+    if (connection.owedChunks === 0) continue;
+    if (nowMs < trialEndsAtMs(connection)) isTrying = true;
+    owing++;
+    owingMs += connection.chunkMs ?? heldUpMs;
+  }
+  const fastMs = owingMs / owing / farFaster;
+  const idle = connections.filter(({ source }) => source.owedChunks === 0);
+  const fast = idle.filter(({ chunkMs }) => chunkMs !== undefined && chunkMs <= fastMs);
+  const untried = isTrying ? undefined : idle.find(({ chunkMs, ready }) => ready && chunkMs === undefined);
+  return untried === undefined ? fast : [...fast, untried];
+}
+
+/** When the next one is tried, if this one has brought nothing until then. */
+export function trialEndsAtMs({ chunklessSinceMs, owedChunks, chunkMs }: SourceConnection): number {
+  return owedChunks > 0 && chunkMs === undefined ? chunklessSinceMs + trialMs : Number.NEGATIVE_INFINITY;
+}
+
+/** When what the connection owes counts no longer. Infinity: it owes no chunks. */
+export function isHeldUpAtMs({ chunklessSinceMs, owedChunks }: SourceConnection): number {
+  return owedChunks > 0 ? chunklessSinceMs + heldUpMs : Number.POSITIVE_INFINITY;
+}

@@ -1,0 +1,42 @@
+/**
+ * Tests that take minutes, or need what a user does not have: run by `bun run test:faults` (scripts/test-faults.ts),
+ * which puts each file of them into namespaces of its own. What a machine lacks is said in the title of the test that
+ * is skipped for it.
+ */
+import { test } from "bun:test";
+
+/** `namespace`: a private network and private mounts, as root. The others are programs. */
+export type Need = "namespace" | "ip" | "nft" | "tc" | "ss" | "mkfs.ext4";
+
+/** Set by the runner inside of the namespaces it made: outside of them nothing may be dropped or mounted. */
+const inNamespace = process.env.P2P_TEST_NAMESPACE === "1";
+
+export function longTest(
+  title: string,
+  options: { needs?: readonly Need[]; timeoutMs: number },
+  run: () => Promise<void>,
+): void {
+  const missing = (options.needs ?? []).filter((need) => !has(need));
+  if (missing.length === 0) test(title, run, options.timeoutMs);
+  else test.skip(`${title} (${missing.map((need) => lack[need] ?? `${need} is missing`).join(", ")})`, run);
+}
+
+const lack: Partial<Record<Need, string>> = {
+  namespace: "needs a network of its own: root, Linux, `bun run test:faults`",
+  "mkfs.ext4": "mkfs.ext4 is missing: apt-get install e2fsprogs",
+  nft: "nft is missing: apt-get install nftables",
+  ip: "ip is missing: apt-get install iproute2",
+  tc: "tc is missing: apt-get install iproute2",
+  ss: "ss is missing: apt-get install iproute2",
+};
+
+function has(need: Need): boolean {
+  return need === "namespace" ? inNamespace : Bun.which(need) !== null;
+}
+
+/** Runs a command of the system to its end and returns what it printed; throws when it fails. */
+export function system(...argv: string[]): string {
+  const { exitCode, stdout, stderr } = Bun.spawnSync(argv);
+  if (exitCode !== 0) throw new Error(`${argv.join(" ")}: ${stderr}`);
+  return stdout.toString();
+}
