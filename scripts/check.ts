@@ -104,7 +104,7 @@ async function runTests(name: string, files: string[], timeoutMs: number): Promi
 }
 
 function isBinaryTest(file: string): boolean {
-  return file.startsWith("test/e2e/");
+  return file.startsWith("test/e2e/") || file.startsWith("test/faults/");
 }
 
 function findTests(wanted: (file: string) => boolean): string[] {

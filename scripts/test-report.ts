@@ -17,6 +17,8 @@ export interface TestRun {
   exitCode: number;
   /** Test files the run was given. */
   files: readonly string[];
+  /** What the run was told to take by title: the report calls the others skipped. */
+  only?: RegExp;
 }
 
 /** What a run did, and in words why it counts for less than its report says. */
@@ -28,7 +30,7 @@ export function countTests(run: TestRun): TestCount & { problems: string[] } {
     count.failed++;
     problems.push("the test run wrote no report: it crashed or was ended");
   }
-  for (const outcome of outcomes(report)) count[outcome]++;
+  for (const { name, outcome } of casesOf(report)) if (run.only?.test(name) ?? true) count[outcome]++;
   const reported = new Set(
     Array.from(report.matchAll(/<testsuite [^>]*\bfile="([^"]*)"/g), (match) => match[1]),
   );
@@ -44,13 +46,33 @@ export function countTests(run: TestRun): TestCount & { problems: string[] } {
   return { ...count, problems };
 }
 
-function* outcomes(report: string): Generator<keyof TestCount> {
-  for (const match of report.matchAll(/<testcase\b[^>]*?(?:\/>|>([\s\S]*?)<\/testcase>)/g)) {
-    const body = match[1] ?? "";
-    if (/<(failure|error)\b/.test(body)) yield "failed";
-    else if (/<skipped\b/.test(body)) yield "skipped";
-    else yield "passed";
-  }
+export interface TestCase {
+  name: string;
+  outcome: keyof TestCount;
+  seconds: number;
+}
+
+/** The tests of a report, in its order. */
+export function casesOf(report: string): TestCase[] {
+  const found = report.matchAll(/<testcase\b([^>]*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g);
+  return Array.from(found, ([, attributes = "", body = ""]) => ({
+    name: unescaped(/\bname="([^"]*)"/.exec(attributes)?.[1] ?? ""),
+    outcome: outcomeOf(body),
+    seconds: Number(/\btime="([^"]*)"/.exec(attributes)?.[1] ?? 0),
+  }));
+}
+
+function outcomeOf(body: string): keyof TestCount {
+  if (/<(failure|error)\b/.test(body)) return "failed";
+  return /<skipped\b/.test(body) ? "skipped" : "passed";
+}
+
+const entities: Record<string, string> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
+
+function unescaped(text: string): string {
+  return text.replace(/&(?:#(\d+)|(\w+));/g, (whole, code, name) =>
+    code === undefined ? (entities[name] ?? whole) : String.fromCodePoint(Number(code)),
+  );
 }
 
 export function addCounts(a: TestCount, b: TestCount): TestCount {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { addCounts, countTests, summaryLine } from "../../scripts/test-report.ts";
+import { addCounts, casesOf, countTests, summaryLine } from "../../scripts/test-report.ts";
 
 const suite = (file: string, cases: string) =>
   `<testsuite name="${file}" file="${file}" tests="1">${cases}</testsuite>`;
@@ -12,6 +12,24 @@ test("every test case counts once, by its outcome", () => {
   const report = `<testsuites>${suite("test/a.test.ts", passed + failed + skipped + passed)}</testsuites>`;
   const run = { report, exitCode: 1, files: ["test/a.test.ts"] };
   expect(countTests(run)).toEqual({ passed: 2, failed: 1, skipped: 1, problems: [] });
+});
+
+test("a test case has the name it was given, its outcome and how long it took", () => {
+  const slow = '<testcase classname="x" name="of &quot;a&quot; &amp;lt; &#39;b&#39;" time="1.5" file="f" />';
+  expect(casesOf(suite("test/a.test.ts", passed + slow + skipped))).toEqual([
+    { name: "a > b", outcome: "passed", seconds: 0 },
+    { name: "of \"a\" &lt; 'b'", outcome: "passed", seconds: 1.5 },
+    { name: "c", outcome: "skipped", seconds: 0 },
+  ]);
+});
+
+test("tests that were left out by their title do not count as skipped", () => {
+  const run = {
+    report: suite("test/a.test.ts", passed + failed + skipped),
+    exitCode: 0,
+    files: ["test/a.test.ts"],
+  };
+  expect(countTests({ ...run, only: /^a/ })).toEqual({ passed: 1, failed: 0, skipped: 0, problems: [] });
 });
 
 test("a run that wrote no report is a failure, also when it exits with 0", () => {
