@@ -23,6 +23,7 @@ export class PacedReading {
   private isOn = false;
   /** Who is read next, by its place; connections come and go, and nobody minds. */
   private next = 0;
+  private waitingSinceMs: number | undefined;
 
   constructor(
     private readonly limit: RateLimit,
@@ -42,8 +43,10 @@ export class PacedReading {
       const links = [...this.links()];
       let isEmpty = true;
       for (let i = 0; i < links.length; i++) {
-        const granted = this.limit.take(pieceBytes, nowMs);
+        this.waitingSinceMs ??= nowMs;
+        const granted = this.limit.take(pieceBytes, nowMs, this.waitingSinceMs);
         if (granted === 0) return this.limit.waitMs();
+        this.waitingSinceMs = undefined;
         const read = links[this.next++ % links.length]!.pull(granted);
         if (read < granted) this.limit.refund(granted - read);
         if (read > 0) isEmpty = false;

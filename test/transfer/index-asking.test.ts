@@ -36,4 +36,16 @@ describe("asking the index again", () => {
     expect(asking.isCurrent).toBe(false);
     expect(asking.nextMs(false)).toBe(100);
   });
+
+  test("a sample does not prove that nobody is left", () => {
+    const asking = new IndexAsking(0);
+    asking.onExcluded();
+    asking.onAsked();
+    asking.onAnswered(100, false);
+    expect(asking.isCurrent).toBe(false);
+    expect(asking.nextMs(false)).toBe(1_100);
+    asking.onAsked();
+    asking.onAnswered(1_200, true);
+    expect(asking.isCurrent).toBe(true);
+  });
 });

@@ -83,6 +83,33 @@ describe("with a limit", () => {
   });
 });
 
+test("two threads share one limit, and neither waits for the other for long", () => {
+  const runs = [new Run(), new Run()];
+  const [one, other] = runs as [Run, Run];
+  const shared = new RateLimit(one.limit.shared);
+  const threads = [one, other].map((run, i) => {
+    const limit = i === 0 ? one.limit : shared;
+    return { run, paced: new PacedReading(limit, () => run.links), dueMs: 1_000 };
+  });
+  const links = [one.add(), other.add()];
+  one.limit.bytesPerSecond = 10 * mebibyte;
+  // Timers are late by a fraction, and never at the same moment.
+  for (let nowMs = 1_000; nowMs < 5_000; nowMs += 0.3) {
+    for (const thread of threads) {
+      if (thread.dueMs > nowMs) continue;
+      thread.run.nowMs = nowMs;
+      thread.dueMs = nowMs + Math.max(1, Math.round(thread.paced.turn(nowMs)));
+    }
+  }
+  const total = links.reduce((sum, link) => sum + link.total, 0);
+  expect(total / (40 * mebibyte)).toBeGreaterThan(0.95);
+  expect(total / (40 * mebibyte)).toBeLessThan(1.05);
+  for (const { reads } of links) {
+    const pauses = reads.slice(1).map(({ atMs }, i) => atMs - reads[i]!.atMs);
+    expect(Math.max(...pauses)).toBeLessThan(200);
+  }
+});
+
 test("connections are read by Bun again when the limit is lifted, and not when a new one is set", () => {
   const run = new Run();
   const old = run.add(0);
