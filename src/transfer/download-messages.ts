@@ -12,6 +12,8 @@ export interface DownloadJob {
   root: string;
   sizeBytes: number;
   sink: ChunkSink;
+  /** For HELLO: tells sources that these connections belong together. */
+  session: string;
   /** How fast all downloads of the process may be: the memory of a RateLimit. */
   limit: SharedArrayBuffer;
 }

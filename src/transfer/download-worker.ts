@@ -46,10 +46,10 @@ function tell(message: FromDownloadWorker): void {
   self.postMessage(message);
 }
 
-function begin({ root, sizeBytes, sink, limit }: DownloadJob): void {
+function begin({ root, sizeBytes, sink, session, limit }: DownloadJob): void {
   const alone = chunkCountOf(sizeBytes) === 1;
   const chunkHashes = alone ? new Uint8Array(Buffer.from(root, "hex")) : undefined;
-  context = { root, sizeBytes, sink, chunkHashes, times, tell };
+  context = { root, sizeBytes, sink, session, chunkHashes, times, tell };
   const paced = new PacedReading(new RateLimit(limit), () => links.values());
   const read = () => {
     pacer = setTimeout(read, paced.turn(monotonicMs()));

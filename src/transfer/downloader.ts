@@ -98,6 +98,7 @@ export class Downloader {
       root: content.root,
       sizeBytes: content.sizeBytes,
       sink: this.store.sink,
+      session: crypto.randomUUID(),
       limit: this.options.limit.shared,
     });
     const hashes = this.chunkCount > 1 ? this.store.readChunkHashes() : undefined;

@@ -25,6 +25,8 @@ import type { PacedLink } from "./paced-reading.ts";
 
 /** What the links of one worker share. */
 export interface LinkContext extends BodyContext {
+  /** For HELLO. */
+  readonly session: string;
   tell(message: FromDownloadWorker): void;
 }
 
@@ -62,7 +64,7 @@ export class SourceLink implements ConnectionUser, PacedLink {
       if (this.over) return connection.destroy();
       this.connection = connection;
       connection.maxLineBytes = maxPeerAnswerLineBytes;
-      connection.send(encodeHello(agent));
+      connection.send(encodeHello(agent, this.context.session));
     } catch (error) {
       this.failed(reasonOf(error));
     }

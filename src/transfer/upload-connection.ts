@@ -77,6 +77,10 @@ export class UploadConnection implements AcceptedUser, Uploading {
     return this.session.greeted;
   }
 
+  get downloadSession(): string | undefined {
+    return this.session.downloadSession;
+  }
+
   get remoteHost(): string {
     this.host ??= this.connection.remoteHost;
     return this.host;

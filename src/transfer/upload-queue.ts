@@ -9,6 +9,8 @@ import { type TurnLimits, UploadTurns } from "./upload-turns.ts";
 /** A connection, as the queue sees it. */
 export interface Uploading {
   readonly remoteHost: string;
+  /** What it says of whose connection it is. */
+  readonly downloadSession: string | undefined;
   /** It has the turn now. Comes from the middle of another connection's doing: nothing may be sent at once. */
   goOnLater(): void;
   /** It may send a piece, now and not later. */
@@ -65,9 +67,10 @@ export class UploadQueue {
     const connection = this.connections.get(id);
     if (connection === undefined) return undefined;
     const nowMs = monotonicMs();
-    const retryMs = this.turns.busyRetryMs(id, connection.remoteHost, bytes, nowMs);
+    const { remoteHost, downloadSession: session } = connection;
+    const retryMs = this.turns.busyRetryMs(id, remoteHost, bytes, nowMs, session);
     if (retryMs !== undefined) return retryMs;
-    this.turns.onGet(id, connection.remoteHost, bytes, nowMs);
+    this.turns.onGet(id, remoteHost, bytes, nowMs, session);
     this.deal(id);
     return undefined;
   }

@@ -57,6 +57,7 @@ export class UploadSession {
   /** The first one is being served. */
   private readonly waiting: Waiting[] = [];
   private hello = false;
+  private downloader: string | undefined;
   /** The content of the request being served: not looked for, being looked for, here, not here. */
   private found: "no" | "asked" | OfferedContent | "missing" = "no";
   /** Bytes of the GET being served that have been sent. */
@@ -71,6 +72,11 @@ export class UploadSession {
     private readonly agent: string,
     private readonly turns: OwnTurns,
   ) {}
+
+  /** What HELLO said of whose connection it is. */
+  get downloadSession(): string | undefined {
+    return this.downloader;
+  }
 
   /** HELLO was understood. */
   get greeted(): boolean {
@@ -90,7 +96,7 @@ export class UploadSession {
       if (this.hello) {
         this.onRequest(decodePeerRequest(line));
       } else {
-        decodeHello(line);
+        this.downloader = decodeHello(line).session;
         this.hello = true;
         this.waiting.push({ text: encodeWelcome(this.agent), fatal: false });
       }

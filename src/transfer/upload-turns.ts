@@ -12,10 +12,11 @@
  * - Nobody waits for long: who would, is told when to come back (`busyRetryMs`) and may ask others meanwhile.
  * - What is remembered is bounded by what the caller lets in: connections, and requests waiting on each.
  */
+
 import { isLoopback } from "../loopback.ts";
-import { hostGroup } from "../net/host-group.ts";
 import { chunkBytes } from "../wire/limits.ts";
 import { RateMeter } from "./rate-meter.ts";
+import { type Downloader, keepsSlotUntilMs, keyOf, type UploadingConnection } from "./upload-parties.ts";
 
 export interface TurnLimits {
   /** Turns at a time, beside such as keep no slot any more. */
@@ -31,9 +32,6 @@ export const smallRequestBytes = 256 * 1024;
 const takingTurns = 2;
 /** Beside `slots`, for small requests only. */
 const smallSlots = 2;
-/** Who has taken nothing for so long, or has had its turn for so long, keeps no slot any more. */
-const blockedMs = 1_000;
-const longTurnMs = 4_000;
 /** On a slow line as few slots as give each a chunk in this time, but not fewer than two. */
 const chunkInMs = 2_000;
 const leastSlots = 2;
@@ -47,27 +45,6 @@ const leastRetryMs = 100;
 const longestRetryMs = 5_000;
 /** Of those who are refused, one in so many comes back: the others have it from elsewhere by then. */
 const returning = 2;
-
-interface Downloader {
-  readonly key: string;
-  readonly isLimited: boolean;
-  /** Connections that have something to send and no turn, in the order in which they get one. */
-  readonly waiting: Set<UploadingConnection>;
-  /** Connections that have a turn. */
-  turns: number;
-  /** Of all its requests, what has not been sent. */
-  owedBytes: number;
-  connections: number;
-}
-
-interface UploadingConnection {
-  readonly id: number;
-  readonly downloader: Downloader;
-  /** Bytes left of each request, the one being served first. */
-  readonly requests: number[];
-  turn: { sinceMs: number; small: boolean } | undefined;
-  blockedSinceMs: number | undefined;
-}
 
 export class UploadTurns {
   private readonly connections = new Map<number, UploadingConnection>();
@@ -94,14 +71,22 @@ export class UploadTurns {
    * Undefined: the request may be queued (`onGet`). Else the answer is BUSY with this `retryMs`, and the request was
    * never there.
    */
-  busyRetryMs(connection: number, host: string, bytes: number, nowMs: number): number | undefined {
+  busyRetryMs(
+    connection: number,
+    host: string,
+    bytes: number,
+    nowMs: number,
+    session?: string,
+  ): number | undefined {
     if (bytes <= smallRequestBytes || this.requests - this.serving.size < leastQueued || this.hasSlot(nowMs))
       return undefined;
     const rate = this.rate.bytesPerSecond(nowMs) / 1000;
+    const known = this.connections.get(connection)?.downloader;
+    const own = known ?? this.downloaders.get(keyOf(connection, host, session));
+    // Nobody else is here whom it would be in the way of.
+    if (own !== undefined && this.downloaders.size === 1) return undefined;
     // Nothing has been sent yet: soon we shall know.
     if (rate === 0) return leastRetryMs;
-    const known = this.connections.get(connection)?.downloader;
-    const own = known ?? this.downloaders.get(keyOf(connection, host));
     const mine = (own?.owedBytes ?? 0) + bytes;
     let aheadBytes = mine - bytes;
     for (const other of this.downloaders.values()) {
@@ -117,8 +102,8 @@ export class UploadTurns {
   // --- facts ---
 
   /** A GET is queued on the connection; those of one connection are served in this order. */
-  onGet(id: number, host: string, bytes: number, nowMs: number): void {
-    const connection = this.connections.get(id) ?? this.open(id, host);
+  onGet(id: number, host: string, bytes: number, nowMs: number, session?: string): void {
+    const connection = this.connections.get(id) ?? this.open(id, host, session);
     connection.requests.push(bytes);
     this.requests++;
     connection.downloader.owedBytes += bytes;
@@ -203,8 +188,8 @@ export class UploadTurns {
 
   // --- internal ---
 
-  private open(id: number, host: string): UploadingConnection {
-    const key = keyOf(id, host);
+  private open(id: number, host: string, session: string | undefined): UploadingConnection {
+    const key = keyOf(id, host, session);
     const known = this.downloaders.get(key);
     const downloader = known ?? {
       key,
@@ -284,15 +269,4 @@ export class UploadTurns {
     for (const { turn } of this.serving) if (turn?.small === true) turns++;
     return turns;
   }
-}
-
-/** On our own machine everybody has the same address: each connection is taken for somebody else. */
-function keyOf(connection: number, host: string): string {
-  return isLoopback(host) ? `loopback ${connection}` : hostGroup(host);
-}
-
-function keepsSlotUntilMs({ turn, blockedSinceMs }: UploadingConnection): number {
-  if (turn === undefined) return Number.NEGATIVE_INFINITY;
-  const longMs = turn.sinceMs + longTurnMs;
-  return blockedSinceMs === undefined ? longMs : Math.min(longMs, blockedSinceMs + blockedMs);
 }

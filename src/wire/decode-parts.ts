@@ -5,7 +5,7 @@
 import type { FileName } from "./file-name.ts";
 import { fileName } from "./file-name.ts";
 import { type Fields, isWhole, parseLine, readableId, rootField, textField, wholeField } from "./json.ts";
-import { maxAgentBytes, maxContentBytes, maxRetryMs, protocolVersion } from "./limits.ts";
+import { maxAgentBytes, maxContentBytes, maxRetryMs, maxSessionBytes, protocolVersion } from "./limits.ts";
 import type { ErrorMessage, Hello, Welcome } from "./messages.ts";
 import { ProtocolError } from "./protocol-error.ts";
 
@@ -16,7 +16,10 @@ export function decodeHello(line: Uint8Array): Hello {
   const fields = parseLine(line);
   if (fields.type !== "HELLO") throw new ProtocolError("BAD_STATE", readableId(fields), "HELLO comes first");
   if (fields.version !== protocolVersion) throw new ProtocolError("BAD_VERSION", readableId(fields));
-  return { type: "HELLO", version: protocolVersion, agent: textField(fields, "agent", maxAgentBytes, null) };
+  const agent = textField(fields, "agent", maxAgentBytes, null);
+  if (fields.session === undefined) return { type: "HELLO", version: protocolVersion, agent };
+  const session = textField(fields, "session", maxSessionBytes, null);
+  return { type: "HELLO", version: protocolVersion, agent, session };
 }
 
 export function welcome(fields: Fields): Welcome {

@@ -21,8 +21,8 @@ function line(message: object): string {
   return `${JSON.stringify(message)}\n`;
 }
 
-export function encodeHello(agent: string): string {
-  return line({ type: "HELLO", version: protocolVersion, agent });
+export function encodeHello(agent: string, session?: string): string {
+  return line({ type: "HELLO", version: protocolVersion, agent, session });
 }
 
 /** `epoch` is the index's; a peer has none. */

@@ -71,6 +71,8 @@ export const maxGetBytes = 16 * 1024 * 1024;
 export const maxRetryMs = 60_000;
 /** Agent text of HELLO and WELCOME. */
 export const maxAgentBytes = 128;
+/** What tells the connections of one download from those of another. */
+export const maxSessionBytes = 64;
 
 /** From accept to a good HELLO. */
 export const handshakeTimeoutMs = 10_000;

@@ -9,6 +9,8 @@ export interface Hello {
   type: "HELLO";
   version: number;
   agent: string;
+  /** Connections that say the same belong together. A hint. */
+  session?: string;
 }
 
 export interface Welcome {

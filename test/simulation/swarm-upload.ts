@@ -4,9 +4,9 @@
  * takes it.
  */
 import type { Bitfield } from "../../src/content/bitfield.ts";
-import { SentChunks } from "../../src/transfer/sent-chunks.ts";
 import { UploadTurns } from "../../src/transfer/upload-turns.ts";
 import { endOf } from "./plan.ts";
+import { SentChunks } from "./sent-chunks.ts";
 import type { SwarmPeerPlan, SwarmPlan } from "./swarm-plan.ts";
 
 /** What a peer says or sends to who is connected to it. */

@@ -30,6 +30,7 @@ class Bench implements Disposable {
       root: of.root,
       sizeBytes: of.sizeBytes,
       sink: { kind: "file", fd: this.fd },
+      session: "s1",
       times: { hashingMs: 0, writingMs: 0 },
       chunkHashes: alone ? Uint8Array.fromHex(of.root) : of.chunkHashes,
       tell: (message) => this.told.push(message),

@@ -3,8 +3,8 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { Bitfield } from "../../src/content/bitfield.ts";
 import { ContentBoard, ContentBoards } from "../../src/transfer/content-board.ts";
-import { SentOnce } from "../../src/transfer/sent-chunks.ts";
 import { type NewsworthyContent, UploadNews } from "../../src/transfer/upload-news.ts";
+import { SentOnce } from "../simulation/sent-chunks.ts";
 
 const root = "ab".repeat(32);
 

@@ -289,3 +289,27 @@ describe("whatever happens", () => {
     );
   });
 });
+
+describe("the connections of one download", () => {
+  test("are one downloader on our own machine when they say so, and by their address elsewhere", () => {
+    const turns = new UploadTurns({ slots: 2, perHost: 8, total: 64 }, 0);
+    for (const id of [1, 2, 3]) turns.onGet(id, "127.0.0.1", mebibyte, 0, "a");
+    turns.onGet(4, "127.0.0.1", mebibyte, 0, "b");
+    expect([turns.nextToServe(0), turns.nextToServe(0)]).toEqual([1, 4]);
+    const elsewhere = new UploadTurns({ slots: 2, perHost: 8, total: 64 }, 0);
+    for (const id of [1, 2, 3]) elsewhere.onGet(id, "10.0.0.1", mebibyte, 0, `${id}`);
+    elsewhere.onGet(4, "10.0.0.2", mebibyte, 0, "1");
+    expect([elsewhere.nextToServe(0), elsewhere.nextToServe(0)]).toEqual([1, 4]);
+  });
+
+  test("are never refused while nobody else is here", () => {
+    const turns = new UploadTurns({ slots: 2, perHost: 8, total: 64 }, 0);
+    for (let id = 1; id <= 20; id++) {
+      expect(turns.busyRetryMs(id, "127.0.0.1", mebibyte, 0, "a")).toBeUndefined();
+      turns.onGet(id, "127.0.0.1", mebibyte, 0, "a");
+      turns.nextToServe(0);
+    }
+    turns.onSent(1, 1_000, 100);
+    expect(turns.busyRetryMs(21, "127.0.0.1", mebibyte, 100, "b")).toBeGreaterThan(0);
+  });
+});

@@ -2,7 +2,7 @@
  * Which chunks of each content this peer has sent, or promised, to anybody: what it answers to who asks for `sent`, so
  * that the next one asks for others. A hint and no more; knows no connection. Pure.
  */
-import { Bitfield } from "../content/bitfield.ts";
+import { Bitfield } from "../../src/content/bitfield.ts";
 
 /** The least recently asked-for content is forgotten above this; 64 of the largest are 8 MiB. */
 const maxContents = 64;

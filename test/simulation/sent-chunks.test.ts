@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { SentChunks } from "../../src/transfer/sent-chunks.ts";
+import { SentChunks } from "./sent-chunks.ts";
 
 function chunksOf(sent: SentChunks, root: string, size: number): number[] {
   const field = sent.sentOf(root, size);
