@@ -47,7 +47,8 @@ export function planConnections(
   const connect = table.nextToConnect(wanted, limitOf, useless, nowMs);
   if (connect.length > 0) return { connect, retire: undefined };
   if (working < maxConnections && room > 0) return { connect, retire: undefined };
-  return { connect, retire: table.hasUntried(nowMs) ? dispensable(table, room === 0, nowMs) : undefined };
+  const isWaitedFor = table.hasUntried(nowMs) || table.hasOneToTryAgain(nowMs);
+  return { connect, retire: isWaitedFor ? dispensable(table, room === 0, nowMs) : undefined };
 }
 
 function limitOf({ partial }: Source): number {

@@ -15,6 +15,7 @@ const unprovenChunkMs = 2_000;
 
 /** Whether there is anybody to race against: in a swarm only who is held up. */
 export function mayRace(table: SourceTable, nowMs: number): boolean {
+  if (!table.hasSeveralSources) return false;
   if (!table.isSwarm) return true;
   for (const connection of table.connections) {
     if (!connection.stalled && nowMs >= isHeldUpAtMs(connection)) return true;

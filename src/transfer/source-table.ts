@@ -87,6 +87,16 @@ export class SourceTable {
     return new Set([...this.sources.values()].flatMap(({ excluded }) => excluded ?? []));
   }
 
+  /** Of those connected, or on the way. */
+  get hasSeveralSources(): boolean {
+    let first: Source | undefined;
+    for (const { source } of this.open.values()) {
+      first ??= source;
+      if (source !== first) return true;
+    }
+    return false;
+  }
+
   /** Somebody who has not all of it is connected, or on the way: others download this as well. */
   get isSwarm(): boolean {
     for (const { source } of this.open.values()) if (source.held !== undefined) return true;
@@ -132,6 +142,20 @@ export class SourceTable {
     for (const { host, excluded, listed, connections, failures } of this.sources.values()) {
       if (connections > 0 || failures > 0 || !listed || excluded !== undefined) continue;
       if (this.hosts.allows(host, 0, nowMs)) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Whether there is a source with all of it that failed, has no connection and may be tried again: it may be back. Not
+   * while another such one is being tried.
+   */
+  hasOneToTryAgain(nowMs: number): boolean {
+    for (const { source, proven } of this.open.values()) if (source.failures > 0 && !proven) return false;
+    for (const source of this.sources.values()) {
+      const { host, partial, excluded, listed, connections, failures, retryAtMs } = source;
+      if (partial || connections > 0 || failures === 0 || !listed || excluded !== undefined) continue;
+      if (retryAtMs <= nowMs && this.hosts.allows(host, 0, nowMs)) return true;
     }
     return false;
   }

@@ -259,6 +259,15 @@ describe("a source that comes late", () => {
     expect(report.bytes.late).toBeGreaterThan(100 * mebibyte);
   });
 
+  test("that was away for a while is fetched from again, although others have taken all places", () => {
+    // Two that take all eight places, and one that comes back after 20 s of the minute that they need.
+    const busy = ["one", "two"].map((host) => sourcePlan(host, { bytesPerMs: 2_000 }));
+    const back = sourcePlan("back", { bytesPerMs: 2_000, running: [20_000, forever] });
+    const report = runWorld(worldPlan(240, [...busy, back], { maxConnections: 8 }));
+    expect(report.outcome.kind).toBe("complete");
+    expect(report.bytes.back).toBeGreaterThan(20 * mebibyte);
+  });
+
   test("is found although the index was away for a while", () => {
     const index = { answerMs: 5, maxSources: 64, away: [[0, 8_000]] as [number, number][], mute: [] };
     const late = sourcePlan("late", { listed: [1_000, forever] });
