@@ -109,7 +109,10 @@ function bottleneckOf(
     };
   }
   if (busy > 0) return { bottleneck: "source", because: `it had too much to do ${busy} times` };
-  return { bottleneck: "network", because: "neither hashing, the disk nor a source kept it waiting" };
+  return {
+    bottleneck: "network",
+    because: "what came, came without a pause: the line, or a limit of the source",
+  };
 }
 
 function percent(share: number): string {

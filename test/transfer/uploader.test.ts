@@ -279,9 +279,13 @@ test("a rate limit holds for all threads together, is shared by all connections,
   );
   const before = all.map(({ bodyBytes }) => bodyBytes);
   await keeps(rate, total, 1_000);
-  const each = all.map(({ bodyBytes }, at) => bodyBytes - before[at]!);
-  // Each thread gives out turns by itself, and the kernel may have put five on one and one on the other.
-  expect(Math.min(...each) / Math.max(...each)).toBeGreaterThan(0.3);
+  // Each thread gives out turns by itself, the kernel may have put five on one and one on the other, and a busy machine
+  // may keep a thread waiting: but nobody is left out.
+  const each = () => all.map(({ bodyBytes }, at) => bodyBytes - before[at]!);
+  await until(
+    () => Math.min(...each()) > mebibyte,
+    () => each().join(),
+  );
   limit.bytesPerSecond = rate / 4;
   await Bun.sleep(200);
   await keeps(rate / 4, total, 500);
