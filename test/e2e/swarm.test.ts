@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { hasBegun, holds, Swarm } from "../helpers/swarm.ts";
+import { finished, hasBegun, holds, type Query, Swarm, shortcoming } from "../helpers/swarm.ts";
 
 const MiB = 1024 * 1024;
 
@@ -30,6 +30,24 @@ test("downloads of one file serve each other while they run", async () => {
   }
   // What one peer sends at 6 MiB/s to three in turn would be three times the file.
   expect(served).toBeGreaterThan(6 * MiB);
+});
+
+test("a download that others fetch from is killed, and another one is interrupted: the last one goes on", async () => {
+  await using swarm = await Swarm.start();
+  const bytes = randomBytes(16 * MiB);
+  await swarm.peer({ "a.iso": bytes }, ["--up", "4M"]);
+  const [killed, interrupted, last] = [1, 2, 3].map(() => swarm.query(["a.iso"])) as [Query, Query, Query];
+  const half = { where: (event: Record<string, unknown>) => Number(event.bytes) >= 6 * MiB };
+  await killed.process.waitForEvent("progress", half);
+  killed.process.kill("SIGKILL");
+  await interrupted.process.waitForEvent("progress", half);
+  interrupted.process.kill("SIGINT");
+  expect(await interrupted.process.exit()).toBe(130);
+  expect(shortcoming(await finished(last), "a.iso", bytes)).toBeUndefined();
+  // Who was interrupted goes on with what is there, also from who was a download itself.
+  const again = await swarm.fetch(["a.iso"], { cwd: interrupted.folder });
+  expect(shortcoming(again, "a.iso", bytes)).toBeUndefined();
+  expect(Number(again.last?.resumedBytes)).toBeGreaterThanOrEqual(6 * MiB);
 });
 
 test("a query that is told not to serve does not", async () => {
