@@ -108,7 +108,10 @@ longTest(
     expect(fetched, "what two peers deliver in the time").toBeGreaterThan(0.7 * 2 * 60_000_000);
 
     lan.heal();
-    await network.arrived(query, 100_000);
+    const { sources } = await network.arrived(query, 100_000);
+    // It is back, and is fetched from again.
+    const delivered = sources.find(({ host }) => host === lost.host.address)?.bytes ?? 0;
+    expect(delivered, query.process.said()).toBeGreaterThan(4 * MiB);
     expect(complaints(query).length, query.process.said()).toBeLessThanOrEqual(1);
   },
 );
