@@ -16,6 +16,11 @@ import {
 /** First wait after a failed connection; doubled each time (with jitter) up to the last. */
 const firstRetryMs = 250;
 const lastRetryMs = 10_000;
+/**
+ * Somebody makes room for a source that failed after so much more: an attempt that is not answered costs a socket for a
+ * minute or two, since a connect cannot be cancelled.
+ */
+const placeRetryMs = 15_000;
 /** What `retryMs` of a BUSY may say: not so little that we spin, not so much that it is never asked again. */
 const leastBusyMs = 20;
 const longestBusyMs = 10_000;
@@ -155,7 +160,7 @@ export class SourceTable {
     for (const source of this.sources.values()) {
       const { host, partial, excluded, listed, connections, failures, retryAtMs } = source;
       if (partial || connections > 0 || failures === 0 || !listed || excluded !== undefined) continue;
-      if (retryAtMs <= nowMs && this.hosts.allows(host, 0, nowMs)) return true;
+      if (retryAtMs + placeRetryMs <= nowMs && this.hosts.allows(host, 0, nowMs)) return true;
     }
     return false;
   }

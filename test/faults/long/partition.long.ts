@@ -85,7 +85,7 @@ longTest(
   "F09 one of three hosts is cut off for 60 s: the two others get on as fast as they can, and no socket is left",
   { needs, timeoutMs: 200_000 },
   async () => {
-    const options = { peers: 3, megabitsPerSecond: 8, sizeBytes: 170 * MiB };
+    const options = { peers: 3, megabitsPerSecond: 8, sizeBytes: 230 * MiB };
     await using network = await Network.start(options);
     const { lan, downloader } = network;
     const [lost] = network.peers as [Network["peers"][0]];
