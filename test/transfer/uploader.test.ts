@@ -277,15 +277,9 @@ test("a rate limit holds for all threads together, is shared by all connections,
     () => total() > mebibyte,
     () => `${total()}`,
   );
-  const before = all.map(({ bodyBytes }) => bodyBytes);
   await keeps(rate, total, 1_000);
-  // Each thread gives out turns by itself, the kernel may have put five on one and one on the other, and a busy machine
-  // may keep a thread waiting: but nobody is left out.
-  const each = () => all.map(({ bodyBytes }, at) => bodyBytes - before[at]!);
-  await until(
-    () => Math.min(...each()) > mebibyte,
-    () => each().join(),
-  );
+  // Each thread gives out turns by itself, and the kernel may have put five on one and one on the other.
+  expect(await bestShare(all)).toBeGreaterThan(0.3);
   limit.bytesPerSecond = rate / 4;
   await Bun.sleep(200);
   await keeps(rate / 4, total, 500);
@@ -310,6 +304,18 @@ async function keeps(rate: number, figure: () => number, windowMs: number): Prom
     best = Math.max(best, share);
   }
   expect(best).toBeGreaterThan(0.93);
+}
+
+/** The least that one got for what another got, in the fairest of a few seconds: in some this machine had no time for us. */
+async function bestShare(all: readonly BodyClient[]): Promise<number> {
+  let best = 0;
+  for (let window = 0; window < 8 && best <= 0.3; window++) {
+    const before = all.map(({ bodyBytes }) => bodyBytes);
+    await Bun.sleep(1_000);
+    const each = all.map(({ bodyBytes }, at) => bodyBytes - before[at]!);
+    best = Math.max(best, Math.min(...each) / Math.max(...each));
+  }
+  return best;
 }
 
 /** How much a figure grows in about that time, and the time it was. */
