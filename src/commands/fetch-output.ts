@@ -2,12 +2,11 @@
 
 import { monotonicMs } from "../clock.ts";
 import { chunkCountOf } from "../content/chunks.ts";
-import type { CompleteEvent, PlanEvent } from "../output/events.ts";
+import type { CompleteEvent, PlanEvent, Receipt } from "../output/events.ts";
 import { formatBytes, formatRate } from "../output/format.ts";
 import { printable } from "../printable.ts";
 import type { DownloadProgress } from "../transfer/download.ts";
 import type { Fetched, FetchListener, FetchPlan } from "../transfer/fetch.ts";
-import type { Receipt } from "../transfer/receipt.ts";
 import type { FoundContent } from "../wire/messages.ts";
 import type { CommandContext } from "./context.ts";
 

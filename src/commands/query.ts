@@ -212,7 +212,12 @@ async function serveOn(
   { name, serveForSeconds }: QueryOptions,
   { log, signal }: CommandContext,
 ): Promise<void> {
-  await node.shareWhole(name, content, resolve(path), signal);
+  try {
+    await node.shareWhole(name, content, resolve(path), signal);
+  } catch (error) {
+    if (signal.aborted) return;
+    throw error;
+  }
   log.info(`serving it for ${formatDuration(serveForSeconds)}; Ctrl-C ends that`);
   await Promise.race([aborted(signal), Bun.sleep(serveForSeconds * 1000)]);
 }

@@ -116,15 +116,19 @@ export interface CompleteEvent {
   /** The file was there already, with this content. */
   alreadyThere?: true;
   /** Absent when nothing had to be fetched. */
-  receipt?: {
-    bytesPerSecond: number;
-    bestBytesPerSecond: number;
-    bottleneck: string;
-    because: string;
-    /** Over all threads. */
-    hashingSeconds: number;
-    writingSeconds: number;
-  };
+  receipt?: Receipt;
+}
+
+export interface Receipt {
+  bytesPerSecond: number;
+  /** Of the best second, so to speak what was possible; at least the mean. */
+  bestBytesPerSecond: number;
+  bottleneck: "source" | "network" | "hashing" | "disk" | "limit";
+  /** Why it is taken for that, as the end of a sentence. */
+  because: string;
+  /** Over all threads. */
+  hashingSeconds: number;
+  writingSeconds: number;
 }
 
 export interface CompleteSource {
@@ -133,10 +137,12 @@ export interface CompleteSource {
   /** Verified ones; a source that was never used has 0. */
   bytes: number;
   badChunks: number;
+  /** From its first byte to its last. */
   bytesPerSecond: number;
   stalls: number;
   busyAnswers: number;
   connections: number;
+  /** Over all its connections: something was owed and nothing came. */
   waitedSeconds: number;
 }
 

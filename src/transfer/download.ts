@@ -2,9 +2,9 @@
 
 import { PartialFile } from "../library/partial-file.ts";
 import type { RateLimit } from "../net/rate-limit.ts";
+import type { CompleteSource, Receipt } from "../output/events.ts";
 import { storeOf } from "./download-store.ts";
 import { Downloader } from "./downloader.ts";
-import type { Receipt, SourceReceipt } from "./receipt.ts";
 import { type OfferDownload, SharedStore } from "./shared-store.ts";
 import type { SourceAddress } from "./source.ts";
 import { StreamOutput } from "./stream-output.ts";
@@ -69,7 +69,7 @@ export interface DownloadReport {
   /** Verified bytes that an earlier run had left. */
   resumedBytes: number;
   /** All that were known. */
-  sources: SourceReceipt[];
+  sources: CompleteSource[];
   /** Undefined when nothing had to be fetched. */
   receipt: Receipt | undefined;
 }

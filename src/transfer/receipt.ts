@@ -1,34 +1,6 @@
 /** What a download came to, and what kept it from being faster. Pure. */
+import type { CompleteSource, Receipt } from "../output/events.ts";
 import type { SourceStatistics } from "./source.ts";
-
-export type Bottleneck = "source" | "network" | "hashing" | "disk" | "limit";
-
-export interface SourceReceipt {
-  host: string;
-  port: number;
-  /** Verified ones. */
-  bytes: number;
-  badChunks: number;
-  /** From its first byte to its last. */
-  bytesPerSecond: number;
-  stalls: number;
-  busyAnswers: number;
-  connections: number;
-  /** Over all its connections: something was owed and nothing came. */
-  waitedSeconds: number;
-}
-
-export interface Receipt {
-  bytesPerSecond: number;
-  /** Of the best second, so to speak what was possible; at least the mean. */
-  bestBytesPerSecond: number;
-  bottleneck: Bottleneck;
-  /** Why it is taken for that, as the end of a sentence. */
-  because: string;
-  /** Over all threads. */
-  hashingSeconds: number;
-  writingSeconds: number;
-}
 
 /** What the threads of a download spent their time with. */
 export interface ThreadTimes {
@@ -67,7 +39,7 @@ export function receiptOf(facts: ReceiptFacts): Receipt {
   };
 }
 
-export function sourceReceiptOf(source: ReceiptFacts["sources"][number]): SourceReceipt {
+export function sourceReceiptOf(source: ReceiptFacts["sources"][number]): CompleteSource {
   const { host, port, bytes, badChunks, stalls, busyAnswers, connectionsMade, silentMs } = source;
   const activeMs = (source.lastByteMs ?? 0) - (source.firstByteMs ?? 0);
   return {

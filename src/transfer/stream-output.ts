@@ -51,6 +51,10 @@ export class StreamOutput implements DownloadStore {
     this.worker.onmessage = ({ data }: MessageEvent<FromStreamWorker>) => this.receive(data);
     this.worker.onerror = (event) =>
       this.end.reject(new Error(`the writing thread failed: ${event.message}`));
+    // After the end, or when it was ended, this comes too late to matter.
+    this.worker.addEventListener("close", () =>
+      this.end.reject(new Error("the writing thread ended by itself")),
+    );
     // It may be rejected before anybody waits for it.
     this.end.promise.catch(() => {});
     if (this.chunkCount === 0) this.end.resolve();
