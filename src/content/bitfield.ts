@@ -43,6 +43,12 @@ export class Bitfield {
     return true;
   }
 
+  remove(index: number): void {
+    if (!this.has(index)) return;
+    this.bytes[index >> 3]! &= ~(0x80 >> (index & 7));
+    this.set--;
+  }
+
   get count(): number {
     return this.set;
   }

@@ -16,9 +16,26 @@ import { chunkBytes, leafBytes } from "../wire/limits.ts";
 export const hashBytes = 32;
 const leavesPerChunk = chunkBytes / leafBytes;
 
-/** Hash of two neighbours. Both are read before `out` is written, so it may lie over them. */
-function hashPair(layer: Uint8Array, at: number, out: Uint8Array): void {
-  Bun.SHA256.hash(layer.subarray(at, at + 2 * hashBytes), out);
+/**
+ * SHA-256 of messages of one length, a multiple of 64, that lie one after the other, an even number of them. The digests
+ * may lie over the beginning of the messages.
+ */
+export type HashPairs = (messages: Uint8Array, messageBytes: number, digests: Uint8Array) => void;
+
+/** As `HashPairs`, of any number of messages; with its help as far as it goes. */
+function hashEach(
+  messages: Uint8Array,
+  messageBytes: number,
+  digests: Uint8Array,
+  hashPairs: HashPairs | undefined,
+): void {
+  const count = messages.length / messageBytes;
+  const paired = hashPairs === undefined ? 0 : count - (count % 2);
+  hashPairs?.(messages.subarray(0, paired * messageBytes), messageBytes, digests);
+  for (let i = paired; i < count; i++) {
+    const message = messages.subarray(i * messageBytes, (i + 1) * messageBytes);
+    Bun.SHA256.hash(message, digests.subarray(i * hashBytes, (i + 1) * hashBytes));
+  }
 }
 
 /** `padding[n]`: the hash that stands for 2^n missing leaves. */
@@ -38,16 +55,20 @@ function paddingAt(level: number): Uint8Array {
  * Root over the first `count` hashes of `layer`, filled up to `width` (a power of two) with the hash of empty
  * subtrees of `level`. Overwrites `layer`, which must have room for one hash more than `count` when that is odd.
  */
-function reduce(layer: Uint8Array, count: number, width: number, level: number): Uint8Array {
+function reduce(
+  layer: Uint8Array,
+  count: number,
+  width: number,
+  level: number,
+  hashPairs?: HashPairs,
+): Uint8Array {
   let filled = count;
   let span = width;
   let height = level;
   while (span > 1) {
     if (filled % 2 === 1) layer.set(paddingAt(height), filled++ * hashBytes);
+    hashEach(layer.subarray(0, filled * hashBytes), 2 * hashBytes, layer, hashPairs);
     filled /= 2;
-    for (let i = 0; i < filled; i++) {
-      hashPair(layer, 2 * i * hashBytes, layer.subarray(i * hashBytes, (i + 1) * hashBytes));
-    }
     span /= 2;
     height++;
   }
@@ -72,26 +93,35 @@ export class ChunkHasher {
   private leafCount = 0;
   private inLeaf = 0;
 
+  /** Where there is one, hashing takes half the time. */
+  hashPairs: HashPairs | undefined;
+
   /** Throws a RangeError beyond 1 MiB: that is a fault of the caller. */
   update(bytes: Uint8Array): void {
     let at = 0;
     while (at < bytes.length) {
       if (this.leafCount === leavesPerChunk) throw new RangeError("more than one chunk");
-      const take = Math.min(leafBytes - this.inLeaf, bytes.length - at);
+      const left = bytes.length - at;
+      const areWhole = this.inLeaf === 0 && left >= leafBytes;
+      const take = areWhole
+        ? Math.min(left - (left % leafBytes), (leavesPerChunk - this.leafCount) * leafBytes)
+        : Math.min(left, leafBytes - this.inLeaf);
       const part = bytes.subarray(at, at + take);
-      if (take === leafBytes) {
-        Bun.SHA256.hash(
-          part,
-          this.leaves.subarray(this.leafCount * hashBytes, (this.leafCount + 1) * hashBytes),
-        );
-        this.leafCount++;
-      } else {
-        this.leaf.update(part);
-        this.inLeaf += take;
-        if (this.inLeaf === leafBytes) this.endLeaf();
-      }
+      if (areWhole) this.addLeaves(part);
+      else this.addToLeaf(part);
       at += take;
     }
+  }
+
+  private addLeaves(leaves: Uint8Array): void {
+    hashEach(leaves, leafBytes, this.leaves.subarray(this.leafCount * hashBytes), this.hashPairs);
+    this.leafCount += leaves.length / leafBytes;
+  }
+
+  private addToLeaf(part: Uint8Array): void {
+    this.leaf.update(part);
+    this.inLeaf += part.length;
+    if (this.inLeaf === leafBytes) this.endLeaf();
   }
 
   private endLeaf(): void {
@@ -110,7 +140,7 @@ export class ChunkHasher {
     const count = this.leafCount;
     this.leafCount = 0;
     if (count === 0) return new Uint8Array(hashBytes);
-    return reduce(this.leaves, count, alone ? powerOfTwoFrom(count) : leavesPerChunk, 0);
+    return reduce(this.leaves, count, alone ? powerOfTwoFrom(count) : leavesPerChunk, 0, this.hashPairs);
   }
 
   /** Forgets a chunk that will not be finished. */
@@ -144,7 +174,8 @@ export class ContentHasher {
   private chunks = 0;
 
   /** `expectedBytes` only spares growing; any content may follow. */
-  constructor(expectedBytes: number) {
+  constructor(expectedBytes: number, hashPairs?: HashPairs) {
+    this.chunk.hashPairs = hashPairs;
     this.chunkHashes = new Uint8Array(Math.max(1, Math.ceil(expectedBytes / chunkBytes)) * hashBytes);
   }
 

@@ -7,7 +7,10 @@ import type { Md5Streams } from "../content/md5-streams.ts";
 import { ContentHasher } from "../content/merkle.ts";
 import { type FileIdentity, identityOf, sameContentIdentity } from "./file-identity.ts";
 import type { HashOutcome } from "./hash-messages.ts";
+import { hashPairs } from "./hash-pairs.ts";
 
+/** For less, finding the faster way to hash costs more than it saves. */
+const worthPairsBytes = 16 * 1024 * 1024;
 const changed: HashOutcome = { kind: "changed" };
 
 export class FileHashing {
@@ -22,7 +25,8 @@ export class FileHashing {
     private readonly stream: number,
     alone: boolean,
   ) {
-    this.tree = new ContentHasher(identity.sizeBytes);
+    const { sizeBytes } = identity;
+    this.tree = new ContentHasher(sizeBytes, sizeBytes >= worthPairsBytes ? hashPairs() : undefined);
     md5.begin(stream, alone);
   }
 

@@ -3,6 +3,7 @@
  * the disk before the hash is known, so all of it is kept, in one buffer that serves chunk after chunk.
  */
 import { ChunkHasher } from "../content/merkle.ts";
+import { hashPairs } from "../library/hash-pairs.ts";
 import { chunkBytes, leafBytes } from "../wire/limits.ts";
 
 /** Read at a time: small enough that hashing finds it in the second-level cache. */
@@ -10,6 +11,9 @@ const pieceBytes = 256 * 1024;
 /** Kept for the next connection of this thread, so that no memory is touched for the first time again. */
 const maxSpare = 16;
 const spare: Uint8Array[] = [];
+/** Until so many bytes have come to this thread, finding the faster way to hash costs more than it saves. */
+const worthPairsBytes = 16 * 1024 * 1024;
+let expectedBytes = 0;
 
 export class ChunkIntake {
   private buffer: Uint8Array | undefined;
@@ -21,6 +25,8 @@ export class ChunkIntake {
   /** Of at most 1 MiB. */
   start(sizeBytes: number): void {
     this.buffer ??= spare.pop() ?? new Uint8Array(chunkBytes);
+    expectedBytes += sizeBytes;
+    if (expectedBytes > worthPairsBytes) this.hasher.hashPairs = hashPairs();
     this.sizeBytes = sizeBytes;
     this.filledBytes = 0;
     this.hashedBytes = 0;
@@ -36,10 +42,10 @@ export class ChunkIntake {
     return this.buffer!.subarray(this.filledBytes, end);
   }
 
-  /** So many bytes came. Leaves that are whole are hashed at once, while they are in the cache. */
+  /** So many bytes came. Leaves that are whole are hashed at once, while they are in the cache, two at a time. */
   filled(length: number): void {
     this.filledBytes += length;
-    const end = this.isWhole ? this.sizeBytes : this.filledBytes - (this.filledBytes % leafBytes);
+    const end = this.isWhole ? this.sizeBytes : this.filledBytes - (this.filledBytes % (2 * leafBytes));
     if (end === this.hashedBytes) return;
     this.hasher.update(this.buffer!.subarray(this.hashedBytes, end));
     this.hashedBytes = end;

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import fc from "fast-check";
-import { ChunkHasher, ContentHasher, rootOfChunkHashes } from "../../src/content/merkle.ts";
+import { ChunkHasher, ContentHasher, type HashPairs, rootOfChunkHashes } from "../../src/content/merkle.ts";
 
 const leaf = 16 * 1024;
 const chunk = 1024 * 1024;
@@ -81,8 +81,22 @@ function slowChunkHashes(bytes: Uint8Array): string {
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 
-function hashed(bytes: Uint8Array, cuts: readonly number[] = [], expectedBytes = bytes.length) {
-  const hasher = new ContentHasher(expectedBytes);
+/** One after the other, and always an even number. */
+const pairsInTurn: HashPairs = (messages, messageBytes, digests) => {
+  expect(messages.length % (2 * messageBytes)).toBe(0);
+  for (let i = 0; i < messages.length / messageBytes; i++) {
+    const message = messages.subarray(i * messageBytes, (i + 1) * messageBytes);
+    digests.set(createHash("sha256").update(message).digest(), 32 * i);
+  }
+};
+
+function hashed(
+  bytes: Uint8Array,
+  cuts: readonly number[] = [],
+  expectedBytes = bytes.length,
+  hashPairs?: HashPairs,
+) {
+  const hasher = new ContentHasher(expectedBytes, hashPairs);
   const ends = [...cuts, bytes.length].sort((a, b) => a - b);
   let at = 0;
   for (const end of ends) {
@@ -117,6 +131,14 @@ describe("root and chunk hashes", () => {
       }),
       { numRuns: 20 },
     );
+  });
+
+  test("are the same when two leaves are hashed at a time", () => {
+    for (const size of interestingSizes) {
+      const bytes = made(size);
+      const cuts = [1, leaf, 3 * leaf, 3 * leaf + 1, chunk + leaf].filter((cut) => cut < size);
+      expect(hashed(bytes, cuts, size, pairsInTurn)).toEqual(hashed(bytes));
+    }
   });
 
   test("fit together: the chunk hashes make the root", () => {

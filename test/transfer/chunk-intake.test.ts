@@ -1,0 +1,32 @@
+/** Chunks as they arrive in pieces, also once so many have come that two leaves are hashed at a time. */
+import { expect, test } from "bun:test";
+import { ContentHasher } from "../../src/content/merkle.ts";
+import { ChunkIntake } from "../../src/transfer/chunk-intake.ts";
+import { Random } from "../helpers/random.ts";
+
+const chunkBytes = 2 ** 20;
+
+test("has the hash of every chunk, and its bytes, however they come", () => {
+  const random = new Random(3);
+  const content = random.bytes(20 * chunkBytes + 5 * 2 ** 14 + 7);
+  const hasher = new ContentHasher(content.length);
+  hasher.update(content);
+  const { chunkHashes } = hasher.finish();
+  const intake = new ChunkIntake();
+  for (let chunk = 0; chunk * chunkBytes < content.length; chunk++) {
+    const bytes = content.subarray(chunk * chunkBytes, (chunk + 1) * chunkBytes);
+    intake.start(bytes.length);
+    for (let at = 0; at < bytes.length; ) {
+      const room = intake.room();
+      const length = Math.min(room.length, random.whole(1, 200_000));
+      room.set(bytes.subarray(at, at + length));
+      intake.filled(length);
+      at += length;
+    }
+    expect(intake.isWhole).toBe(true);
+    expect(intake.room().length).toBe(0);
+    expect(Buffer.compare(intake.bytes, bytes)).toBe(0);
+    expect(Buffer.compare(intake.hash(false), chunkHashes.subarray(32 * chunk, 32 * (chunk + 1)))).toBe(0);
+  }
+  intake.close();
+});
