@@ -1,7 +1,7 @@
 /**
  * LIST: the files whose names fit a pattern, page by page in the order of their names. Names are walked in that order
  * from where the pattern (or the page) begins, as a generator that rests every few names, so that nobody else waits
- * for it; a page ends where it has looked at too many.
+ * for it; a page ends where the next file has no room, or where it has looked at too many.
  */
 import type { FileName } from "../wire/file-name.ts";
 import { maxContentsPerResult, maxSourcesPerListedFile } from "../wire/limits.ts";
@@ -19,33 +19,43 @@ export interface ListPage {
 
 /** Looked at for one page, whether they fit or not: about half a second of this thread, in slices. */
 const maxNamesPerPage = 200_000;
-/** Read at a time. */
-const pageRows = 128;
+/** Read at a time. No fewer than the contents of a name that are listed. */
+const entriesRead = maxContentsPerResult;
 /** The worst pattern takes 0.3 ms for the worst name. */
 const namesBetweenRests = 8;
+/** Rows of holders: less than 0.1 ms, or one look at 1,024 of them, which takes 0.3 ms. */
+const rowsBetweenRests = 64;
 
-interface ContentRow {
+/** A name with its entries, the most popular first: one for each content, and some more for lies about its MD5. */
+interface Named {
+  name: FileName;
+  entries: number[];
+}
+
+interface EntryRow {
+  entry: number;
+  name: FileName;
   content: number;
   root: string;
   size: number;
   md5: string;
   whole: number;
   partial: number;
-  entry: number;
   whole_here: number;
 }
 
 interface Hit {
-  name: FileName;
-  row: ContentRow;
+  row: EntryRow;
   holders: Holders;
 }
 
 export class NameList {
-  private readonly namesFrom;
-  private readonly namesAfter;
-  private readonly contentsOf;
+  private readonly entriesFrom;
+  private readonly entriesAfter;
+  private readonly rowsOf;
   private readonly holders: HolderLookup;
+  /** Of all that use `holders`, when one of our lists last rested: what counts is the time of the thread. */
+  private rowsAtRest = 0;
 
   constructor(
     private readonly catalog: Catalog,
@@ -53,18 +63,19 @@ export class NameList {
   ) {
     this.holders = lookup.holders;
     const { database } = catalog;
-    this.namesFrom = database.prepare<{ name: FileName }, [string]>(
-      `SELECT name FROM entries WHERE name >= ? ORDER BY name LIMIT ${pageRows}`,
-    );
-    this.namesAfter = database.prepare<{ name: FileName }, [string]>(
-      `SELECT name FROM entries WHERE name > ? ORDER BY name LIMIT ${pageRows}`,
-    );
-    this.contentsOf = database.prepare<ContentRow, [string]>(
-      `SELECT entries.id AS entry, entries.holders - entries.partial_holders AS whole_here, entries.content,
+    const entries = (isFrom: string) =>
+      database.prepare<{ id: number; name: FileName }, [string]>(
+        `SELECT id, name FROM entries WHERE name ${isFrom} ? ORDER BY name, popularity DESC LIMIT ${entriesRead}`,
+      );
+    this.entriesFrom = entries(">=");
+    this.entriesAfter = entries(">");
+    // Of many at once: running a statement with a join costs as much as ten of its rows.
+    this.rowsOf = database.prepare<EntryRow, [ids: string]>(
+      `SELECT entries.id AS entry, entries.name, entries.holders - entries.partial_holders AS whole_here, entries.content,
          lower(hex(entries.md5)) AS md5, lower(hex(contents.root)) AS root, contents.size,
          contents.holders AS whole, contents.partial_holders AS partial
-       FROM entries JOIN contents ON contents.id = entries.content
-       WHERE entries.name = ? ORDER BY entries.popularity DESC LIMIT ${maxContentsPerResult}`,
+       FROM json_each(?) AS wanted
+         CROSS JOIN entries ON entries.id = wanted.value CROSS JOIN contents ON contents.id = entries.content`,
     );
   }
 
@@ -74,50 +85,78 @@ export class NameList {
     const hits: Hit[] = [];
     let looked = 0;
     let last: FileName | undefined;
-    for (const name of this.names(pattern, after)) {
-      // The rest of the contents of a name that has several.
-      if (name === last) continue;
-      if (pattern.matches(name)) {
-        const found = yield* this.hitsOf(name);
+    for (const names of this.names(pattern, after)) {
+      const fitting: Named[] = [];
+      for (const each of names) {
+        if (pattern.matches(each.name)) fitting.push(each);
+        if (++looked % namesBetweenRests === 0) yield;
+      }
+      const rows = this.rowsById(fitting);
+      for (const named of fitting) {
+        const found = yield* this.hitsOf(named, rows);
+        if (found.length === 0) continue;
         if (hits.length > 0 && hits.length + found.length > limit) return this.page(hits, last);
         hits.push(...found.slice(0, limit));
+        last = named.name;
       }
-      last = name;
-      if (hits.length >= limit || ++looked >= maxNamesPerPage) return this.page(hits, last);
-      if (looked % namesBetweenRests === 0) yield;
+      last = names.at(-1)?.name;
+      if (looked + entriesRead > maxNamesPerPage) return this.page(hits, last);
     }
     return this.page(hits, undefined);
   }
 
   // --- internal ---
 
-  /** Those that may fit, in the order of their bytes; one that has several contents comes as often. */
-  private *names({ prefix, isName }: NamePattern, after: string): Generator<FileName, void> {
+  /** Those that may fit, in the order of their bytes, some at a time. */
+  private *names({ prefix, isName }: NamePattern, after: string): Generator<Named[], void> {
     const isBehind = Buffer.compare(Buffer.from(after), Buffer.from(prefix)) >= 0;
-    let rows = isBehind ? this.namesAfter.all(after) : this.namesFrom.all(prefix);
+    let rows = isBehind ? this.entriesAfter.all(after) : this.entriesFrom.all(prefix);
     for (;;) {
-      for (const { name } of rows) {
-        if (!name.startsWith(prefix) || (isName && name !== prefix)) return;
-        yield name;
+      const names: Named[] = [];
+      for (const { id, name } of rows) {
+        if (!name.startsWith(prefix) || (isName && name !== prefix)) {
+          if (names.length > 0) yield names;
+          return;
+        }
+        const last = names.at(-1);
+        if (last?.name === name) last.entries.push(id);
+        else names.push({ name, entries: [id] });
       }
-      if (rows.length < pageRows) return;
-      rows = this.namesAfter.all(rows[pageRows - 1]!.name);
+      const areAll = rows.length < entriesRead;
+      // Of the last one there may be more, unless it is the only one: then these are enough.
+      if (!areAll && names.length > 1) names.pop();
+      if (names.length > 0) yield names;
+      const last = names.at(-1);
+      if (areAll || last === undefined) return;
+      rows = this.entriesAfter.all(last.name);
     }
   }
 
+  private rowsById(names: readonly Named[]): Map<number, EntryRow> {
+    const byId = new Map<number, EntryRow>();
+    if (names.length === 0) return byId;
+    const ids = names.flatMap(({ entries }) => entries);
+    for (const row of this.rowsOf.all(JSON.stringify(ids))) byId.set(row.entry, row);
+    return byId;
+  }
+
   /** Most sources first. The same content with another MD5 is a lie of somebody. */
-  private *hitsOf(name: FileName): Generator<void, Hit[]> {
+  private *hitsOf(named: Named, rows: ReadonlyMap<number, EntryRow>): Generator<void, Hit[]> {
     const byContent = new Map<number, Hit>();
-    for (const row of this.contentsOf.all(name)) {
-      if (row.whole_here === 0 || byContent.has(row.content)) continue;
+    for (const entry of named.entries) {
+      const row = rows.get(entry);
+      // An entry may have gone while we rested, and its number may be another's now.
+      if (row?.name !== named.name || row.whole_here === 0 || byContent.has(row.content)) continue;
       const holders = this.holdersOf(row);
-      if (holders.total > 0) byContent.set(row.content, { name, row, holders });
+      if (holders.total > 0) byContent.set(row.content, { row, holders });
+      if (this.holders.rowsRead - this.rowsAtRest < rowsBetweenRests) continue;
+      this.rowsAtRest = this.holders.rowsRead;
       yield;
     }
     return [...byContent.values()].sort((a, b) => b.holders.total - a.holders.total);
   }
 
-  private holdersOf({ entry, content, whole, partial }: ContentRow): Holders {
+  private holdersOf({ entry, content, whole, partial }: EntryRow): Holders {
     if (!this.holders.isListed(entry, content, { whole, partial })) return { total: 0, sources: [] };
     return this.holders.fewWhole(content, whole, maxSourcesPerListedFile);
   }
@@ -126,10 +165,10 @@ export class NameList {
   private page(hits: readonly Hit[], next: FileName | undefined): ListPage {
     const { live } = this.catalog;
     const files: ListedFile[] = [];
-    for (const { name, row, holders } of hits) {
+    for (const { row, holders } of hits) {
       const areThere = holders.sources.every(({ peer }) => live.get(Number(peer)) !== undefined);
       const { total, sources } = areThere ? holders : this.holdersOf(row);
-      const { root, size, md5 } = row;
+      const { name, root, size, md5 } = row;
       if (total > 0) files.push({ name, sizeBytes: size, md5, root, total, sources });
     }
     return { files, next };

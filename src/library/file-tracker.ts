@@ -151,7 +151,7 @@ export class FileTracker {
   contentOf(root: string): SharedContent | undefined {
     const offer = this.shared.withRoot(root);
     if (offer === undefined) return undefined;
-    const { hashedInThisRun } = offer;
+    const { trusted } = offer;
     const { name, path, identity, sizeBytes } = offer.file;
     const chunkHashes =
       sizeBytes <= chunkBytes ? new Uint8Array(0) : this.options.cache.chunkHashes(path, identity, root);
@@ -160,7 +160,7 @@ export class FileTracker {
       this.suspect(name);
       return undefined;
     }
-    return { folder: this.options.root, path, identity, sizeBytes, chunkHashes, hashedInThisRun };
+    return { folder: this.options.root, path, identity, sizeBytes, chunkHashes, trusted };
   }
 
   /** Ends workers and timers; nothing is told any more. Idempotent. */
@@ -213,18 +213,19 @@ export class FileTracker {
     const path = this.pathOf(entry);
     const cached = this.options.cache.find(path, entry.identity);
     if (cached !== undefined) {
-      this.offer(entry, { ...cached, identity: entry.identity }, false);
+      this.offer(entry, { ...cached, identity: entry.identity }, cached.trusted);
       return;
     }
     const { sizeBytes } = entry.identity;
     const folder = this.options.root;
-    entry.job = { folder, path, sizeBytes, done: (outcome) => this.hashed(entry, outcome) };
+    const queuedMs = Date.now();
+    entry.job = { folder, path, sizeBytes, done: (outcome) => this.hashed(entry, outcome, queuedMs) };
     this.progress.begin(sizeBytes, monotonicMs());
     this.progressTimer ??= setInterval(() => this.tellProgress(), progressIntervalMs);
     this.pool.add(entry.job);
   }
 
-  private hashed(entry: Entry, outcome: HashOutcome): void {
+  private hashed(entry: Entry, outcome: HashOutcome, queuedMs: number): void {
     entry.job = undefined;
     this.progress.end(entry.identity.sizeBytes);
     if (outcome.kind === "failed") {
@@ -235,7 +236,7 @@ export class FileTracker {
     // It has been replaced while or after it was read, and starts anew.
     if (this.entries.get(entry.name) !== entry) return;
     if (outcome.kind === "hashed" && sameContentIdentity(outcome.hashes.identity, entry.identity)) {
-      this.options.cache.put(this.pathOf(entry), outcome.hashes);
+      this.options.cache.put(this.pathOf(entry), outcome.hashes, queuedMs);
       this.offer(entry, outcome.hashes, true);
     } else if (found.kind === "file") {
       this.fail(entry, "what can be read of it does not fit its size or time");
@@ -243,11 +244,11 @@ export class FileTracker {
   }
 
   /** As what was hashed: the entry may have been seen with a later ctime since. */
-  private offer(entry: Entry, hashed: Omit<FileHashes, "chunkHashes">, hashedInThisRun: boolean): void {
+  private offer(entry: Entry, hashed: Pick<FileHashes, "md5" | "root" | "identity">, trusted: boolean): void {
     const { md5, root, identity } = hashed;
     const { name } = entry;
     const file = { name, path: this.pathOf(entry), sizeBytes: identity.sizeBytes, md5, root, identity };
-    this.shared.offer(file, hashedInThisRun);
+    this.shared.offer(file, trusted);
     this.awaited?.delete(entry);
     this.checkReady();
   }

@@ -3,10 +3,12 @@
  * truth: losing it costs time only. Several peers may share it at the same time.
  */
 import type { Database, Statement } from "bun:sqlite";
-import firstMigration from "../../migrations/hash-cache/001-files.sql" with { type: "text" };
+import filesSql from "../../migrations/hash-cache/001-files.sql" with { type: "text" };
+import ctimeSql from "../../migrations/hash-cache/002-ctime.sql" with { type: "text" };
 import { reasonOf } from "../errors.ts";
 import { openRebuildableDatabase } from "../sqlite.ts";
-import { type FileIdentity, sameContentIdentity } from "./file-identity.ts";
+import { ctimeShowsWritesAfter, keepsCtime } from "./ctime.ts";
+import { type FileIdentity, sameContentIdentity, sameIdentity } from "./file-identity.ts";
 import type { FileHashes } from "./hash-messages.ts";
 import { nameBelow, type PathRules, thisSystem } from "./names-below.ts";
 
@@ -22,20 +24,34 @@ export interface CachedHashes {
   md5: string;
   /** In hex. */
   root: string;
+  /** Nobody has written to the file since it was hashed: `ctime.ts` says how sure that is. Otherwise most likely so. */
+  trusted: boolean;
 }
+
+interface Row {
+  md5: Uint8Array;
+  root: Uint8Array;
+  /** 1 or 0; null when the row has no ctime. */
+  sameCtime: number | null;
+}
+
+interface Unwritten extends FileHashes {
+  /** Any write since it was hashed shows in the ctime. */
+  ctimeTells: boolean;
+}
+
+/** Path, size, mtime and inode. */
+type Key = [string, number, bigint, bigint];
 
 export class HashCache {
   private readonly database: Database;
-  private readonly select: Statement<{ md5: Uint8Array; root: Uint8Array }, [string, number, bigint, bigint]>;
-  private readonly selectChunks: Statement<
-    { chunkHashes: Uint8Array },
-    [string, number, bigint, bigint, Uint8Array]
-  >;
+  private readonly select: Statement<Row, [bigint, bigint, ...Key]>;
+  private readonly selectChunks: Statement<{ chunkHashes: Uint8Array }, [...Key, Uint8Array]>;
   private readonly selectBelow: Statement<{ path: string }, [string, string]>;
   private readonly insert: Statement;
   private readonly delete: Statement;
   /** Not written yet (undefined: to be removed); what cannot be written stays here until it can. */
-  private readonly unwritten = new Map<string, FileHashes | undefined>();
+  private readonly unwritten = new Map<string, Unwritten | undefined>();
   private timer: ReturnType<typeof setTimeout> | undefined;
   private complained = false;
 
@@ -43,15 +59,18 @@ export class HashCache {
   constructor(
     path: string,
     private readonly warn: (line: string) => void,
+    private readonly isCtimeKept: (path: string) => boolean = keepsCtime,
   ) {
-    this.database = openRebuildableDatabase({ path, migrations: [firstMigration] }, warn);
+    this.database = openRebuildableDatabase({ path, migrations: [filesSql, ctimeSql] }, warn);
     const unchanged = "path = ? AND size = ? AND mtime_ns = ? AND inode = ?";
-    this.select = this.database.prepare(`SELECT md5, root FROM files WHERE ${unchanged}`);
+    this.select = this.database.prepare(
+      `SELECT md5, root, device = ? AND ctime_ns = ? AS sameCtime FROM files WHERE ${unchanged}`,
+    );
     this.selectChunks = this.database.prepare(
       `SELECT chunk_hashes AS chunkHashes FROM files WHERE ${unchanged} AND root = ?`,
     );
     this.selectBelow = this.database.prepare("SELECT path FROM files WHERE path >= ? AND path < ?");
-    this.insert = this.database.prepare("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)");
+    this.insert = this.database.prepare("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
     this.delete = this.database.prepare("DELETE FROM files WHERE path = ?");
   }
 
@@ -59,10 +78,13 @@ export class HashCache {
   find(path: string, identity: FileIdentity): CachedHashes | undefined {
     if (this.unwritten.has(path)) {
       const hashes = this.unwritten.get(path);
-      return hashes !== undefined && sameContentIdentity(hashes.identity, identity) ? hashes : undefined;
+      if (hashes === undefined || !sameContentIdentity(hashes.identity, identity)) return undefined;
+      const { md5, root, ctimeTells } = hashes;
+      return { md5, root, trusted: ctimeTells && sameIdentity(hashes.identity, identity) };
     }
-    const row = this.attempt("read", () => this.select.get(...keyOf(path, identity)));
-    return row == null ? undefined : { md5: row.md5.toHex(), root: row.root.toHex() };
+    const row = this.attempt("read", () => this.select.get(...ctimeOf(identity), ...keyOf(path, identity)));
+    if (row == null) return undefined;
+    return { md5: row.md5.toHex(), root: row.root.toHex(), trusted: row.sameCtime === 1 };
   }
 
   /** The chunk hashes of that content of that file, or undefined when they are not known (any more). */
@@ -75,8 +97,11 @@ export class HashCache {
     return row?.chunkHashes;
   }
 
-  put(path: string, hashes: FileHashes): void {
-    this.writeLater(path, hashes);
+  /** Nothing of the file was read before `wallClockMs`. */
+  put(path: string, hashes: FileHashes, wallClockMs: number): void {
+    // Asked now and not at every start: what has the same device and times is on the same file system.
+    const ctimeTells = ctimeShowsWritesAfter(wallClockMs, hashes.identity) && this.isCtimeKept(path);
+    this.writeLater(path, { ...hashes, ctimeTells });
   }
 
   remove(path: string): void {
@@ -104,7 +129,7 @@ export class HashCache {
     this.database.close(true);
   }
 
-  private writeLater(path: string, hashes: FileHashes | undefined): void {
+  private writeLater(path: string, hashes: Unwritten | undefined): void {
     this.unwritten.set(path, hashes);
     this.timer ??= setTimeout(() => this.write(), writeDelayMs);
   }
@@ -127,13 +152,15 @@ export class HashCache {
     return written === true;
   }
 
-  private writeRow(path: string, hashes: FileHashes | undefined): void {
+  private writeRow(path: string, hashes: Unwritten | undefined): void {
     if (hashes === undefined) {
       this.delete.run(path);
       return;
     }
-    const { identity, md5, root, chunkHashes } = hashes;
-    this.insert.run(...keyOf(path, identity), Uint8Array.fromHex(md5), Uint8Array.fromHex(root), chunkHashes);
+    const { identity, ctimeTells, md5, root, chunkHashes } = hashes;
+    const ctime = ctimeTells ? ctimeOf(identity) : [null, null];
+    const contents = [Uint8Array.fromHex(md5), Uint8Array.fromHex(root), chunkHashes];
+    this.insert.run(...keyOf(path, identity), ...ctime, ...contents);
   }
 
   /** Trouble with the cache is said once and survived: files are hashed again at worst. */
@@ -148,6 +175,10 @@ export class HashCache {
   }
 }
 
-function keyOf(path: string, { sizeBytes, mtimeNs, ino }: FileIdentity): [string, number, bigint, bigint] {
+function keyOf(path: string, { sizeBytes, mtimeNs, ino }: FileIdentity): Key {
   return [path, sizeBytes, BigInt.asIntN(64, mtimeNs), BigInt.asIntN(64, ino)];
+}
+
+function ctimeOf({ dev, ctimeNs }: FileIdentity): [bigint, bigint] {
+  return [BigInt.asIntN(64, dev), BigInt.asIntN(64, ctimeNs)];
 }

@@ -25,35 +25,73 @@ export type Way = "stepwise" | "comparing";
 const safestWay: Way = process.platform === "linux" && existsSync(descriptors) ? "stepwise" : "comparing";
 
 /**
- * The descriptor of the file at `path`, which is below `folder`; links in `folder` itself are followed. Undefined
- * when there is no file (any more). Throws when there may be one that cannot be opened.
+ * The folder that was walked to last, kept open for the next file in it: so many small files cost one walk. A file
+ * opened through it lies where the walk led, whatever stands at that path by now: whoever keeps one closes it as soon
+ * as others may have had the time to change something.
  */
-export function openInside(folder: string, path: string, way: Way = safestWay): number | undefined {
-  const parts = nameBelow(folder, path).split("/");
-  if (parts.some((part) => part === "" || part === "." || part === "..")) return undefined;
-  try {
-    return way === "stepwise" ? openStepwise(folder, parts) : openComparing(folder, parts);
-  } catch (error) {
-    if (replaced.has(systemCode(error) ?? "")) return undefined;
-    throw error;
+export class WalkedFolder {
+  private key = "";
+  private fd: number | undefined;
+
+  /** The descriptor of the folder, which `walk` opens if it is not the one that is open already. */
+  at(key: string, walk: () => number): number {
+    if (this.fd !== undefined && this.key === key) return this.fd;
+    this.close();
+    this.key = key;
+    this.fd = walk();
+    return this.fd;
+  }
+
+  /** Idempotent. */
+  close(): void {
+    if (this.fd !== undefined) closeSync(this.fd);
+    this.fd = undefined;
   }
 }
 
-function openStepwise(folder: string, parts: string[]): number {
-  const last = parts.pop();
-  let above = folder;
-  let aboveFd: number | undefined;
+/**
+ * The descriptor of the file at `path`, which is below `folder`; links in `folder` itself are followed. Undefined
+ * when there is no file (any more). Throws when there may be one that cannot be opened. `walked` is the caller's to
+ * close, and not used where there is no stepwise way.
+ */
+export function openInside(
+  folder: string,
+  path: string,
+  { way = safestWay, walked }: { way?: Way; walked?: WalkedFolder } = {},
+): number | undefined {
+  const parts = nameBelow(folder, path).split("/");
+  if (parts.some((part) => part === "" || part === "." || part === "..")) return undefined;
+  const ownWalk = walked ?? new WalkedFolder();
   try {
-    for (const part of parts) {
-      const fd = openSync(`${above}/${part}`, folderFlags);
-      if (aboveFd !== undefined) closeSync(aboveFd);
-      aboveFd = fd;
-      above = `${descriptors}/${fd}`;
-    }
-    return openSync(`${above}/${last}`, fileFlags);
+    return way === "stepwise" ? openStepwise(folder, parts, ownWalk) : openComparing(folder, parts);
+  } catch (error) {
+    if (replaced.has(systemCode(error) ?? "")) return undefined;
+    throw error;
   } finally {
-    if (aboveFd !== undefined) closeSync(aboveFd);
+    if (walked === undefined) ownWalk.close();
   }
+}
+
+function openStepwise(folder: string, parts: string[], walked: WalkedFolder): number {
+  const [first, ...below] = parts.slice(0, -1);
+  const file = parts.at(-1);
+  if (first === undefined) return openSync(`${folder}/${file}`, fileFlags);
+  // Also by `folder`: links in it are followed, links below are not.
+  const above = walked.at([folder, first, ...below].join("\0"), () => walk(`${folder}/${first}`, below));
+  return openSync(`${descriptors}/${above}/${file}`, fileFlags);
+}
+
+function walk(first: string, below: readonly string[]): number {
+  let fd = openSync(first, folderFlags);
+  for (const part of below) {
+    const above = fd;
+    try {
+      fd = openSync(`${descriptors}/${above}/${part}`, folderFlags);
+    } finally {
+      closeSync(above);
+    }
+  }
+  return fd;
 }
 
 function openComparing(folder: string, parts: string[]): number | undefined {

@@ -28,14 +28,17 @@ export interface SharedContent {
   sizeBytes: number;
   /** 32 bytes a chunk; empty up to 1 MiB. */
   chunkHashes: Uint8Array;
-  /** Otherwise the hashes are believed because size, time and inode are those that the hashed file had. */
-  hashedInThisRun: boolean;
+  /**
+   * Or known not to have been written to since an earlier run hashed it (`ctime.ts`). Otherwise the hashes are believed
+   * because size, time and inode are those that the hashed file had.
+   */
+  trusted: boolean;
 }
 
 export interface Offer {
   file: SharedFile;
-  /** Its bytes were read in this run, and its ctime has not moved since. */
-  hashedInThisRun: boolean;
+  /** Its bytes were read in this run, or in an earlier one, and its ctime has not moved since. */
+  trusted: boolean;
 }
 
 export type ChangeListener = (added: SharedFile[], removed: FileName[]) => void;
@@ -56,9 +59,9 @@ export class SharedFiles {
     private readonly delayMs: () => number,
   ) {}
 
-  offer(file: SharedFile, hashedInThisRun: boolean): void {
+  offer(file: SharedFile, trusted: boolean): void {
     this.withdraw(file.name);
-    const offer = { file, hashedInThisRun };
+    const offer = { file, trusted };
     this.offers.set(file.name, offer);
     const others = this.byRoot.get(file.root);
     if (others === undefined) this.byRoot.set(file.root, [offer]);
@@ -84,7 +87,7 @@ export class SharedFiles {
     const offer = this.offers.get(name);
     if (offer === undefined) return;
     offer.file = { ...offer.file, identity };
-    offer.hashedInThisRun = false;
+    offer.trusted = false;
   }
 
   /** One of those that have this content. */

@@ -5,7 +5,8 @@
  *   that was read is given out of which it is not known at that moment.
  * - A changed ctime alone (a link was made, permissions changed, times set back) costs only the trust in the
  *   hashes: the file must still be where it was, and chunks are hashed again before they are sent.
- * - Hashes that come from an earlier run are not trusted either until the chunk was hashed once in this one.
+ * - Hashes of an earlier run are not trusted either until the chunk was hashed once in this one, unless the ctime
+ *   proves that nobody wrote to the file (`library/ctime.ts`).
  * - The kernel may send a range by itself (`descriptorFor`) but for its end, which is read: so nobody gets a chunk whole
  *   unless the file was unchanged after all of it had been handed to the socket. Until it has arrived, what was handed
  *   over are still the pages of the file: who writes to them later changes what arrives. Then the downloader finds that
@@ -18,7 +19,7 @@ import { Bitfield } from "../content/bitfield.ts";
 import { chunkCountOf, chunkLength, chunkOffset } from "../content/chunks.ts";
 import { ChunkHasher, hashBytes } from "../content/merkle.ts";
 import { type FileIdentity, identityOf, sameContentIdentity } from "../library/file-identity.ts";
-import { openInside } from "../library/open-inside.ts";
+import { openInside, type WalkedFolder } from "../library/open-inside.ts";
 import { chunkBytes } from "../wire/limits.ts";
 import type { ServedContent } from "./served-content.ts";
 
@@ -32,7 +33,7 @@ export interface ServedFileOptions {
   root: string;
   sizeBytes: number;
   chunkHashes: Uint8Array;
-  /** This process has hashed the file itself, with that very identity. */
+  /** The file was hashed with that very identity, and any write since would have moved its ctime. */
   trusted: boolean;
 }
 
@@ -56,11 +57,11 @@ export class ServedFile implements ServedContent {
     this.checked = options.trusted ? undefined : this.nothingChecked();
   }
 
-  /** Undefined when the path no longer leads to the file that was hashed. */
-  static open(options: ServedFileOptions): ServedFile | undefined {
+  /** Undefined when the path no longer leads to the file that was hashed. For `walked` see `openInside`. */
+  static open(options: ServedFileOptions, walked?: WalkedFolder): ServedFile | undefined {
     let fd: number | undefined;
     try {
-      fd = openInside(options.folder, options.path);
+      fd = openInside(options.folder, options.path, walked && { walked });
     } catch {
       // Whatever the reason, its bytes cannot be had here now, which is all that matters to who asked.
       return undefined;

@@ -49,8 +49,8 @@ export interface UploadContext {
 export class UploadConnection implements AcceptedUser, Uploading {
   private readonly id: number;
   private readonly session: UploadSession;
-  /** GETs of contents that were not open when they came: whether they can be kept is not known yet. */
-  private unpromised: Get[] = [];
+  /** GETs of contents that were not known when they came: whether they can be kept is not known yet. */
+  private readonly unpromised = new Map<string, Get[]>();
   private host: string | undefined;
   private sendFailures = 0;
   private over = false;
@@ -164,9 +164,9 @@ export class UploadConnection implements AcceptedUser, Uploading {
   private ask(get: Get): number | undefined {
     const retryMs = this.context.queue.ask(this.id, get.length);
     if (retryMs !== undefined) return retryMs;
-    const content = this.context.contents.get(get.root, monotonicMs());
-    if (content === undefined) this.unpromised.push(get);
-    else this.promise(content.offered, get);
+    const content = this.context.contents.expect(get.root, monotonicMs());
+    if (content === undefined) this.promiseLater(get);
+    else this.promise(content, get);
     return undefined;
   }
 
@@ -181,12 +181,17 @@ export class UploadConnection implements AcceptedUser, Uploading {
     now = false;
   }
 
+  private promiseLater(get: Get): void {
+    const waiting = this.unpromised.get(get.root);
+    if (waiting === undefined) this.unpromised.set(get.root, [get]);
+    else waiting.push(get);
+  }
+
   private promiseWhatWaits(root: string, content: OfferedContent | undefined): void {
-    if (this.unpromised.length === 0) return;
-    for (const get of this.unpromised) {
-      if (get.root === root && content !== undefined) this.promise(content, get);
-    }
-    this.unpromised = this.unpromised.filter((get) => get.root !== root);
+    const waiting = this.unpromised.get(root);
+    if (waiting === undefined) return;
+    this.unpromised.delete(root);
+    if (content !== undefined) for (const get of waiting) this.promise(content, get);
   }
 
   /** Whoever asks for `sent` is to hear of what others will get, before they do. */

@@ -18,6 +18,13 @@ export interface PartialOffer {
 
 export type Offer = ({ kind: "file" } & ServedFileOptions) | PartialOffer;
 
+/** What the uploader knows of a root. */
+export interface FoundContent {
+  readonly root: string;
+  /** Undefined: it is not shared here. */
+  readonly content: { readonly offer: Offer; readonly board: SharedArrayBuffer | undefined } | undefined;
+}
+
 export type ToUploadWorker =
   | {
       kind: "listen";
@@ -31,8 +38,8 @@ export type ToUploadWorker =
       rateLimit: SharedArrayBuffer | undefined;
       sendFiles: boolean;
     }
-  /** The answer to `find`; `board` is that of a `ContentBoard`. */
-  | { kind: "content"; root: string; content: { offer: Offer; board: SharedArrayBuffer } | undefined }
+  /** The answer to `find`: the same roots in the same order. */
+  | { kind: "contents"; found: readonly FoundContent[] }
   /** Chunks of the content have become ready, or were sent by another thread. */
   | { kind: "news"; root: string }
   /** Nothing of what was offered may be touched any more. `forgotten` answers. */
@@ -42,7 +49,7 @@ export type ToUploadWorker =
 export type FromUploadWorker =
   | { kind: "listening" }
   | { kind: "listen-failed"; code: string | undefined; reason: string }
-  | { kind: "find"; root: string }
+  | { kind: "find"; roots: readonly string[] }
   /** Chunks of the content were sent, and connections of other threads want to hear of it. */
   | { kind: "news"; root: string }
   | { kind: "forgotten"; root: string }

@@ -27,7 +27,7 @@ const connections = new Set<UploadConnection>();
 /** Contents of which chunks were promised. */
 const promised = new Set<string>();
 const contents = new OpenContents(
-  (root) => tell({ kind: "find", root }),
+  (roots) => tell({ kind: "find", roots }),
   (path) => tell({ kind: "changed", path }),
 );
 
@@ -42,8 +42,8 @@ self.onmessage = (event: MessageEvent<ToUploadWorker>) => {
     case "listen":
       listen(message);
       return;
-    case "content":
-      contents.answer(message.root, message.content, monotonicMs());
+    case "contents":
+      contents.answer(message.found, monotonicMs());
       return;
     case "news":
       spread(message.root);

@@ -13,7 +13,7 @@ import type { RateLimit } from "../net/rate-limit.ts";
 import { SharedPort } from "../net/shared-port.ts";
 import { ContentBoards } from "./content-board.ts";
 import type { ServedFileOptions } from "./served-file.ts";
-import type { Offer, PartialOffer } from "./upload-messages.ts";
+import type { FoundContent, Offer, PartialOffer } from "./upload-messages.ts";
 import { type UploadReport, UploadThread } from "./upload-thread.ts";
 
 export interface UploaderOptions {
@@ -158,7 +158,7 @@ export class Uploader {
   private receive(report: UploadReport, from: UploadThread): void {
     switch (report.kind) {
       case "find":
-        from.send({ kind: "content", root: report.root, content: this.find(report.root) });
+        from.send({ kind: "contents", found: report.roots.map((root) => this.find(root)) });
         return;
       case "news":
         for (const thread of this.threads) {
@@ -179,11 +179,13 @@ export class Uploader {
     }
   }
 
-  private find(root: string): { offer: Offer; board: SharedArrayBuffer } | undefined {
+  private find(root: string): FoundContent {
     const offer = this.offerOf(root);
-    if (offer === undefined) return undefined;
-    const board = this.boards.of(root, chunkCountOf(offer.sizeBytes));
-    return { offer, board: board.shared };
+    if (offer === undefined) return { root, content: undefined };
+    const chunkCount = chunkCountOf(offer.sizeBytes);
+    // Of a file of one chunk there is never any news.
+    const board = offer.kind === "file" && chunkCount === 1 ? undefined : this.boards.of(root, chunkCount);
+    return { root, content: { offer, board: board?.shared } };
   }
 
   private offerOf(root: string): Offer | undefined {
@@ -191,8 +193,7 @@ export class Uploader {
     if (whole !== undefined) return { kind: "file", ...whole };
     const content = this.options.contentOf(root);
     if (content === undefined || "fd" in content) return content;
-    const { hashedInThisRun: trusted, ...found } = content;
-    return { kind: "file", ...found, root, trusted };
+    return { kind: "file", ...content, root };
   }
 
   private async letGo(root: string): Promise<void> {

@@ -17,6 +17,8 @@ export interface UploadServer extends Disposable {
   /** Paths of files that are not what they were. */
   readonly changed: string[];
   readonly bugs: Error[];
+  /** The roots it asked about, those asked together in one list. */
+  readonly asked: (readonly string[])[];
   servedBytes: number;
 }
 
@@ -28,10 +30,14 @@ export interface UploadServerOptions {
 
 export function uploadServer({ offers, turnLimits, rateLimit }: UploadServerOptions): UploadServer {
   const contents = new OpenContents(
-    (root) => {
-      const offer = offers.find((each) => each.root === root);
-      const { shared: board } = ContentBoard.make(Math.ceil((offer?.sizeBytes ?? 0) / 2 ** 20));
-      queueMicrotask(() => contents.answer(root, offer && { offer, board }, performance.now()));
+    (roots) => {
+      server.asked.push(roots);
+      const found = roots.map((root) => {
+        const offer = offers.find((each) => each.root === root);
+        const { shared: board } = ContentBoard.make(Math.ceil((offer?.sizeBytes ?? 0) / 2 ** 20));
+        return { root, content: offer && { offer, board } };
+      });
+      queueMicrotask(() => contents.answer(found, performance.now()));
     },
     (path) => server.changed.push(path),
   );
@@ -55,6 +61,7 @@ export function uploadServer({ offers, turnLimits, rateLimit }: UploadServerOpti
     port: listener.port,
     changed: [] as string[],
     bugs: [] as Error[],
+    asked: [] as (readonly string[])[],
     servedBytes: 0,
     [Symbol.dispose]: () => {
       listener.stop();
@@ -116,6 +123,11 @@ export class BodyClient implements Disposable {
 
   say(message: object): void {
     this.socket.write(`${JSON.stringify(message)}\n`);
+  }
+
+  /** In one packet, if they fit into one. */
+  sayAll(messages: readonly object[]): void {
+    this.socket.write(messages.map((message) => `${JSON.stringify(message)}\n`).join(""));
   }
 
   get(root: string, offset: number, length: number): number {

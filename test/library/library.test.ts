@@ -3,6 +3,7 @@
  * the right hashes, and the listener was told exactly that.
  */
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { execFileSync } from "node:child_process";
 import { EventEmitter } from "node:events";
 import {
   appendFileSync,
@@ -27,6 +28,7 @@ import { join } from "node:path";
 import type { FSWatcher } from "chokidar";
 import { ContentHasher } from "../../src/content/merkle.ts";
 import { LocalIoError } from "../../src/errors.ts";
+import { keepsCtime } from "../../src/library/ctime.ts";
 import {
   Library,
   type LibraryOptions,
@@ -160,7 +162,7 @@ describe("the first scan", () => {
     expect(large).toMatchObject({
       path: folder.at("large.bin"),
       sizeBytes: 2_500_000,
-      hashedInThisRun: true,
+      trusted: true,
     });
     expect(large.chunkHashes).toHaveLength(3 * 32);
     expect(large.identity.ino).toBe(statSync(folder.at("large.bin"), { bigint: true }).ino);
@@ -207,12 +209,40 @@ describe("the first scan", () => {
     await (await startReady()).library.stop();
     folder.write("f7", "changed", 50_000);
     unlinkSync(folder.at("f8"));
+    // What is hashed now is trusted now, and not what is only remembered.
+    for (const name of ["f9", "large"]) chmodSync(folder.at(name), 0o600);
     const again = await startReady();
     await equal(again);
-    expect(again.library.contentOf(again.told.get("f9")!)?.hashedInThisRun).toBe(false);
-    expect(again.library.contentOf(again.told.get("f7")!)?.hashedInThisRun).toBe(true);
+    expect(again.library.contentOf(again.told.get("f9")!)?.trusted).toBe(false);
+    expect(again.library.contentOf(again.told.get("f7")!)?.trusted).toBe(true);
     const large = again.library.contentOf(again.told.get("large")!)!;
-    expect([large.hashedInThisRun, large.chunkHashes.length]).toEqual([false, 64]);
+    expect([large.trusted, large.chunkHashes.length]).toEqual([false, 64]);
+  });
+
+  test("hashes of an earlier start are trusted while nobody has touched the file", async () => {
+    // Longer than the margin in ctime.ts: what is hashed sooner after its ctime is not trusted.
+    const slowly = { settleMs: 600 };
+    for (const name of ["a", "touched", "rewritten"]) folder.write(name, name);
+    folder.write("large", new Uint8Array(2_000_000));
+    const first = await startReady(slowly);
+    const roots = new Map(first.told);
+    await first.library.stop();
+    chmodSync(folder.at("touched"), 0o600);
+    // To the nanosecond the time that it had: only the ctime tells.
+    execFileSync("touch", ["-r", folder.at("rewritten"), state.at("time")]);
+    writeFileSync(folder.at("rewritten"), "different");
+    execFileSync("touch", ["-r", state.at("time"), folder.at("rewritten")]);
+    const writtenMs = performance.now();
+    folder.write("racy", "racy", 60_000);
+    await (await startReady(slowly)).library.stop();
+    const hashedSoon = performance.now() < writtenMs + 500;
+    const again = await startReady(slowly);
+    const isTrusted = (name: string) => again.library.contentOf(again.told.get(name)!)?.trusted;
+    const kept = keepsCtime(folder.path);
+    expect(["a", "large", "touched", "rewritten"].map(isTrusted)).toEqual([kept, kept, false, false]);
+    if (hashedSoon) expect(isTrusted("racy")).toBe(false);
+    expect(again.told.get("rewritten")).toBe(roots.get("rewritten"));
+    expect(again.library.contentOf(again.told.get("large")!)?.chunkHashes).toHaveLength(64);
   });
 });
 
@@ -387,13 +417,14 @@ describe("a folder that is away for a while", () => {
       () => watched.told.size === 0,
       () => "nothing offered",
     );
+    for (const name of ["a", "sub/b"]) chmodSync(folder.at(`away/${name}`), 0o600);
     renameSync(folder.at("away"), folder.at("share"));
     await until(
       () => watched.told.size === 2,
       () => "all offered",
     );
     for (const root of watched.told.values()) {
-      expect(watched.library.contentOf(root)?.hashedInThisRun).toBe(false);
+      expect(watched.library.contentOf(root)?.trusted).toBe(false);
     }
   });
 
@@ -422,8 +453,10 @@ describe("a folder that is away for a while", () => {
     if (mountPoint !== "") expect(left).toHaveLength(1);
     rmdirSync(disk);
     renameSync(folder.at("away"), disk);
+    // Hashed again it would be trusted.
+    chmodSync(folder.at(`share/${mountPoint}a`), 0o600);
     const watched = await startReady(options);
-    expect(watched.library.contentOf(rootOf(Buffer.from("a")))?.hashedInThisRun).toBe(false);
+    expect(watched.library.contentOf(rootOf(Buffer.from("a")))?.trusted).toBe(false);
   });
 });
 
@@ -433,17 +466,17 @@ describe("what the uploader finds", () => {
     const { atime, mtime } = statSync(path);
     const watched = await startReady({ rescanMs: 50 });
     const old = watched.told.get("a")!;
-    expect(watched.library.contentOf(old)?.hashedInThisRun).toBe(true);
+    expect(watched.library.contentOf(old)?.trusted).toBe(true);
     writeFileSync(path, "new");
     utimesSync(path, atime, mtime);
     await until(
-      () => watched.library.contentOf(old)?.hashedInThisRun !== true,
+      () => watched.library.contentOf(old)?.trusted !== true,
       () => "the doubt",
     );
     watched.library.suspect(path);
     expect(watched.library.contentOf(old)).toBeUndefined();
     await equal(watched);
-    expect(watched.library.contentOf(watched.told.get("a")!)?.hashedInThisRun).toBe(true);
+    expect(watched.library.contentOf(watched.told.get("a")!)?.trusted).toBe(true);
   });
 
   test("a suspect file is withdrawn at once and hashed again, whatever the cache knows", async () => {
@@ -457,7 +490,7 @@ describe("what the uploader finds", () => {
     watched.library.suspect(path);
     expect(watched.library.contentOf(old)).toBeUndefined();
     await equal(watched);
-    expect(watched.library.contentOf(watched.told.get("a")!)?.hashedInThisRun).toBe(true);
+    expect(watched.library.contentOf(watched.told.get("a")!)?.trusted).toBe(true);
   });
 
   test("a file that is touched while it is read is offered as what was read, not as what it is then", async () => {
@@ -478,8 +511,8 @@ describe("what the uploader finds", () => {
       () => watched.told.has("large"),
       () => "the offer",
     );
-    const { hashedInThisRun, identity } = watched.library.contentOf(watched.told.get("large")!)!;
-    expect(hashedInThisRun && identity.ctimeNs !== before.ctimeNs).toBe(false);
+    const { trusted, identity } = watched.library.contentOf(watched.told.get("large")!)!;
+    expect(trusted && identity.ctimeNs !== before.ctimeNs).toBe(false);
   });
 
   test("chunk hashes that the cache has lost are made again", async () => {

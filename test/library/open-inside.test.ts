@@ -6,10 +6,11 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   symlinkSync,
 } from "node:fs";
-import { openInside, type Way } from "../../src/library/open-inside.ts";
+import { openInside, WalkedFolder, type Way } from "../../src/library/open-inside.ts";
 import { temporaryFolder, until } from "./temporary-folder.ts";
 
 const ways: Way[] = process.platform === "linux" ? ["stepwise", "comparing"] : ["comparing"];
@@ -20,7 +21,7 @@ afterEach(() => {
 
 /** The text of the file, or undefined when it was not opened. */
 function textOf(folder: string, path: string, way: Way): string | undefined {
-  const fd = openInside(folder, path, way);
+  const fd = openInside(folder, path, { way });
   if (fd === undefined) return undefined;
   const text = readFileSync(fd, "utf8");
   closeSync(fd);
@@ -117,6 +118,50 @@ test.skipIf(process.platform !== "linux")(
     expect(opened).toBeLessThan(20_000);
   },
 );
+
+test.skipIf(process.platform !== "linux")(
+  "many files of one folder cost one walk, and none leads outside",
+  () => {
+    using folder = temporaryFolder();
+    const names = ["share/sub/deep/1", "share/sub/deep/2", "share/sub/3", "share/4"];
+    for (const name of [...names, "outside/1", "outside/2"]) folder.write(name, name);
+    const walked = new WalkedFolder();
+    const open = (name: string, share = "share") => {
+      const fd = openInside(folder.at(share), folder.at(name), { walked });
+      if (fd === undefined) return undefined;
+      const text = readFileSync(fd, "utf8");
+      closeSync(fd);
+      return text;
+    };
+    for (const name of [...names, ...names]) expect(open(name)).toBe(name);
+    expect(open("share/sub/deep/none")).toBeUndefined();
+    expect(open("share/sub/deep/1")).toBe("share/sub/deep/1");
+    // The folder is where the walk led, and no other is taken for it.
+    renameSync(folder.at("share/sub/deep"), folder.at("elsewhere"));
+    symlinkSync(folder.at("outside"), folder.at("share/sub/deep"));
+    expect(open("share/sub/deep/2")).toBe("share/sub/deep/2");
+    expect(open("share/sub/3")).toBe("share/sub/3");
+    expect(open("share/sub/deep/2")).toBeUndefined();
+    // What is a link below one folder may be above another.
+    folder.write("outside/in/5", "outside/in/5");
+    expect(open("share/sub/deep/in/5", "share/sub/deep")).toBe("outside/in/5");
+    expect(open("share/sub/deep/in/5")).toBeUndefined();
+    walked.close();
+    walked.close();
+    expect(openDescriptors().filter((path) => path.startsWith(folder.path))).toEqual([]);
+  },
+);
+
+function openDescriptors(): string[] {
+  return readdirSync("/proc/self/fd").flatMap((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      // That of the look itself.
+      return [];
+    }
+  });
+}
 
 test("what is moved out of the folder and linked from there is not opened", () => {
   using folder = temporaryFolder();

@@ -22,7 +22,7 @@ import { identityOf } from "../../src/library/file-identity.ts";
 import { ContentBoard } from "../../src/transfer/content-board.ts";
 import { OpenContents } from "../../src/transfer/open-contents.ts";
 import { ServedFile, type ServedFileOptions } from "../../src/transfer/served-file.ts";
-import type { Offer } from "../../src/transfer/upload-messages.ts";
+import type { FoundContent } from "../../src/transfer/upload-messages.ts";
 import { testContent } from "../helpers/contents.ts";
 import { type TemporaryFolder, temporaryFolder } from "../library/temporary-folder.ts";
 
@@ -191,6 +191,20 @@ describe("a served file", () => {
     file.close();
   });
 
+  test("hashes that are trusted are not made again, until somebody touches the file", () => {
+    using folder = temporaryFolder();
+    const path = share(folder);
+    const wrong = content.chunkHashes.slice();
+    wrong[32]! ^= 1;
+    const file = ServedFile.open(optionsFor(path, { chunkHashes: wrong }))!;
+    expect(file.descriptorFor(mebibyte, 1)).toBeDefined();
+    expect(isRight(file, mebibyte, 1)).toBe(true);
+    chmodSync(path, 0o600);
+    expect(file.descriptorFor(mebibyte, 1)).toBeUndefined();
+    expect(read(file, mebibyte, 1)).toBeUndefined();
+    file.close();
+  });
+
   test("a content of one chunk is checked against its root", () => {
     using folder = temporaryFolder();
     const small = testContent(5_000, 2);
@@ -206,45 +220,141 @@ describe("a served file", () => {
 });
 
 describe("the open contents", () => {
-  function offered(options: ServedFileOptions): { offer: Offer; board: SharedArrayBuffer } {
-    return { offer: { kind: "file", ...options }, board };
+  function offered(options: ServedFileOptions, root = content.root): FoundContent {
+    return { root, content: { offer: { kind: "file", ...options }, board } };
   }
 
   function opened(path: string) {
-    const asked: string[] = [];
+    const asked: (readonly string[])[] = [];
     const changed: string[] = [];
     const contents = new OpenContents(
-      (root) => asked.push(root),
+      (roots) => asked.push(roots),
       (changedPath) => changed.push(changedPath),
     );
     return { asked, changed, contents, options: optionsFor(path) };
   }
 
-  test("asks once however many want it, and keeps the file open", () => {
+  const turn = () => Promise.resolve();
+  const rootsFrom = (first: number, count: number) =>
+    Array.from({ length: count }, (_, at) => `root ${first + at}`);
+
+  test("asks once however many want it, and keeps the file open", async () => {
     using folder = temporaryFolder();
     const { asked, contents, options } = opened(share(folder));
     const found: unknown[] = [];
     for (let i = 0; i < 3; i++) contents.find(content.root, 0, (file) => found.push(file));
-    expect(asked).toEqual([content.root]);
-    contents.answer(content.root, offered(options), 0);
+    await turn();
+    contents.find(content.root, 0, (file) => found.push(file));
+    expect(asked).toEqual([[content.root]]);
+    contents.answer([offered(options)], 0);
     contents.find(content.root, 1, (file) => found.push(file));
-    expect(found.length).toBe(4);
+    await turn();
+    expect(found.length).toBe(5);
     expect(new Set(found).size).toBe(1);
     expect(asked.length).toBe(1);
     contents.closeAll();
   });
 
-  test("closes what is idle and finds it again", () => {
+  test("asks together what is wanted in one turn, and opens it when it is its turn", async () => {
+    using folder = temporaryFolder();
+    const { asked, contents, options } = opened(share(folder));
+    const found: unknown[] = [];
+    const before = openFiles();
+    contents.find("root 0", 0, (file) => found.push(file));
+    for (const root of rootsFrom(0, 100)) expect(contents.expect(root, 0)).toBeUndefined();
+    await turn();
+    expect(asked).toEqual([rootsFrom(0, 100)]);
+    // The first of them goes on at once to the next.
+    contents.find("root 0", 0, () => contents.find("root 1", 0, (file) => found.push(file)));
+    contents.answer(
+      rootsFrom(0, 100).map((root) => offered(options, root)),
+      0,
+    );
+    expect(found).toMatchObject([{ root: "root 0" }, { root: "root 1" }]);
+    // Beside the folder, which is open for the rest of the turn.
+    if (before !== undefined) expect(openFiles()! - before).toBe(3);
+    await new Promise((resolve) => setImmediate(resolve));
+    if (before !== undefined) expect(openFiles()! - before).toBe(2);
+    expect(contents.expect("root 99", 0)).toMatchObject({ root: "root 99" });
+    expect(contents.get("root 99", 0)).toBeUndefined();
+    contents.find("root 99", 0, (file) => found.push(file));
+    expect(found.length).toBe(3);
+    expect(contents.get("root 99", 0)).toBeDefined();
+    await turn();
+    expect(asked.length).toBe(1);
+    contents.closeAll();
+    if (before !== undefined) expect(openFiles()!).toBeLessThanOrEqual(before);
+  });
+
+  test("what was found ahead and is no more what it was, is not found", async () => {
+    using folder = temporaryFolder();
+    const path = share(folder);
+    const { changed, contents, options } = opened(path);
+    contents.answer([offered(options)], 0);
+    overwrite(path, changedAt);
+    let found: unknown = "nobody";
+    contents.find(content.root, 1, (file) => {
+      found = file;
+    });
+    expect(found).toBeUndefined();
+    expect(changed).toEqual([path]);
+  });
+
+  test("what was found ahead is forgotten when it is idle, withdrawn, or not to be had any more", async () => {
+    using folder = temporaryFolder();
+    const { asked, contents, options } = opened(share(folder));
+    contents.answer([offered(options)], 0);
+    contents.closeIdle(5_000);
+    expect(contents.expect(content.root, 5_000)).toBeDefined();
+    contents.closeIdle(5_001);
+    expect(contents.expect(content.root, 5_001)).toBeUndefined();
+    contents.answer([offered(options)], 6_000);
+    contents.close(content.root);
+    expect(contents.expect(content.root, 6_000)).toBeUndefined();
+    contents.answer([{ root: content.root, content: undefined }], 6_000);
+    expect(contents.expect(content.root, 6_000)).toBeUndefined();
+    await turn();
+    expect(asked.flat()).toEqual([content.root, content.root, content.root]);
+  });
+
+  test("finds few ahead, and none with many hashes: however many are asked for", async () => {
+    using folder = temporaryFolder();
+    const { asked, contents, options } = opened(share(folder));
+    for (const root of rootsFrom(0, 200)) contents.expect(root, 0);
+    await turn();
+    contents.answer(
+      rootsFrom(0, 200).map((root) => offered(options, root)),
+      0,
+    );
+    for (const root of rootsFrom(200, 200)) contents.expect(root, 0);
+    await turn();
+    expect(asked).toEqual([rootsFrom(0, 200), rootsFrom(200, 56)]);
+    // Whose turn it is, is asked about all the same.
+    contents.find("root 300", 0, () => {});
+    await turn();
+    expect(asked.at(-1)).toEqual(["root 300"]);
+    const many = { ...options, chunkHashes: new Uint8Array(4 * 1024 + 32) };
+    contents.answer(
+      rootsFrom(200, 56).map((root) => offered(many, root)),
+      0,
+    );
+    expect(contents.expect("root 200", 0)).toBeUndefined();
+    contents.closeAll();
+  });
+
+  test("closes what is idle and finds it again", async () => {
     using folder = temporaryFolder();
     const { asked, contents, options } = opened(share(folder));
     contents.find(content.root, 0, () => {});
-    contents.answer(content.root, offered(options), 0);
+    await turn();
+    contents.answer([offered(options)], 0);
     contents.get(content.root, 4_000);
     contents.closeIdle(8_000);
     expect(contents.get(content.root, 8_000)).toBeDefined();
     contents.closeIdle(13_001);
     expect(contents.get(content.root, 13_001)).toBeUndefined();
     contents.find(content.root, 13_001, () => {});
+    await turn();
     expect(asked.length).toBe(2);
   });
 
@@ -252,7 +362,8 @@ describe("the open contents", () => {
     using folder = temporaryFolder();
     const path = share(folder);
     const { changed, contents, options } = opened(path);
-    contents.answer(content.root, offered(options), 0);
+    contents.find(content.root, 0, () => {});
+    contents.answer([offered(options)], 0);
     contents.drop(content.root);
     expect(changed).toEqual([path]);
     expect(contents.get(content.root, 0)).toBeUndefined();
@@ -261,7 +372,7 @@ describe("the open contents", () => {
     contents.find(content.root, 0, (file) => {
       found = file;
     });
-    contents.answer(content.root, offered(options), 0);
+    contents.answer([offered(options)], 0);
     expect(found).toBeUndefined();
     expect(changed).toEqual([path, path]);
   });
@@ -273,7 +384,7 @@ describe("the open contents", () => {
     contents.find(content.root, 0, (file) => {
       found = file;
     });
-    contents.answer(content.root, undefined, 0);
+    contents.answer([{ root: content.root, content: undefined }], 0);
     expect(found).toBeUndefined();
     expect(changed).toEqual([]);
   });
@@ -282,10 +393,13 @@ describe("the open contents", () => {
     using folder = temporaryFolder();
     const { contents, options } = opened(share(folder));
     const before = openFiles();
-    for (let i = 0; i < 80; i++) contents.answer(`root ${i}`, offered(options), i);
+    for (let i = 0; i < 80; i++) {
+      contents.find(`root ${i}`, i, () => {});
+      contents.answer([offered(options, `root ${i}`)], i);
+    }
     if (before !== undefined) expect(openFiles()! - before).toBeLessThanOrEqual(64);
-    expect(contents.get("root 15", 100)).toBeUndefined();
-    expect(contents.get("root 16", 100)).toBeDefined();
+    expect(contents.get("root 16", 100)).toBeUndefined();
+    expect(contents.get("root 17", 100)).toBeDefined();
     contents.closeAll();
     if (before !== undefined) expect(openFiles()!).toBeLessThanOrEqual(before);
   });

@@ -119,6 +119,34 @@ test("the kernel can send files here", () => {
   expect(canSendFiles()).toBe(false);
 });
 
+test("many small files asked for in a row are found in one question, and sent in their order", async () => {
+  using folder = temporaryFolder();
+  const files = Array.from({ length: 50 }, (_, at) => testContent(1_000 + at, at));
+  const offers = files.map(({ bytes, ...file }, at): Offer => {
+    const path = folder.write(`sub/${at}`, bytes);
+    const identity = identityOf(lstatSync(path, { bigint: true }));
+    return { kind: "file", folder: folder.path, path, identity, trusted: true, ...file };
+  });
+  using server = uploadServer({ offers });
+  using client = await BodyClient.open(server.port);
+  // Nothing is said one by one: a packet of its own for each would be a question of its own.
+  client.sayAll(
+    files.map((file, id) => ({ type: "GET", id, root: file.root, offset: 0, length: file.sizeBytes })),
+  );
+  await until(
+    () => client.answers.length === files.length && server.servedBytes === client.bodyBytes,
+    () => `${client.answers.length} of ${files.length}`,
+  );
+  const wanted = Buffer.concat(files.map(({ bytes }) => bytes));
+  await until(
+    () => client.bodyBytes === wanted.length,
+    () => `${client.bodyBytes} of ${wanted.length}`,
+  );
+  expect(Buffer.compare(client.bodies, wanted)).toBe(0);
+  expect(server.asked).toEqual([files.map((file) => file.root)]);
+  expect(server.bugs).toEqual([]);
+});
+
 describe.each([
   ["by the kernel", true],
   ["by copying", false],

@@ -35,7 +35,7 @@ async function start(options: Partial<UploaderOptions>): Promise<Running> {
 function shared(folder: TemporaryFolder, { bytes, sizeBytes, chunkHashes }: TestContent) {
   const path = folder.write("file", bytes, 1_000);
   const identity = identityOf(lstatSync(path, { bigint: true }));
-  return { folder: folder.path, path, identity, sizeBytes, chunkHashes, hashedInThisRun: true };
+  return { folder: folder.path, path, identity, sizeBytes, chunkHashes, trusted: true };
 }
 
 /** Connections until each of two threads very probably has some: which gets one is up to the kernel. */
@@ -120,6 +120,41 @@ describe("a download that is under way", () => {
     expect(newsOf(all[0]!, "HAVE").sort()).toEqual([0, 2, 4]);
   });
 
+  test("is told of however many small files are asked for meanwhile", async () => {
+    using folder = temporaryFolder();
+    using download = new Download(folder);
+    const files = new Map(
+      Array.from({ length: 200 }, (_, at) => {
+        const { bytes, ...file } = testContent(100 + at, at);
+        const path = folder.write(`small/${at}`, bytes);
+        const identity = identityOf(lstatSync(path, { bigint: true }));
+        return [file.root, { ...file, folder: folder.path, path, identity, trusted: true }];
+      }),
+    );
+    await using uploader = await start({
+      contentOf: (asked) => (asked === root ? download.offer : files.get(asked)),
+    });
+    using all = await clients(uploader.port, 2);
+    const [follower, other] = [all[0]!, all[1]!];
+    follower.say({ type: "HAVE", id: 1, root });
+    await until(
+      () => follower.answers.length === 1,
+      () => "the answer",
+    );
+    for (const { root: small, sizeBytes } of files.values()) other.get(small, 0, sizeBytes);
+    await until(
+      () => other.answers.length === 200,
+      () => `${other.answers.length} of 200`,
+    );
+    expect(other.answers.every(({ type }) => type === "DATA")).toBe(true);
+    download.add(3);
+    uploader.haveChunk(root);
+    await until(
+      () => newsOf(follower, "HAVE").length === 1,
+      () => JSON.stringify(follower.answers),
+    );
+  });
+
   test("that ends is let go of before its file is closed, also while it is being sent", async () => {
     using folder = temporaryFolder();
     using download = new Download(folder);
@@ -172,7 +207,7 @@ describe("a download that is under way", () => {
     download.add(4);
     uploader.haveChunk(root);
     download.isOffered = false;
-    const { hashedInThisRun: trusted, ...file } = shared(folder, content);
+    const { trusted, ...file } = shared(folder, content);
     await uploader.becameWhole(root, { ...file, root, trusted });
     download.close();
     await until(
