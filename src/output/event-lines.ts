@@ -3,24 +3,11 @@
  * `printable` here, so that callers need not think of it.
  */
 
-import { type Address, formatAddress } from "../address.ts";
 import { printable } from "../printable.ts";
-import type {
-  AmbiguousEvent,
-  CompleteEvent,
-  OutputEvent,
-  PlanEvent,
-  StatusEvent,
-  UpdatedEvent,
-} from "./events.ts";
+import { completeLines, folderPlanLines, matchedLines, planLines, summaryLines } from "./download-lines.ts";
+import type { AmbiguousEvent, OutputEvent, StatusEvent, UpdatedEvent } from "./events.ts";
 import { formatBytes, formatCount, formatDuration, formatRate } from "./format.ts";
-
-/** Longest a legal name can be (wire/limits.ts); a path may be longer. */
-const nameLimit = 1024;
-const pathLimit = 4096;
-
-/** Hex digits of a root that people are shown: 48 bits do not collide by accident, and fit into a line. */
-const shownRootDigits = 12;
+import { column, hostAndPort, nameLimit, pathLimit, shortRoot } from "./line-parts.ts";
 
 export function eventLines(event: OutputEvent): string[] {
   switch (event.event) {
@@ -59,6 +46,18 @@ export function eventLines(event: OutputEvent): string[] {
       return [];
     case "complete":
       return completeLines(event);
+    case "matched":
+      return matchedLines(event);
+    case "folder-plan":
+      return folderPlanLines(event);
+    case "stored":
+      // A folder of a million files must not scroll by; the progress bar counts them.
+      return [];
+    case "failed":
+      // Standard error says it, where it is seen when standard output goes to a file.
+      return [];
+    case "summary":
+      return summaryLines(event);
     case "match": {
       const sources = formatCount(event.sources, "source").padStart(10);
       return [
@@ -68,47 +67,6 @@ export function eventLines(event: OutputEvent): string[] {
     case "error":
       return [`p2p: ${printable(event.message, pathLimit)}`];
   }
-}
-
-/** More sources than these are a number. */
-const namedSources = 8;
-
-function planLines(event: PlanEvent): string[] {
-  const partial = event.sources.filter((source) => source.partial).length;
-  const sources = `${formatCount(event.totalSources, "source")}${partial > 0 ? ` (${partial} still fetching it)` : ""}`;
-  const named = event.sources.slice(0, namedSources).map(hostAndPort);
-  const more = event.totalSources > named.length ? `, ${event.totalSources - named.length} more` : "";
-  const connections = formatCount(event.connections, "connection");
-  const threads = formatCount(event.threads, "thread");
-  const limit = event.downBytesPerSecond === null ? "" : `, at most ${formatRate(event.downBytesPerSecond)}`;
-  const there =
-    event.partialBytes > 0 ? `; ${formatBytes(event.partialBytes)} of an earlier run are checked first` : "";
-  return [
-    `plan: ${formatBytes(event.size)} in ${formatCount(event.chunks, "chunk")} from ${sources}`,
-    `  from     ${named.join(", ")}${more}`,
-    `  how      at most ${connections} and ${threads}, ${formatBytes(event.requestBytes)} a request${limit}`,
-    `  to       ${printable(event.path, pathLimit)}${there}`,
-    `  besides  ${event.serves ? "others may fetch from here what is verified" : "nothing is served to others"}`,
-  ];
-}
-
-/** What a finished download comes to: one line, then one a source that was used or that lied. */
-export function completeLines(event: CompleteEvent): string[] {
-  const path = printable(event.path, pathLimit);
-  if (event.alreadyThere) return [`${path}: already there, ${formatBytes(event.size)}, verified`];
-  const fetchedBytes = event.size - event.resumedBytes;
-  const rate = event.seconds > 0 ? ` (${formatRate(fetchedBytes / event.seconds)})` : "";
-  const resumed = event.resumedBytes > 0 ? `, ${formatBytes(event.resumedBytes)} were there` : "";
-  const took = `${formatDuration(event.seconds)}${rate}`;
-  const lines = [`${path}: ${formatBytes(event.size)} in ${took}${resumed}, every chunk verified`];
-  const used = event.sources.filter((source) => source.bytes > 0 || source.badChunks > 0);
-  const width = Math.max(0, ...used.map((source) => hostAndPort(source).length));
-  for (const source of used.toSorted((a, b) => b.bytes - a.bytes)) {
-    const share = `${Math.round((source.bytes / Math.max(1, fetchedBytes)) * 100)} %`.padStart(5);
-    const bad = source.badChunks > 0 ? `  sent ${formatCount(source.badChunks, "wrong chunk")}, dropped` : "";
-    lines.push(`  ${hostAndPort(source).padEnd(width)}  ${column(source.bytes)}  ${share}${bad}`);
-  }
-  return lines;
 }
 
 function ambiguousLines(event: AmbiguousEvent): string[] {
@@ -161,16 +119,4 @@ function statusLines(event: StatusEvent): string[] {
     `uploads     ${transfers(event.uploads, event.uploadedBytes)}`,
     `downloads   ${transfers(event.downloads, event.downloadedBytes)}`,
   ];
-}
-
-function column(sizeBytes: number): string {
-  return formatBytes(sizeBytes).padStart(7);
-}
-
-function shortRoot(root: string): string {
-  return printable(root.slice(0, shownRootDigits));
-}
-
-function hostAndPort({ host, port }: Address): string {
-  return formatAddress({ host: printable(host), port });
 }

@@ -97,10 +97,14 @@ export interface AmbiguousEvent {
 
 export interface ProgressEvent {
   event: "progress";
+  /** Verified ones. Of a folder, here and below: of the files that had to be fetched. */
   bytes: number;
   size: number;
   bytesPerSecond: number;
   sources: number;
+  /** Of a folder: those that are complete, and all that had to be fetched. */
+  files?: number;
+  totalFiles?: number;
 }
 
 export interface CompleteEvent {
@@ -164,6 +168,74 @@ export interface PlanEvent {
   serves: boolean;
 }
 
+/** What a folder or a pattern stands for; nothing is written yet. */
+export interface MatchedEvent {
+  event: "matched";
+  pattern: string;
+  /** Those that are to be there in the end. */
+  files: number;
+  bytes: number;
+  /** Names besides that cannot be fetched: each gets its `failed`. */
+  problems: number;
+}
+
+/** `--explain` for a folder: what is going to be done. */
+export interface FolderPlanEvent extends FilesAndBytes {
+  event: "folder-plan";
+  pattern: string;
+  path: string;
+  alreadyThere: FilesAndBytes;
+  /** How many of `files` fit into one chunk: those are fetched together. */
+  small: number;
+  sources: readonly { host: string; port: number }[];
+  connections: number;
+  threads: number;
+  requestBytes: number;
+  downBytesPerSecond: number | null;
+  serves: boolean;
+}
+
+/** One file of a folder is complete under its name. */
+export interface StoredEvent {
+  event: "stored";
+  name: string;
+  path: string;
+  size: number;
+  md5: string;
+  root: string;
+  /** It was before. */
+  alreadyThere: boolean;
+}
+
+/** One file of a folder will not be there; the others go on. */
+export interface FailedEvent {
+  event: "failed";
+  name: string;
+  /** As in the `error` event. */
+  code: string;
+  exit: number;
+  message: string;
+}
+
+/** What came of a folder. When `failed` is not 0, an `error` follows: of the class of the worst. */
+export interface SummaryEvent {
+  event: "summary";
+  pattern: string;
+  path: string;
+  fetched: FilesAndBytes;
+  alreadyThere: FilesAndBytes;
+  failed: number;
+  seconds: number;
+  /** Of `fetched`: verified bytes that an earlier run had left. */
+  resumedBytes: number;
+  sources: readonly CompleteSource[];
+}
+
+export interface FilesAndBytes {
+  files: number;
+  bytes: number;
+}
+
 export interface MatchEvent {
   event: "match";
   name: string;
@@ -194,5 +266,10 @@ export type OutputEvent =
   | AmbiguousEvent
   | ProgressEvent
   | CompleteEvent
+  | MatchedEvent
+  | FolderPlanEvent
+  | StoredEvent
+  | FailedEvent
+  | SummaryEvent
   | MatchEvent
   | ErrorEvent;

@@ -1,6 +1,6 @@
 /**
- * One line about how far a download or the hashing of a folder is, made to fit. Pure; when it is drawn and where is
- * `progress.ts`.
+ * One line about how far a download (of a file, or of a folder) or the hashing of a folder is, made to fit. Pure; when
+ * it is drawn and where is `progress.ts`.
  */
 
 import { printable } from "../printable.ts";
@@ -14,7 +14,7 @@ export interface ProgressState {
   bytesPerSecond: number;
   /** Peers delivering now; for downloads. */
   sources?: number;
-  /** Files done and in all; for hashing. */
+  /** Files done and in all; for hashing and for folders. */
   files?: { done: number; total: number };
 }
 
@@ -22,7 +22,7 @@ const barWidth = { min: 8, max: 40 };
 
 /**
  * At most `columns` wide: label, bar and all details if there is room; else shorter details and, before the label, a
- * bar; else what fits of the details, the most wanted first. `drawBar` makes a bar of a given width.
+ * bar, for which the least wanted details go; else what fits of the details. `drawBar` makes a bar of a given width.
  */
 export function progressLine(
   state: ProgressState,
@@ -39,9 +39,11 @@ export function progressLine(
     const bar = drawBar(shareOf(state), clampBar(room - labelWidth));
     return [fit(label, labelWidth), bar, ...details].join(gap);
   }
+  for (let details = shortDetails(state); details.length >= leastDetails; details = details.slice(0, -1)) {
+    const room = columns - details.join(gap).length - gap.length;
+    if (room >= barWidth.min) return [drawBar(shareOf(state), clampBar(room)), ...details].join(gap);
+  }
   const details = shortDetails(state);
-  const room = columns - details.join(gap).length - gap.length;
-  if (room >= barWidth.min) return [drawBar(shareOf(state), clampBar(room)), ...details].join(gap);
   while (details.length > 1 && details.join(gap).length > columns) details.pop();
   return fit(details.join(gap), columns);
 }
@@ -55,35 +57,66 @@ export function progressSummary(state: ProgressState): string {
 
 const gap = "  ";
 const minLabelWidth = 12;
+/** How far it is, how fast, how long still: a bar is not worth more than these. */
+const leastDetails = 4;
 
 /** The most wanted first. Padded to the width they can grow to, so that the line does not jitter. */
 function wideDetails(state: ProgressState): string[] {
-  const { bytes, sizeBytes, bytesPerSecond, sources, files } = state;
-  const left = secondsLeft(state);
-  return [
-    percentOf(state).padStart(5),
-    `${formatBytes(bytes).padStart(7)} of ${formatBytes(sizeBytes)}`,
-    formatRate(bytesPerSecond).padStart(9),
-    (left === undefined ? "stalled" : `${formatDuration(left)} left`).padStart(10),
-    ...(sources === undefined ? [] : [formatCount(sources, "source")]),
-    ...(files === undefined ? [] : [`${files.done} of ${formatCount(files.total, "file")}`]),
-  ];
+  const { bytes, sizeBytes, bytesPerSecond } = state;
+  return inOrder(state, {
+    percent: percentOf(state).padStart(5),
+    bytes: `${formatBytes(bytes).padStart(7)} of ${formatBytes(sizeBytes)}`,
+    rate: formatRate(bytesPerSecond).padStart(9),
+    left: leftOf(state).padStart(10),
+    sources: (count) => formatCount(count, "source"),
+    files: (done, total) =>
+      `${grouped(done).padStart(grouped(total).length)} of ${formatCount(total, "file")}`,
+  });
 }
 
 function shortDetails(state: ProgressState): string[] {
-  const { bytes, sizeBytes, bytesPerSecond, sources, files } = state;
-  const left = secondsLeft(state);
-  const whole = formatBytes(sizeBytes);
-  const part = formatBytes(bytes);
+  const whole = formatBytes(state.sizeBytes);
+  const part = formatBytes(state.bytes);
   const unit = whole.slice(whole.indexOf(" "));
+  return inOrder(state, {
+    percent: percentOf(state),
+    bytes: `${part.endsWith(unit) ? part.slice(0, -unit.length) : part}/${whole}`,
+    rate: formatRate(state.bytesPerSecond),
+    left: leftOf(state),
+    sources: (count) => `${count} src`,
+    files: (done, total) => `${grouped(done)}/${formatCount(total, "file")}`,
+  });
+}
+
+interface Details {
+  percent: string;
+  bytes: string;
+  rate: string;
+  left: string;
+  sources: (count: number) => string;
+  files: (done: number, total: number) => string;
+}
+
+/** Of many files people count the files, of one its bytes. */
+function inOrder({ sources, files }: ProgressState, details: Details): string[] {
+  const { percent, bytes, rate, left } = details;
   return [
-    percentOf(state),
-    `${part.endsWith(unit) ? part.slice(0, -unit.length) : part}/${whole}`,
-    formatRate(bytesPerSecond),
-    left === undefined ? "stalled" : `${formatDuration(left)} left`,
-    ...(sources === undefined ? [] : [`${sources} src`]),
-    ...(files === undefined ? [] : [`${files.done}/${formatCount(files.total, "file")}`]),
+    percent,
+    files === undefined ? bytes : details.files(files.done, files.total),
+    rate,
+    left,
+    ...(files === undefined ? [] : [bytes]),
+    ...(sources === undefined ? [] : [details.sources(sources)]),
   ];
+}
+
+function grouped(count: number): string {
+  return count.toLocaleString("en-US");
+}
+
+function leftOf(state: ProgressState): string {
+  const left = secondsLeft(state);
+  return left === undefined ? "stalled" : `${formatDuration(left)} left`;
 }
 
 /** Whole seconds; undefined when at this rate it never ends. */

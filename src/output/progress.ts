@@ -30,7 +30,7 @@ export class Progress {
   }
 
   /** Begins anew; what was shown before is over. */
-  start(about: { label: string; sizeBytes: number }): void {
+  start(about: Pick<ProgressState, "label" | "sizeBytes" | "files">): void {
     this.stop();
     const { terminal, log, quiet, isBackground } = this.options;
     this.state = { ...about, bytes: 0, bytesPerSecond: 0 };

@@ -1,6 +1,12 @@
 import { expect, test } from "bun:test";
-import { completeLines, eventLines } from "../../src/output/event-lines.ts";
-import type { CompleteEvent, CompleteSource, OutputEvent } from "../../src/output/events.ts";
+import { eventLines } from "../../src/output/event-lines.ts";
+import type {
+  CompleteEvent,
+  CompleteSource,
+  FolderPlanEvent,
+  OutputEvent,
+  SummaryEvent,
+} from "../../src/output/events.ts";
 
 const root = "0123456789abcdef".repeat(4);
 const md5 = "0".repeat(32);
@@ -12,34 +18,39 @@ function source(host: string, port: number, bytes: number, badChunks: number): C
 const complete: CompleteEvent = {
   event: "complete",
   path: "a.iso",
-  size: 734_000_000,
+  size: 1,
   md5,
   root,
-  seconds: 7,
-  resumedBytes: 34_000_000,
-  sources: [
-    source("10.0.0.5", 7767, 200_000_000, 0),
-    source("::1", 7767, 500_000_000, 0),
-    source("10.0.0.6", 7767, 0, 1),
-    source("10.0.0.7", 7767, 0, 0),
-  ],
+  seconds: 0,
+  resumedBytes: 0,
+  sources: [source("10.0.0.5", 7767, 1, 0)],
 };
-
-test("a finished download: whole, then the sources that were used, the best first", () => {
-  expect(completeLines(complete)).toEqual([
-    "a.iso: 734 MB in 7 s (100 MB/s), 34.0 MB were there, every chunk verified",
-    "  [::1]:7767      500 MB   71 %",
-    "  10.0.0.5:7767   200 MB   29 %",
-    "  10.0.0.6:7767      0 B    0 %  sent 1 wrong chunk, dropped",
-  ]);
-  expect(completeLines({ ...complete, alreadyThere: true })).toEqual([
-    "a.iso: already there, 734 MB, verified",
-  ]);
-  expect(completeLines({ ...complete, size: 0, seconds: 0, resumedBytes: 0, sources: [] })).toEqual([
-    "a.iso: 0 B in 0 s, every chunk verified",
-  ]);
-});
-
+const summary: SummaryEvent = {
+  event: "summary",
+  pattern: "d/",
+  path: "out",
+  fetched: { files: 1, bytes: 1 },
+  alreadyThere: { files: 0, bytes: 0 },
+  failed: 0,
+  seconds: 0,
+  resumedBytes: 0,
+  sources: [],
+};
+const folderPlan: FolderPlanEvent = {
+  event: "folder-plan",
+  pattern: "d/",
+  path: "out",
+  files: 1,
+  bytes: 1,
+  alreadyThere: { files: 0, bytes: 0 },
+  small: 1,
+  sources: [{ host: "::1", port: 1 }],
+  connections: 1,
+  threads: 1,
+  requestBytes: 1,
+  downBytesPerSecond: null,
+  serves: false,
+};
 const cases: [OutputEvent, string[]][] = [
   [{ event: "listening", host: "::1", port: 7767 }, ["peer listening on [::1]:7767"]],
   [
@@ -63,6 +74,22 @@ const cases: [OutputEvent, string[]][] = [
   [{ event: "found", name: "a", size: 1, md5, root, sources: 3 }, ["a: 1 B, root 0123456789ab, 3 sources"]],
   [{ event: "match", name: "d/a", size: 1, root, sources: 1 }, ["    1 B  0123456789ab    1 source  d/a"]],
   [{ event: "progress", bytes: 1, size: 2, bytesPerSecond: 3, sources: 3 }, []],
+  [complete, ["a.iso: 1 B in 0 s, every chunk verified", "  10.0.0.5:7767      1 B  100 %"]],
+  [{ event: "matched", pattern: "d/", files: 1, bytes: 1, problems: 0 }, ["d/: 1 file, 1 B"]],
+  [{ event: "stored", name: "d/a", path: "out/a", size: 1, md5, root, alreadyThere: false }, []],
+  [{ event: "failed", name: "d/a", code: "NO_SOURCE", exit: 5, message: "no source" }, []],
+  [summary, ["out: 1 file, 1 B in 0 s, every chunk verified"]],
+  [
+    folderPlan,
+    [
+      "plan: 1 file, 1 B from 1 source",
+      "  what     1 file of at most 1 MiB together",
+      "  from     [::1]:1",
+      "  how      at most 1 connection and 1 thread, 1 B a request",
+      "  to       out",
+      "  besides  nothing is served to others",
+    ],
+  ],
   [
     {
       event: "ambiguous",
@@ -98,6 +125,15 @@ test("no event brings control characters to a screen", () => {
       contents: [{ root: evil, size: 1, md5: evil, names: [evil], sources: 1 }],
     },
     { ...complete, path: evil, sources: [source(evil, 1, 1, 1)] },
+    { event: "matched", pattern: evil, files: 1, bytes: 1, problems: 1 },
+    { ...folderPlan, path: evil, sources: [{ host: evil, port: 1 }] },
+    { ...summary, path: evil, sources: [source(evil, 1, 1, 1)] },
+    {
+      ...summary,
+      pattern: evil,
+      fetched: { files: 0, bytes: 0 },
+      alreadyThere: { files: 1, bytes: 1 },
+    },
     {
       event: "plan",
       path: evil,

@@ -17,6 +17,22 @@ const hashing: ProgressState = {
   bytesPerSecond: 0,
   files: { done: 12, total: 10_000 },
 };
+const folder: ProgressState = {
+  label: "dataset/",
+  sizeBytes: 131_072_000,
+  bytes: 8_585_216,
+  bytesPerSecond: 101_000_000,
+  sources: 3,
+  files: { done: 131, total: 2_000 },
+};
+const manyFiles: ProgressState = {
+  label: "models/**/*.safetensors",
+  sizeBytes: 1_310_720_000_000,
+  bytes: 858_521_600_000,
+  bytesPerSecond: 10_100_000,
+  sources: 17,
+  files: { done: 131_072, total: 1_000_000 },
+};
 
 test.each([
   [
@@ -29,11 +45,25 @@ test.each([
   [download, 40, "43 %  316/734 MB  101 MB/s  5 s left"],
   [download, 3, "43…"],
   [
+    folder,
+    119,
+    "dataset/  ##-------------------------    6 %    131 of 2,000 files   101 MB/s    2 s left  8.59 MB of 131 MB  3 sources",
+  ],
+  [folder, 79, "#----------------  6 %  131/2,000 files  101 MB/s  2 s left  8.59/131 MB  3 src"],
+  [folder, 59, "#----------------  6 %  131/2,000 files  101 MB/s  2 s left"],
+  [folder, 40, "6 %  131/2,000 files  101 MB/s  2 s left"],
+  [
+    manyFiles,
+    119,
+    "models/**/*.s…  #####---   65 %    131,072 of 1,000,000 files  10.1 MB/s  12:26:13 left   859 GB of 1.31 TB  17 sources",
+  ],
+  [manyFiles, 59, "65 %  131,072/1,000,000 files  10.1 MB/s  12:26:13 left"],
+  [
     hashing,
     119,
-    "hashing  ##########------------------------------   25 %   500 MB of 2.00 GB      0 B/s     stalled  12 of 10,000 files",
+    "hashing  #########---------------------------   25 %      12 of 10,000 files      0 B/s     stalled   500 MB of 2.00 GB",
   ],
-  [hashing, 59, "25 %  500 MB/2.00 GB  0 B/s  stalled  12/10,000 files"],
+  [hashing, 59, "#####---------------  25 %  12/10,000 files  0 B/s  stalled"],
 ])("%o in %d columns", (state, columns, expected) =>
   expect(progressLine(state, columns, bar)).toBe(expected),
 );
@@ -41,6 +71,9 @@ test.each([
 test("for a log", () => {
   expect(progressSummary(download)).toBe(
     "iso/debian-13.2.0-amd64-netinst.iso: 43 %, 316 MB of 734 MB, 101 MB/s, 5 s left, 3 sources",
+  );
+  expect(progressSummary(folder)).toBe(
+    "dataset/: 6 %, 131 of 2,000 files, 101 MB/s, 2 s left, 8.59 MB of 131 MB, 3 sources",
   );
 });
 
@@ -52,8 +85,10 @@ test("never wider than the terminal, never without the percentage, never raw", (
     bytesPerSecond: fc.double({ min: 0 }),
     sources: fc.nat({ max: 64 }),
   });
+  const files = fc.record({ done: fc.maxSafeNat(), total: fc.maxSafeNat() });
+  const folder = fc.tuple(state, files).map(([given, files]) => ({ ...given, files }));
   fc.assert(
-    fc.property(state, fc.integer({ min: 6, max: 300 }), (given, columns) => {
+    fc.property(fc.oneof(state, folder), fc.integer({ min: 6, max: 300 }), (given, columns) => {
       const line = progressLine(given, columns, bar);
       expect(Bun.stringWidth(line)).toBeLessThanOrEqual(columns);
       expect(line).toContain(" %");
