@@ -16,7 +16,7 @@ import type { OfferedDownload } from "./transfer/shared-store.ts";
 import type { PartialOffer } from "./transfer/upload-messages.ts";
 import { Uploader } from "./transfer/uploader.ts";
 import { lastPart } from "./wire/file-name.ts";
-import type { FoundContent } from "./wire/messages.ts";
+import type { FileEntry } from "./wire/messages.ts";
 
 export interface QueryNodeOptions {
   indexes: readonly Address[];
@@ -77,7 +77,7 @@ export class QueryNode {
   /** Lets others have what there is of a running download. Never rejects. */
   async share(
     name: string,
-    content: FoundContent,
+    content: Omit<FileEntry, "name">,
     offer: PartialOffer,
   ): Promise<OfferedDownload | undefined> {
     this.serving ??= this.serve();
@@ -86,7 +86,12 @@ export class QueryNode {
   }
 
   /** Serves the complete file at `path`. Resolves when it can be found. */
-  async shareWhole(name: string, content: FoundContent, path: string, signal: AbortSignal): Promise<void> {
+  async shareWhole(
+    name: string,
+    content: Omit<FileEntry, "name">,
+    path: string,
+    signal: AbortSignal,
+  ): Promise<void> {
     this.serving ??= this.serve();
     const serving = await this.serving;
     const outcome = await hashOneFile(path, content.sizeBytes, signal);

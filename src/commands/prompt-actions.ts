@@ -10,13 +10,17 @@ import type { PeerNode } from "../peer-node.ts";
 import type { LimitChange } from "../prompt/parse.ts";
 import type { PromptActions } from "../prompt/prompt.ts";
 import { unlessAborted } from "../shutdown.ts";
+import type { Meant } from "../transfer/choose-content.ts";
 import { fetchByName, type TransferOptions } from "../transfer/fetch.ts";
+import { fetchFolder, meansMany } from "../transfer/fetch-folder.ts";
 import { targetInFolder } from "../transfer/target.ts";
 import { defaultMatchesPerSearch } from "../wire/limits.ts";
 import type { CommandContext } from "./context.ts";
 import { FetchOutput } from "./fetch-output.ts";
+import { FolderOutput } from "./folder-output.ts";
 import { sayMatches, searchText } from "./search.ts";
 import { setRate } from "./shared-args.ts";
+import { worstOf } from "./worst.ts";
 
 export interface PeerPromptOptions {
   node: PeerNode;
@@ -31,6 +35,8 @@ export interface PeerPromptOptions {
 /** Names for Tab, the newest ones: more than that nobody looks through. */
 const maxSeenNames = 1_000;
 
+const anyContent: Meant = { rootPrefix: undefined, sizeBytes: undefined };
+
 export class PeerPromptActions implements PromptActions {
   private readonly startMs = monotonicMs();
   private readonly seen = new Set<string>();
@@ -40,14 +46,50 @@ export class PeerPromptActions implements PromptActions {
   constructor(private readonly options: PeerPromptOptions) {}
 
   async query(name: string, signal: AbortSignal): Promise<void> {
+    this.downloads++;
+    try {
+      const isMany = await meansMany(name, () => this.index(), signal);
+      await (isMany ? this.fetchFolder(name, signal) : this.fetchOne(name, signal));
+    } finally {
+      this.downloads--;
+    }
+  }
+
+  private async fetchFolder(pattern: string, signal: AbortSignal): Promise<void> {
+    const { folder, transfer, context, node } = this.options;
+    const said = new FolderOutput(pattern, context);
+    try {
+      const fetched = await fetchFolder(
+        {
+          pattern,
+          meant: anyContent,
+          output: folder,
+          force: false,
+          transfer,
+          share: (name, content, offer) => node.share(name, content, offer),
+          index: () => this.index(),
+          signal,
+        },
+        said,
+      );
+      said.close();
+      said.complete(fetched);
+      this.count(fetched.sources);
+      const worst = worstOf(fetched);
+      if (worst !== undefined) throw worst;
+    } finally {
+      said.close();
+    }
+  }
+
+  private async fetchOne(name: string, signal: AbortSignal): Promise<void> {
     const { folder, transfer, context } = this.options;
     const said = new FetchOutput(name, context);
-    this.downloads++;
     try {
       const fetched = await fetchByName(
         {
           name,
-          meant: { rootPrefix: undefined, sizeBytes: undefined },
+          meant: anyContent,
           target: () => targetInFolder(folder, name),
           force: false,
           transfer,
@@ -59,10 +101,9 @@ export class PeerPromptActions implements PromptActions {
       );
       said.close();
       said.complete(fetched);
-      for (const { bytes } of fetched.report.sources) this.downloadedBytes += bytes;
+      this.count(fetched.report.sources);
       this.remember([name]);
     } finally {
-      this.downloads--;
       said.close();
     }
   }
@@ -126,6 +167,10 @@ export class PeerPromptActions implements PromptActions {
     const left = secondsLeft === undefined ? "" : `, ${formatDuration(secondsLeft)} left`;
     const share = formatPercent(bytes, totalBytes);
     return `hashing ${files}/${totalFiles} files, ${share}, ${formatRate(bytesPerSecond)}${left}`;
+  }
+
+  private count(sources: readonly { bytes: number }[]): void {
+    for (const { bytes } of sources) this.downloadedBytes += bytes;
   }
 
   private index(): IndexClient {

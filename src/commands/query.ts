@@ -23,11 +23,13 @@ import {
   isPossibleName,
   type TransferOptions,
 } from "../transfer/fetch.ts";
+import { meansMany } from "../transfer/fetch-folder.ts";
 import { ReaderGone } from "../transfer/stream-output.ts";
 import { targetOfQuery } from "../transfer/target.ts";
 import { maxContentBytes, maxNameBytes } from "../wire/limits.ts";
 import type { CommandContext } from "./context.ts";
 import { FetchOutput } from "./fetch-output.ts";
+import { fetchFolderAndServe, listFolder } from "./query-folder.ts";
 import {
   checkOpen,
   downloading,
@@ -43,9 +45,13 @@ import {
 
 export const declaration = declare({
   verb: "query",
-  summary: "Fetch a file by name",
+  summary: "Fetch a file by name, or a whole folder",
   arguments: {
-    name: argument({ name: "NAME", description: "Last part of the file's name, or with a / the whole name" }),
+    name: argument({
+      name: "NAME",
+      description:
+        "Last part of the file's name, or with a / the whole name; DIR/ is all below it, * ? ** all that fit",
+    }),
   },
   options: {
     index,
@@ -128,14 +134,27 @@ export async function run(options: QueryOptions, context: CommandContext): Promi
   const shown = isStreamed ? beside(context) : context;
   try {
     const meant = { rootPrefix, sizeBytes };
-    if (options.list) await list(node, name, meant, context);
-    else await fetchAndServe(node, meant, options, shown);
+    const isFolder = await meansMany(name, () => node.index, signal);
+    if (isFolder && isStreamed)
+      throw new UsageError("-o - takes one file: name a folder for the many that NAME stands for");
+    if (options.list) await (isFolder ? listFolder : list)(node, name, meant, context);
+    else await (isFolder ? fetchManyAndServe : fetchAndServe)(node, meant, options, shown);
   } finally {
     await node.stop();
     // All of it is known only now.
     if (node.servedBytes > 0 || serveForSeconds > 0)
       shown.output.event({ event: "served", bytes: node.servedBytes });
   }
+}
+
+async function fetchManyAndServe(
+  node: QueryNode,
+  meant: Meant,
+  options: QueryOptions,
+  context: CommandContext,
+): Promise<void> {
+  const transfer = transferOptions(options, options.spaceCheck);
+  await fetchFolderAndServe(node, meant, transfer, canServe(options), options, context);
 }
 
 async function fetchAndServe(

@@ -15,17 +15,15 @@ import {
   lstatSync,
   openSync,
   renameSync,
-  statfsSync,
   unlinkSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { chunkCountOf } from "../content/chunks.ts";
 import { hashBytes, rootOfChunkHashes } from "../content/merkle.ts";
 import { LocalIoError, reasonOf, systemCode, WouldOverwriteError } from "../errors.ts";
-import { formatBytes } from "../output/format.ts";
 import { printable } from "../printable.ts";
 import { partialPrefix } from "../wire/file-name.ts";
-import { chunkBytes } from "../wire/limits.ts";
+import { checkRoom, syncFolder } from "./disk.ts";
 import { readRegularFile, writeNewFile } from "./private-file.ts";
 import { ProcessLock } from "./process-lock.ts";
 
@@ -186,16 +184,13 @@ export class PartialFile {
     const { size, blocks } = fstatSync(this.fd);
     if (size > sizeBytes) ftruncateSync(this.fd, sizeBytes);
     if (!checkSpace) return;
-    const { bavail, bsize } = statfsSync(folder);
     // What is there already has its room. (Windows does not count blocks.)
-    const neededBytes = sizeBytes - Math.min(sizeBytes, blocks * 512 || 0);
-    const freeBytes = bavail * bsize;
-    // File systems round up and keep books: a chunk's worth is not worth a refusal.
-    if (neededBytes <= freeBytes || neededBytes < chunkBytes) return;
-    if (size === 0) removeIfThere(this.path);
-    throw new LocalIoError(
-      `needs ${formatBytes(neededBytes)}, but only ${formatBytes(freeBytes)} are free in ${printable(folder)}`,
-    );
+    try {
+      checkRoom(folder, sizeBytes - Math.min(sizeBytes, blocks * 512 || 0));
+    } catch (error) {
+      if (size === 0) removeIfThere(this.path);
+      throw error;
+    }
   }
 
   /** A hard link fails where a name exists already; a rename would replace it. */
@@ -276,25 +271,5 @@ function removeIfThere(path: string): void {
     unlinkSync(path);
   } catch (error) {
     if (systemCode(error) !== "ENOENT") throw error;
-  }
-}
-
-/**
- * A new name is on disk only when its folder is. Where a folder cannot be opened (Windows; one that may be written but
- * not read) or synced, the name is there all the same, and when it reaches the disk is up to the system.
- */
-function syncFolder(folder: string): void {
-  let fd: number;
-  try {
-    fd = openSync(folder, constants.O_RDONLY);
-  } catch {
-    return;
-  }
-  try {
-    fsyncSync(fd);
-  } catch (error) {
-    if (systemCode(error) === "EIO") throw error;
-  } finally {
-    closeSync(fd);
   }
 }

@@ -15,6 +15,11 @@ export class SourceSubscription {
     private readonly onEnd: (id: number) => void,
   ) {}
 
+  /** At no index: nothing more will be told. */
+  static ofNobody(name: string, found: FoundContent[]): SourceSubscription {
+    return new SourceSubscription(name, () => {}).begin(0, found);
+  }
+
   /** What the index knew when it was asked. */
   get contents(): FoundContent[] {
     return this.found;

@@ -9,9 +9,13 @@ export interface Meant {
   sizeBytes: number | undefined;
 }
 
-export function meantOf(contents: readonly FoundContent[], { rootPrefix, sizeBytes }: Meant): FoundContent[] {
-  return contents.filter(
-    (content) =>
-      content.root.startsWith(rootPrefix ?? "") && content.sizeBytes === (sizeBytes ?? content.sizeBytes),
-  );
+export function meantOf(contents: readonly FoundContent[], meant: Meant): FoundContent[] {
+  return contents.filter((content) => isMeant(content, meant));
+}
+
+export function isMeant(
+  content: { root: string; sizeBytes: number },
+  { rootPrefix, sizeBytes }: Meant,
+): boolean {
+  return content.root.startsWith(rootPrefix ?? "") && content.sizeBytes === (sizeBytes ?? content.sizeBytes);
 }

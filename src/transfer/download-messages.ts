@@ -4,14 +4,13 @@
  */
 import type { ChunkSink } from "./chunk-sink.ts";
 import type { ThreadTimes } from "./receipt.ts";
+import type { FileToStore, StoreFailure } from "./store-file.ts";
 
 /** What a worker must know of the download. Sent once, first. */
 export interface DownloadJob {
   kind: "job";
-  /** 64 hex digits. */
-  root: string;
-  sizeBytes: number;
-  sink: ChunkSink;
+  /** Undefined: it consists of files, of which each `get` brings what must be known. */
+  content: { root: string; sizeBytes: number; sink: ChunkSink } | undefined;
   /** For HELLO: tells sources that these connections belong together. */
   session: string;
   /** How fast all downloads of the process may be: the memory of a RateLimit. */
@@ -27,10 +26,20 @@ export type ToDownloadWorker =
   | { kind: "connect"; connection: number; host: string; port: number }
   | { kind: "have"; connection: number }
   | { kind: "hashes"; connection: number }
-  | { kind: "get"; connection: number; request: number; first: number; count: number }
+  /** With `file`: the one chunk `first` is that file. */
+  | {
+      kind: "get";
+      connection: number;
+      request: number;
+      first: number;
+      count: number;
+      file: FileToStore | undefined;
+    }
   | { kind: "close"; connection: number }
-  /** Close everything, write nothing more, answer `stopped`. */
-  | { kind: "stop" };
+  /** The job is over: write nothing more, answer `stopped`. Connections are kept for the next job, or closed. */
+  | { kind: "end-job"; keepConnections: boolean }
+  /** Nothing more will be wanted: close what was kept, answer `closed-all`. */
+  | { kind: "close-all" };
 
 /** What a worker says of one of its connections. */
 export type SourceNews =
@@ -48,10 +57,21 @@ export type SourceNews =
   | { kind: "busy"; connection: number; request: number; retryMs: number }
   /** Verified and on disk; `bytes` as above. */
   | { kind: "chunk"; connection: number; request: number; chunk: number; bytes: number }
+  /** Verified, but it cannot be stored; others may. */
+  | {
+      kind: "not-stored";
+      connection: number;
+      request: number;
+      chunk: number;
+      bytes: number;
+      failure: StoreFailure;
+    }
   | { kind: "bad-chunk"; connection: number; chunk: number }
   /** It answered what was not asked. */
   | { kind: "wrong-answer"; connection: number; reason: string }
-  | { kind: "gone"; connection: number };
+  | { kind: "gone"; connection: number }
+  /** It has not the file that was asked for. */
+  | { kind: "lacks"; connection: number; request: number };
 
 /** What the downloader hears. */
 export type DownloadNews =
@@ -63,4 +83,5 @@ export type DownloadNews =
 export type FromDownloadWorker =
   | DownloadNews
   | { kind: "on-disk"; first: number; right: boolean[] }
-  | { kind: "stopped"; times: ThreadTimes };
+  | { kind: "stopped"; times: ThreadTimes }
+  | { kind: "closed-all" };

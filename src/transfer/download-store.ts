@@ -1,12 +1,17 @@
 /** Where a download keeps what it has verified: a partial file, or a stream (`stream-output.ts`). */
 import type { PartialFile } from "../library/partial-file.ts";
 import { printable } from "../printable.ts";
+import { type ChunkMap, mapOfContent } from "./chunk-map.ts";
 import type { ChunkSink } from "./chunk-sink.ts";
+import type { DownloadJob } from "./download-messages.ts";
+import type { StoreFailure } from "./store-file.ts";
 
 export interface DownloadStore {
   /** For messages: what cannot be written to. */
   readonly name: string;
-  readonly sink: ChunkSink;
+  readonly chunks: ChunkMap;
+  /** Undefined: each chunk is a file of its own, which says where it goes. */
+  readonly sink: ChunkSink | undefined;
   /** How many chunks beyond those handed on in order there is room for; undefined: for all. */
   readonly windowChunks: number | undefined;
   /** How many chunks an earlier run may have left: to be checked, not believed. */
@@ -16,6 +21,8 @@ export interface DownloadStore {
   saveChunkHashes(hashes: Uint8Array): void;
   /** A chunk has been verified and is where the sink says; `isNew`: it was fetched now, not by an earlier run. */
   keep(chunk: number, isNew: boolean): void;
+  /** Of files: one came, was right, and cannot be stored. */
+  notStored?(chunk: number, failure: StoreFailure): void;
   /** From then on `handedOn` hears how many chunks have left in order. */
   follow(handedOn: (count: number) => void): void;
   /** Resolves when nothing that was kept is still to be handed on; may reject at any time. */
@@ -25,8 +32,9 @@ export interface DownloadStore {
 }
 
 /** In any order, to be gone on with by a later run. */
-export function storeOf(partial: PartialFile): DownloadStore {
+export function storeOf(content: { root: string; sizeBytes: number }, partial: PartialFile): DownloadStore {
   return {
+    chunks: mapOfContent(content),
     name: printable(partial.path),
     sink: { kind: "file", fd: partial.fd },
     windowChunks: undefined,
@@ -38,4 +46,10 @@ export function storeOf(partial: PartialFile): DownloadStore {
     finished: Promise.resolve(),
     abandon: () => partial.abandon(),
   };
+}
+
+/** What a worker must know of the one content, if it is one. */
+export function contentOf({ chunks, sink }: DownloadStore): DownloadJob["content"] {
+  const { root, sizeBytes } = chunks;
+  return root === undefined || sink === undefined ? undefined : { root, sizeBytes, sink };
 }

@@ -1,138 +1,146 @@
 /**
- * Worker entry point: one thread of a download. Owns its connections to sources (`SourceLink`) and does what the
- * downloader says; sockets, hashing and writing happen here and the bytes never leave.
+ * Worker entry point: one thread of downloads, one after the other. Owns its connections to sources (`SourceLink`) and
+ * does what the downloader says; sockets, hashing and writing happen here and the bytes never leave.
  */
-import { readSync } from "node:fs";
 import { monotonicMs } from "../clock.ts";
-import { chunkCountOf, chunkLength, chunkOffset } from "../content/chunks.ts";
-import { ChunkHasher, hashBytes } from "../content/merkle.ts";
-import { reasonOf } from "../errors.ts";
+import { freeHashPairs } from "../library/hash-pairs.ts";
 import { RateLimit } from "../net/rate-limit.ts";
-import { chunkBytes } from "../wire/limits.ts";
+import { checkDisk } from "./check-disk.ts";
+import { ContentHome } from "./chunk-home.ts";
 import type { DownloadJob, FromDownloadWorker, ToDownloadWorker } from "./download-messages.ts";
 import { PacedReading } from "./paced-reading.ts";
-import type { ThreadTimes } from "./receipt.ts";
+import { ParkedConnections } from "./parked-connections.ts";
 import { type LinkContext, SourceLink } from "./source-link.ts";
 
 declare const self: Worker;
 
 /** How often bytes of unfinished chunks are reported: well below the 2 s after which silence counts. */
 const reportIntervalMs = 200;
-/** Chunks of a resumed file checked between two looks at the messages. */
-const checkedPerTurn = 8;
 
-let context: LinkContext | undefined;
-let pacing: PacedReading | undefined;
-let pacer: Timer | undefined;
-let stopped = false;
-const times: ThreadTimes = { hashingMs: 0, writingMs: 0 };
-const links = new Map<number, SourceLink>();
+/** What belongs to the download that is running. */
+interface Job {
+  readonly context: LinkContext;
+  readonly links: Map<number, { link: SourceLink; host: string; port: number }>;
+  readonly pacing: PacedReading;
+  pacer: Timer | undefined;
+  readonly reporter: Timer;
+}
 
-const reporter = setInterval(() => {
-  for (const [connection, link] of links) {
+let job: Job | undefined;
+const parked = new ParkedConnections();
+
+self.onmessage = ({ data }: MessageEvent<ToDownloadWorker[]>) => {
+  for (const message of data) {
+    if (message.kind === "job") job = begin(message);
+    else if (message.kind === "close-all") closeAll();
+    else if (job !== undefined) perform(message, job);
+  }
+};
+
+let untold: FromDownloadWorker[] = [];
+
+/** All that is told in one go leaves as one message. */
+function tell(message: FromDownloadWorker): void {
+  if (untold.length === 0) queueMicrotask(flush);
+  untold.push(message);
+}
+
+function flush(): void {
+  const messages = untold;
+  untold = [];
+  if (messages.length > 0) self.postMessage(messages);
+}
+
+function begin({ content, session, limit }: DownloadJob): Job {
+  const home = content && new ContentHome(content.root, content.sizeBytes, content.sink);
+  const context = { content: home, session, times: { hashingMs: 0, writingMs: 0 }, tell };
+  const links: Job["links"] = new Map();
+  const pacing = new PacedReading(new RateLimit(limit), () => [...links.values()].map(({ link }) => link));
+  const begun: Job = {
+    context,
+    links,
+    pacing,
+    pacer: undefined,
+    reporter: setInterval(report, reportIntervalMs),
+  };
+  const read = () => {
+    begun.pacer = setTimeout(read, pacing.turn(monotonicMs()));
+  };
+  read();
+  return begun;
+}
+
+function report(): void {
+  if (job === undefined) return;
+  for (const [connection, { link }] of job.links) {
     const bytes = link.takeUnreported();
     if (bytes > 0) tell({ kind: "bytes", connection, bytes });
   }
-}, reportIntervalMs);
-
-self.onmessage = (event: MessageEvent<ToDownloadWorker>) => {
-  const message = event.data;
-  if (message.kind === "job") begin(message);
-  else if (message.kind === "stop") stop();
-  else if (context !== undefined && !stopped) perform(message, context);
-};
-
-function tell(message: FromDownloadWorker): void {
-  self.postMessage(message);
 }
 
-function begin({ root, sizeBytes, sink, session, limit }: DownloadJob): void {
-  const alone = chunkCountOf(sizeBytes) === 1;
-  const chunkHashes = alone ? new Uint8Array(Buffer.from(root, "hex")) : undefined;
-  context = { root, sizeBytes, sink, session, chunkHashes, times, tell };
-  const paced = new PacedReading(new RateLimit(limit), () => links.values());
-  const read = () => {
-    pacer = setTimeout(read, paced.turn(monotonicMs()));
-  };
-  pacing = paced;
-  read();
-}
+type ForJob = Exclude<ToDownloadWorker, { kind: "job" | "close-all" }>;
 
-function perform(message: Exclude<ToDownloadWorker, { kind: "job" | "stop" }>, context: LinkContext): void {
+function perform(message: ForJob, running: Job): void {
+  const { context, links } = running;
   switch (message.kind) {
     case "chunk-hashes":
-      context.chunkHashes = message.hashes;
+      if (context.content !== undefined) context.content.chunkHashes = message.hashes;
       return;
     case "check-disk":
-      checkDisk(context, message.first, message.count);
+      if (context.content !== undefined)
+        checkDisk(context.content, message.first, message.count, () => job === running, tell);
       return;
-    case "connect": {
-      const id = message.connection;
-      const link = new SourceLink(id, context, () => links.delete(id));
-      links.set(id, link);
-      void link.open(message.host, message.port).then(() => pacing?.opened(link));
+    case "end-job":
+      end(running, message.keepConnections);
+      return;
+    case "connect":
+      connect(message.connection, message.host, message.port, running);
+      return;
+    case "get": {
+      const { request, first, count, file } = message;
+      const link = links.get(message.connection)?.link;
+      if (file === undefined) link?.get(request, first, count);
+      else link?.getFile(request, first, file);
       return;
     }
-    case "get":
-      links.get(message.connection)?.get(message.request, message.first, message.count);
-      return;
     case "hashes":
-      links.get(message.connection)?.hashes();
+      links.get(message.connection)?.link.hashes();
       return;
     case "have":
-      links.get(message.connection)?.have();
+      links.get(message.connection)?.link.have();
       return;
     case "close":
-      links.get(message.connection)?.close();
+      links.get(message.connection)?.link.close();
       return;
   }
 }
 
-/** Nothing is written after `stopped` has been told: the downloader may close the file. */
-function stop(): void {
-  stopped = true;
+function connect(id: number, host: string, port: number, { context, links, pacing }: Job): void {
+  const link = new SourceLink(id, context, () => links.delete(id));
+  links.set(id, { link, host, port });
+  const left = parked.take(host, port);
+  if (left === undefined) {
+    void link.open(host, port).then(() => pacing.opened(link));
+  } else {
+    link.adopt(left);
+    pacing.opened(link);
+  }
+}
+
+/** Nothing is written from here on: the downloader may close the file. */
+function end({ context, links, pacer, reporter }: Job, keepConnections: boolean): void {
   clearInterval(reporter);
   clearTimeout(pacer);
-  for (const link of [...links.values()]) link.close();
-  tell({ kind: "stopped", times });
-}
-
-function checkDisk(context: LinkContext, first: number, count: number): void {
-  const block = new Uint8Array(chunkBytes);
-  const hasher = new ChunkHasher();
-  const { sink, sizeBytes, chunkHashes } = context;
-  const alone = chunkCountOf(sizeBytes) === 1;
-  const isRight = (chunk: number): boolean => {
-    const length = chunkLength(chunk, sizeBytes);
-    if (sink.kind !== "file" || chunkHashes === undefined) return false;
-    if (!readAll(sink.fd, block, length, chunkOffset(chunk))) return false;
-    hasher.update(block.subarray(0, length));
-    const wanted = chunkHashes.subarray(chunk * hashBytes, (chunk + 1) * hashBytes);
-    return Buffer.compare(hasher.finish(alone), wanted) === 0;
-  };
-  const turn = (from: number) => {
-    if (stopped) return;
-    const end = Math.min(from + checkedPerTurn, first + count);
-    const right: boolean[] = [];
-    try {
-      for (let chunk = from; chunk < end; chunk++) right.push(isRight(chunk));
-    } catch (error) {
-      tell({ kind: "disk-failed", reason: reasonOf(error) });
-      return;
-    }
-    tell({ kind: "on-disk", first: from, right });
-    if (end < first + count) setImmediate(() => turn(end));
-  };
-  turn(first);
-}
-
-/** False when the file ends before. */
-function readAll(fd: number, block: Uint8Array, length: number, position: number): boolean {
-  let filled = 0;
-  while (filled < length) {
-    const read = readSync(fd, block, filled, length - filled, position + filled);
-    if (read === 0) return false;
-    filled += read;
+  job = undefined;
+  for (const { link, host, port } of [...links.values()]) {
+    const left = keepConnections ? link.release() : link.close();
+    if (left !== undefined) parked.park(host, port, left);
   }
-  return true;
+  tell({ kind: "stopped", times: context.times });
+}
+
+function closeAll(): void {
+  parked.closeAll();
+  freeHashPairs();
+  tell({ kind: "closed-all" });
 }

@@ -1,18 +1,18 @@
 /**
- * The worker threads of one download: started, spoken to, and ended so that none touches the file afterwards.
+ * The worker threads of one download: borrowed, spoken to, and given back so that none touches the file afterwards.
  * A connection belongs to one worker for its life; which one follows from its number.
  */
-import { workerUrl } from "../worker-url.ts";
 import type { DownloadJob, DownloadNews, FromDownloadWorker, ToDownloadWorker } from "./download-messages.ts";
+import type { DownloadThread, DownloadThreads } from "./download-threads.ts";
 import type { ThreadTimes } from "./receipt.ts";
 
-/** How long a worker may take to answer `stop` before it is cut: one write to a slow disk. */
+/** How long a worker may take to answer `end-job` before it is cut: one write to a slow disk. */
 const stopTimeoutMs = 5_000;
 
 export class DownloadWorkers {
-  private readonly workers: Worker[] = [];
+  private threads: DownloadThread[] = [];
+  private readonly running = new Set<DownloadThread>();
   private readonly stopped = Promise.withResolvers<void>();
-  private running = 0;
   private stopping = false;
   private check: { left: number; found: (chunk: number) => void; done: () => void } | undefined;
 
@@ -20,69 +20,83 @@ export class DownloadWorkers {
   readonly times: ThreadTimes = { hashingMs: 0, writingMs: 0 };
 
   constructor(
-    readonly count: number,
+    private readonly pool: DownloadThreads,
     private readonly onMessage: (message: DownloadNews) => void,
   ) {}
 
-  start(job: DownloadJob): void {
-    for (let i = 0; i < this.count; i++) {
-      const worker = new Worker(workerUrl("transfer/download-worker.ts"));
-      worker.onmessage = (event: MessageEvent<FromDownloadWorker>) => this.receive(event.data);
-      // A worker catches what it can name; this is a bug in it, and without a handler nobody would hear of it.
-      worker.onerror = (event) => this.died(event.message);
-      worker.addEventListener("close", () => this.died("it ended by itself"));
-      worker.postMessage(job);
-      this.workers.push(worker);
+  get count(): number {
+    return this.threads.length;
+  }
+
+  /** As many as there are free, up to `wanted`; waits for one. */
+  async start(wanted: number, job: DownloadJob): Promise<void> {
+    const threads = await this.pool.take(wanted);
+    if (this.stopping) {
+      this.pool.giveBack(threads);
+      return;
     }
-    this.running = this.count;
+    this.threads = threads;
+    for (const thread of this.threads) {
+      this.running.add(thread);
+      thread.user = {
+        onMessage: (message) => this.receive(message, thread),
+        onDied: (reason) => this.died(reason, thread),
+      };
+      if (!thread.isAlive) this.died("it had ended", thread);
+      thread.send(job);
+    }
   }
 
   send(connection: number, message: ToDownloadWorker): void {
-    this.workers[connection % this.workers.length]?.postMessage(message);
+    this.threads[connection % this.threads.length]?.send(message);
   }
 
   broadcast(message: ToDownloadWorker): void {
-    for (const worker of this.workers) worker.postMessage(message);
+    for (const thread of this.threads) thread.send(message);
   }
 
   /** Has the first `count` chunks on disk checked, shared among the workers; `found` hears of each right one. */
   checkDisk(count: number, found: (chunk: number) => void): Promise<void> {
-    const share = Math.ceil(count / this.workers.length);
+    const share = Math.ceil(count / this.threads.length);
     return new Promise((done) => {
       this.check = { left: count, found, done };
-      for (const [i, worker] of this.workers.entries()) {
+      for (const [i, thread] of this.threads.entries()) {
         const first = i * share;
         const own = Math.min(share, count - first);
-        if (own > 0) worker.postMessage({ kind: "check-disk", first, count: own } satisfies ToDownloadWorker);
+        if (own > 0) thread.send({ kind: "check-disk", first, count: own });
       }
     });
   }
 
   /**
-   * Ends the workers. False when one did not answer in time (a write that hangs, say): it may still write to the
-   * file. Idempotent.
+   * Has the workers end their job, and gives them back. False when one did not answer in time (a write that hangs,
+   * say): it may still write to the file. Idempotent.
    */
   async stop(): Promise<boolean> {
     if (!this.stopping) {
       this.stopping = true;
-      this.broadcast({ kind: "stop" });
-      if (this.running === 0) this.stopped.resolve();
+      this.broadcast({ kind: "end-job", keepConnections: this.pool.keepsConnections });
+      this.checkStopped();
     }
     const timer = setTimeout(() => this.stopped.resolve(), stopTimeoutMs);
     await this.stopped.promise;
     clearTimeout(timer);
-    for (const worker of this.workers.splice(0)) worker.terminate();
-    return this.running === 0;
+    for (const thread of this.running) thread.terminate();
+    this.pool.giveBack(this.threads);
+    this.threads = [];
+    return this.running.size === 0;
   }
 
-  private receive(message: FromDownloadWorker): void {
+  private receive(message: FromDownloadWorker, thread: DownloadThread): void {
     if (message.kind === "stopped") {
       this.times.hashingMs += message.times.hashingMs;
       this.times.writingMs += message.times.writingMs;
-      if (--this.running === 0) this.stopped.resolve();
+      this.running.delete(thread);
+      this.checkStopped();
       return;
     }
     if (this.stopping) return;
+    if (message.kind === "closed-all") return;
     if (message.kind !== "on-disk") {
       this.onMessage(message);
       return;
@@ -94,8 +108,13 @@ export class DownloadWorkers {
     if (check.left === 0) check.done();
   }
 
-  private died(reason: string): void {
-    if (this.stopping) return;
-    this.onMessage({ kind: "worker-died", reason });
+  private died(reason: string, thread: DownloadThread): void {
+    this.running.delete(thread);
+    if (this.stopping) this.checkStopped();
+    else this.onMessage({ kind: "worker-died", reason });
+  }
+
+  private checkStopped(): void {
+    if (this.running.size === 0) this.stopped.resolve();
   }
 }

@@ -4,6 +4,7 @@ import { PartialFile } from "../library/partial-file.ts";
 import type { RateLimit } from "../net/rate-limit.ts";
 import type { CompleteSource, Receipt } from "../output/events.ts";
 import { storeOf } from "./download-store.ts";
+import type { DownloadThreads } from "./download-threads.ts";
 import { Downloader } from "./downloader.ts";
 import { type OfferDownload, SharedStore } from "./shared-store.ts";
 import type { SourceAddress } from "./source.ts";
@@ -19,8 +20,8 @@ export interface KnownSources {
 /** Who has the content: at the start, when asked again, and news in between. */
 export interface SourceFinder {
   readonly known: KnownSources;
-  /** Rejects when the index cannot be asked. */
-  ask(): Promise<KnownSources>;
+  /** Rejects when the index cannot be asked. `nobodyIsLeft`: it ends by the answer unless that names somebody. */
+  ask(nobodyIsLeft: boolean): Promise<KnownSources>;
   follow(listener: (news: KnownSources) => void): void;
 }
 
@@ -37,11 +38,12 @@ export type Destination =
   /** In order, while they come. */
   | { kind: "stream"; fd: number };
 
-export interface DownloadOptions {
-  content: { root: string; sizeBytes: number };
+/** What every download is told, whatever it consists of. */
+export interface EngineOptions {
   /** Of one request at most: a multiple of 1 MiB. */
   requestBytes: number;
   connections: number;
+  /** At most. */
   threads: number;
   timeoutMs: number;
   /** Of all downloads of the process together. */
@@ -52,9 +54,14 @@ export interface DownloadOptions {
   onNotice: (line: string) => void;
   /** An earlier run had left this much, and it is right. */
   onResumed: (bytes: number) => void;
+  signal: AbortSignal;
+}
+
+export interface DownloadOptions extends EngineOptions {
+  content: { root: string; sizeBytes: number };
   /** Lets others have what is verified while the rest is being fetched; undefined: they get nothing. */
   offer: OfferDownload | undefined;
-  signal: AbortSignal;
+  pool: DownloadThreads;
 }
 
 export interface DownloadProgress {
@@ -76,11 +83,12 @@ export interface DownloadReport {
 
 /** Resolves when the file is complete under its name, or all is written; rejects with what says why not. */
 export async function download(options: DownloadOptions, destination: Destination): Promise<DownloadReport> {
-  const { root, sizeBytes } = options.content;
+  const { content, pool } = options;
+  const { root, sizeBytes } = content;
   if (destination.kind === "stream") {
-    const stream = new StreamOutput(destination.fd, sizeBytes);
+    const stream = new StreamOutput(destination.fd, content);
     try {
-      return await new Downloader(options, stream).run();
+      return await new Downloader(options, stream, pool).run();
     } finally {
       stream.close();
     }
@@ -91,7 +99,7 @@ export async function download(options: DownloadOptions, destination: Destinatio
     options.offer === undefined ? undefined : new SharedStore({ root, sizeBytes }, partial, options.offer);
   let isWhole = false;
   try {
-    const report = await new Downloader(options, shared?.store ?? storeOf(partial)).run();
+    const report = await new Downloader(options, shared?.store ?? storeOf(content, partial), pool).run();
     partial.complete(replace);
     isWhole = true;
     return report;

@@ -6,32 +6,30 @@
 import { formatAddress } from "../address.ts";
 import { monotonicMs } from "../clock.ts";
 import { Bitfield } from "../content/bitfield.ts";
-import { chunkCountOf, chunkLength } from "../content/chunks.ts";
 import { LocalIoError } from "../errors.ts";
 import { unlessAborted } from "../shutdown.ts";
 import { chunkBytes } from "../wire/limits.ts";
-import type { DownloadOptions, DownloadReport } from "./download.ts";
+import type { DownloadReport, EngineOptions } from "./download.ts";
 import type { DownloadNews, SourceNews } from "./download-messages.ts";
-import type { DownloadStore } from "./download-store.ts";
+import { contentOf, type DownloadStore } from "./download-store.ts";
+import type { DownloadThreads } from "./download-threads.ts";
 import { DownloadWorkers } from "./download-workers.ts";
+import type { Outcome } from "./outcome.ts";
 import { RateMeter } from "./rate-meter.ts";
 import { type ReceiptFacts, receiptOf, sourceReceiptOf } from "./receipt.ts";
 import { relay } from "./relay.ts";
-import { type Action, type Outcome, Scheduler } from "./scheduler.ts";
+import { type Action, Scheduler } from "./scheduler.ts";
 import { SourceReasons } from "./source-reasons.ts";
 
 const progressIntervalMs = 200;
 /** setTimeout takes 31 bits; the scheduler is simply asked again. */
 const longestTimerMs = 60_000;
-/** A worker is worth its start for this many chunks. */
-const chunksPerWorker = 4;
 
 export class Downloader {
-  private readonly chunkCount: number;
   private readonly workers: DownloadWorkers;
   private readonly end = Promise.withResolvers<void>();
   private readonly rate = new RateMeter(monotonicMs());
-  private readonly reasons = new SourceReasons();
+  private readonly reasons: SourceReasons;
   private scheduler: Scheduler | undefined;
   private wakeup: Timer | undefined;
   private soon: NodeJS.Immediate | undefined;
@@ -40,15 +38,16 @@ export class Downloader {
   private bestBytesPerSecond = 0;
   private startedMs = monotonicMs();
   private endedMs = this.startedMs;
+  private threads = 0;
   private over = false;
 
   constructor(
-    private readonly options: DownloadOptions,
+    private readonly options: EngineOptions,
     private readonly store: DownloadStore,
+    private readonly pool: DownloadThreads,
   ) {
-    this.chunkCount = chunkCountOf(options.content.sizeBytes);
-    const threads = Math.max(1, Math.min(options.threads, Math.ceil(this.chunkCount / chunksPerWorker)));
-    this.workers = new DownloadWorkers(threads, (message) => this.onMessage(message));
+    this.reasons = new SourceReasons((chunk) => store.chunks.nameOf(chunk));
+    this.workers = new DownloadWorkers(pool, (message) => this.onMessage(message));
     // It may be rejected before `transfer` waits for it.
     this.end.promise.catch(() => {});
   }
@@ -60,7 +59,7 @@ export class Downloader {
     signal.addEventListener("abort", onAbort);
     try {
       if (signal.aborted) onAbort();
-      if (this.chunkCount > 0) await this.transfer();
+      if (this.store.chunks.count > 0) await this.transfer();
       this.endedMs = monotonicMs();
     } finally {
       clearInterval(ticker);
@@ -73,14 +72,15 @@ export class Downloader {
     return this.report();
   }
 
-  private report(): DownloadReport {
+  /** Once it is over, also when it failed. */
+  report(): DownloadReport {
     const sources = [...(this.scheduler?.sources ?? [])];
     const facts: ReceiptFacts = {
       bytes: this.verifiedBytes - this.resumedBytes,
       seconds: (this.endedMs - this.startedMs) / 1000,
       bestBytesPerSecond: this.bestBytesPerSecond,
       limitBytesPerSecond: this.options.limit.bytesPerSecond,
-      threads: this.workers.count,
+      threads: this.threads,
       times: this.workers.times,
       sources,
     };
@@ -92,28 +92,24 @@ export class Downloader {
   }
 
   private async transfer(): Promise<void> {
-    const { content, sources } = this.options;
-    this.workers.start({
-      kind: "job",
-      root: content.root,
-      sizeBytes: content.sizeBytes,
-      sink: this.store.sink,
-      session: crypto.randomUUID(),
-      limit: this.options.limit.shared,
-    });
-    const hashes = this.chunkCount > 1 ? this.store.readChunkHashes() : undefined;
+    const { sources } = this.options;
+    const { chunks } = this.store;
+    await Promise.race([this.startWorkers(), this.end.promise]);
+    const isOfOne = chunks.root !== undefined && chunks.count > 1;
+    const hashes = isOfOne ? this.store.readChunkHashes() : undefined;
     if (hashes !== undefined) this.workers.broadcast({ kind: "chunk-hashes", hashes });
-    const needsHashes = this.chunkCount > 1 && hashes === undefined;
-    const verified = needsHashes ? new Bitfield(this.chunkCount) : await this.checkDisk();
+    const needsHashes = isOfOne && hashes === undefined;
+    const verified = needsHashes ? new Bitfield(chunks.count) : await this.checkDisk();
     this.resumedBytes = this.verifiedBytes;
     const nowMs = monotonicMs();
     this.startedMs = nowMs;
     this.scheduler = new Scheduler(
       {
-        sizeBytes: content.sizeBytes,
+        sizeBytes: chunks.sizeBytes,
+        chunkLengths: chunks.chunkLengths,
         verified,
         needsHashes,
-        maxRequestChunks: this.options.requestBytes / chunkBytes,
+        maxRequestChunks: chunks.root === undefined ? 1 : this.options.requestBytes / chunkBytes,
         maxConnections: this.options.connections,
         timeoutMs: this.options.timeoutMs,
         random: Math.random,
@@ -137,14 +133,24 @@ export class Downloader {
     await unlessAborted(this.store.finished, this.options.signal);
   }
 
+  private async startWorkers(): Promise<void> {
+    const { threads, limit } = this.options;
+    const { session } = this.pool;
+    const content = contentOf(this.store);
+    const wanted = Math.min(threads, this.store.chunks.worthThreads);
+    await this.workers.start(wanted, { kind: "job", content, session, limit: limit.shared });
+    this.threads = this.workers.count;
+  }
+
   /** Which chunks an earlier run left on disk and are right. */
   private async checkDisk(): Promise<Bitfield> {
-    const verified = new Bitfield(this.chunkCount);
+    const { chunks } = this.store;
+    const verified = new Bitfield(chunks.count);
     const onDisk = this.store.chunksOnDisk;
     if (onDisk === 0) return verified;
     const checked = this.workers.checkDisk(onDisk, (chunk) => {
       verified.add(chunk);
-      this.verifiedBytes += this.lengthOf(chunk);
+      this.verifiedBytes += chunks.lengthOf(chunk);
       this.store.keep(chunk, false);
     });
     await Promise.race([checked, this.end.promise]);
@@ -172,13 +178,15 @@ export class Downloader {
     const line = this.reasons.of(message);
     if (line !== undefined) this.options.onNotice(line);
     if (message.kind === "hashes" && message.hashes !== undefined) this.keepHashes(message.hashes);
-    const isNew = relay(message, scheduler, this.chunkCount, nowMs);
+    const isNew = relay(message, scheduler, this.store.chunks.count, nowMs);
     if (isNew && message.kind === "chunk") this.count(message.chunk, nowMs);
+    if (message.kind === "not-stored") this.store.notStored?.(message.chunk, message.failure);
   }
 
   private count(chunk: number, nowMs: number): void {
-    this.verifiedBytes += this.lengthOf(chunk);
-    this.rate.add(this.lengthOf(chunk), nowMs);
+    const sizeBytes = this.store.chunks.lengthOf(chunk);
+    this.verifiedBytes += sizeBytes;
+    this.rate.add(sizeBytes, nowMs);
     this.store.keep(chunk, true);
   }
 
@@ -226,7 +234,8 @@ export class Downloader {
       }
       case "get": {
         const { connection, request, first, count } = action;
-        this.workers.send(connection, { kind: "get", connection, request, first, count });
+        const file = this.store.chunks.fileOf(first);
+        this.workers.send(connection, { kind: "get", connection, request, first, count, file });
         break;
       }
       case "have":
@@ -235,14 +244,14 @@ export class Downloader {
         this.workers.send(action.connection, { kind: action.do, connection: action.connection });
         break;
       case "ask-index":
-        this.askIndex();
+        this.askIndex(action.nobodyIsLeft);
         break;
     }
   }
 
-  private askIndex(): void {
+  private askIndex(nobodyIsLeft: boolean): void {
     this.options.sources
-      .ask()
+      .ask(nobodyIsLeft)
       .then(
         ({ addresses, whole }) => this.scheduler?.onIndexAnswer(addresses, whole, monotonicMs()),
         // A running download lives without the index; its client has said that it is away.
@@ -259,7 +268,9 @@ export class Downloader {
       this.over = true;
       this.end.resolve();
     } else {
-      const kept = { bytes: this.verifiedBytes, sizeBytes: this.options.content.sizeBytes };
+      const { root, sizeBytes } = this.store.chunks;
+      // Of files, those that are there are no longer this download's.
+      const kept = { bytes: root === undefined ? 0 : this.verifiedBytes, sizeBytes };
       this.fail(this.reasons.error(outcome, kept, this.options.timeoutMs));
     }
   }
@@ -282,9 +293,5 @@ export class Downloader {
       bytesPerSecond,
       sources: this.scheduler.activeSources,
     });
-  }
-
-  private lengthOf(chunk: number): number {
-    return chunkLength(chunk, this.options.content.sizeBytes);
   }
 }

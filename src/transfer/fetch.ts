@@ -3,10 +3,11 @@
  * there. The same for `p2p query` and for QUERY in the prompt; how it is told to people is theirs.
  */
 import { monotonicMs } from "../clock.ts";
-import { AmbiguousError, NotFoundError } from "../errors.ts";
+import { AmbiguousError, IndexError, NotFoundError } from "../errors.ts";
 import { PartialFile, wouldOverwrite } from "../library/partial-file.ts";
 import type { IndexClient } from "../net/index-client.ts";
 import type { RateLimit } from "../net/rate-limit.ts";
+import { SourceSubscription } from "../net/source-subscription.ts";
 import { printable } from "../printable.ts";
 import { unlessAborted } from "../shutdown.ts";
 import { maxNameBytes } from "../wire/limits.ts";
@@ -20,6 +21,7 @@ import {
   type DownloadReport,
   download,
 } from "./download.ts";
+import { DownloadThreads } from "./download-threads.ts";
 import type { OfferedDownload } from "./shared-store.ts";
 import { type Target, whatIsThere } from "./target.ts";
 import type { PartialOffer } from "./upload-messages.ts";
@@ -43,6 +45,10 @@ export interface FetchRequest {
   target: () => Target | "stdout";
   force: boolean;
   transfer: TransferOptions;
+  /** What the index has just said of it: enough to begin with while the index is away. */
+  known?: FoundContent;
+  /** The threads of several downloads; undefined: it gets its own. */
+  pool?: DownloadThreads;
   /** Lets others have what is there of the content while the rest is being fetched; undefined: they get nothing. */
   share: ((content: FoundContent, offer: PartialOffer) => Promise<OfferedDownload | undefined>) | undefined;
   /** Throws IndexError while there is none. */
@@ -79,6 +85,8 @@ export interface Fetched {
   report: DownloadReport;
 }
 
+type Placed = Pick<Fetched, "path" | "alreadyThere" | "report">;
+
 /** The contents that may be meant by `name` among those the index has for it, at least one. Throws NotFoundError. */
 export function contentsMeant(name: string, found: readonly FoundContent[], meant: Meant): FoundContent[] {
   const contents = meantOf(found, meant);
@@ -111,7 +119,7 @@ export async function fetchByName(request: FetchRequest, listener: FetchListener
   const { name, index, signal } = request;
   const startMs = monotonicMs();
   if (!isPossibleName(name)) contentsMeant(name, [], request.meant);
-  const subscription = await unlessAborted(index().subscribe(name), signal);
+  const subscription = await subscribed(request);
   let sources: ContentSources | undefined;
   try {
     const content = theContent(request, subscription.contents, listener);
@@ -124,15 +132,41 @@ export async function fetchByName(request: FetchRequest, listener: FetchListener
   }
 }
 
+async function subscribed({ name, known, index, signal }: FetchRequest): Promise<SourceSubscription> {
+  try {
+    return await unlessAborted(index().subscribe(name), signal);
+  } catch (error) {
+    if (known === undefined || !(error instanceof IndexError)) throw error;
+    return SourceSubscription.ofNobody(name, [known]);
+  }
+}
+
 async function fetchContent(
   content: FoundContent,
   sources: ContentSources,
   request: FetchRequest,
   listener: FetchListener,
-): Promise<Pick<Fetched, "path" | "alreadyThere" | "report">> {
+): Promise<Placed> {
+  if (request.pool !== undefined) return await fetchInto(content, sources, request.pool, request, listener);
+  const pool = new DownloadThreads(request.transfer.threads, false);
+  try {
+    return await fetchInto(content, sources, pool, request, listener);
+  } finally {
+    await pool.stop();
+  }
+}
+
+async function fetchInto(
+  content: FoundContent,
+  sources: ContentSources,
+  pool: DownloadThreads,
+  request: FetchRequest,
+  listener: FetchListener,
+): Promise<Placed> {
   const { transfer, force, share, signal } = request;
   const options: DownloadOptions = {
     ...transfer,
+    pool,
     content,
     sources,
     offer: share === undefined ? undefined : (offer) => share(content, offer),

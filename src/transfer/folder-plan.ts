@@ -45,6 +45,8 @@ function groupByName(listed: readonly ListedFile[]): Map<FileName, ListedFile[]>
 
 function storageProblem(name: FileName, platform: NodeJS.Platform): string | undefined {
   for (const part of name.split("/")) {
+    // Nobody has typed it, and it may be one that a shell or an editor obeys. (Peers of ours share none.)
+    if (part.startsWith(".")) return "a hidden file is fetched by its whole name only";
     const problem = safeNameProblem(part, platform);
     if (problem !== undefined) return problem;
   }

@@ -7,10 +7,27 @@ import type { ChunkPicker } from "./pick.ts";
 import type { Source, SourceConnection } from "./source.ts";
 
 export class Holdings {
-  /** Connected sources that have not said that they have all. */
+  /** Connected sources that have not said that they have all; and all of which we know what files they have. */
   private readonly partial = new Set<Source>();
 
   constructor(private readonly picker: ChunkPicker) {}
+
+  /** The index has said what a source has of chunks that are files. */
+  onListed(source: Source): void {
+    if (source.files === undefined) return;
+    source.useful = this.picker.countLacking(source.files);
+    source.barrenAt = undefined;
+    this.partial.add(source);
+  }
+
+  /** It has not the file that it was said to have. */
+  onLacks(source: Source, chunk: number): void {
+    source.lacking ??= new Bitfield(this.picker.size);
+    source.lacking.add(chunk);
+    if (source.files?.has(chunk) !== true) return;
+    source.files.remove(chunk);
+    if (!this.picker.isVerified(chunk)) source.useful--;
+  }
 
   /** The first connection to the source begins: until it says more, a partial source has nothing. */
   onOpened(source: Source): void {
@@ -19,7 +36,7 @@ export class Holdings {
 
   /** The last connection is gone: nobody tells what changes. */
   onClosed(source: Source): void {
-    if (source.connections > 0 || source.held === undefined) return;
+    if (source.connections > 0 || source.held === undefined || source.files !== undefined) return;
     this.picker.countHolder(source.held, -1);
     this.partial.delete(source);
     source.held = undefined;

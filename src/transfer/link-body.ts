@@ -3,35 +3,26 @@
  * hashes, checked against the root. Knows no socket and no message.
  */
 import { monotonicMs } from "../clock.ts";
-import { chunkCountOf, chunkLength } from "../content/chunks.ts";
-import { hashBytes, rootOfChunkHashes } from "../content/merkle.ts";
+import { rootOfChunkHashes } from "../content/merkle.ts";
 import { reasonOf } from "../errors.ts";
+import type { ChunkHome } from "./chunk-home.ts";
 import { ChunkIntake } from "./chunk-intake.ts";
-import { type ChunkSink, keepChunk } from "./chunk-sink.ts";
 import type { ThreadTimes } from "./receipt.ts";
-
-/** What the bodies of one download have in common. */
-export interface BodyContext {
-  readonly root: string;
-  readonly sizeBytes: number;
-  readonly sink: ChunkSink;
-  /** Undefined until known; a content of one chunk has its root instead. */
-  chunkHashes: Uint8Array | undefined;
-  /** Added to here. */
-  readonly times: ThreadTimes;
-}
+import type { StoreFailure } from "./store-file.ts";
 
 export type BodyNews =
   /** Verified and kept. */
   | { kind: "chunk"; request: number; chunk: number }
+  /** Verified, but it cannot be kept; others may. */
+  | { kind: "not-stored"; request: number; chunk: number; failure: StoreFailure }
   | { kind: "bad-chunk"; chunk: number }
   | { kind: "disk-failed"; reason: string }
   /** Undefined when they do not add up to the root. */
   | { kind: "hashes"; hashes: Uint8Array | undefined };
 
 type Body =
-  | { kind: "data"; request: number; chunk: number; left: number }
-  | { kind: "hashes"; hashes: Uint8Array; filled: number };
+  | { kind: "data"; home: ChunkHome; request: number; chunk: number; left: number }
+  | { kind: "hashes"; root: string; hashes: Uint8Array; filled: number };
 
 /** Takes what still comes when nothing is expected any more. */
 const nowhere = new Uint8Array(4096);
@@ -40,16 +31,22 @@ export class LinkBody {
   private body: Body | undefined;
   private readonly intake = new ChunkIntake();
 
-  constructor(private readonly context: BodyContext) {}
+  /** What its thread spends its time with is added to `times`. */
+  constructor(private readonly times: ThreadTimes) {}
 
   /** Whole chunks follow, from `chunk` on. */
-  startData(request: number, chunk: number, length: number): void {
-    this.body = { kind: "data", request, chunk, left: length };
-    this.intake.start(this.lengthOf(chunk));
+  startData(home: ChunkHome, request: number, chunk: number, length: number): void {
+    this.body = { kind: "data", home, request, chunk, left: length };
+    this.intake.start(home.lengthOf(chunk));
   }
 
-  startHashes(length: number): void {
-    this.body = { kind: "hashes", hashes: new Uint8Array(length), filled: 0 };
+  startHashes(root: string, length: number): void {
+    this.body = { kind: "hashes", root, hashes: new Uint8Array(length), filled: 0 };
+  }
+
+  /** Nothing is expected at the moment. */
+  get isIdle(): boolean {
+    return this.body === undefined;
   }
 
   /** Where the next bytes are to go; never beyond what makes a chunk whole. */
@@ -73,25 +70,25 @@ export class LinkBody {
   private tookData(body: Body & { kind: "data" }, length: number): BodyNews | undefined {
     const startMs = monotonicMs();
     this.intake.filled(length);
-    this.context.times.hashingMs += monotonicMs() - startMs;
+    this.times.hashingMs += monotonicMs() - startMs;
     body.left -= length;
     if (!this.intake.isWhole) return undefined;
     const news = this.endChunk(body);
     body.chunk++;
-    if (body.left > 0) this.intake.start(this.lengthOf(body.chunk));
+    if (body.left > 0) this.intake.start(body.home.lengthOf(body.chunk));
     else this.body = undefined;
     return news;
   }
 
-  private endChunk({ request, chunk }: Body & { kind: "data" }): BodyNews {
-    const { sizeBytes, sink, chunkHashes } = this.context;
-    const hash = this.intake.hash(chunkCountOf(sizeBytes) === 1);
-    const expected = chunkHashes?.subarray(chunk * hashBytes, (chunk + 1) * hashBytes);
+  private endChunk({ home, request, chunk }: Body & { kind: "data" }): BodyNews {
+    const hash = this.intake.hash(home.isAlone);
+    const expected = home.hashOf(chunk);
     if (expected === undefined || Buffer.compare(hash, expected) !== 0) return { kind: "bad-chunk", chunk };
     const startMs = monotonicMs();
     try {
-      keepChunk(sink, chunk, this.intake.bytes);
-      this.context.times.writingMs += monotonicMs() - startMs;
+      const failure = home.keep(chunk, this.intake.bytes);
+      this.times.writingMs += monotonicMs() - startMs;
+      if (failure !== undefined) return { kind: "not-stored", request, chunk, failure };
     } catch (error) {
       return { kind: "disk-failed", reason: reasonOf(error) };
     }
@@ -102,11 +99,7 @@ export class LinkBody {
     body.filled += length;
     if (body.filled < body.hashes.length) return undefined;
     this.body = undefined;
-    const right = Buffer.from(rootOfChunkHashes(body.hashes)).toString("hex") === this.context.root;
+    const right = Buffer.from(rootOfChunkHashes(body.hashes)).toString("hex") === body.root;
     return { kind: "hashes", hashes: right ? body.hashes : undefined };
-  }
-
-  private lengthOf(chunk: number): number {
-    return chunkLength(chunk, this.context.sizeBytes);
   }
 }

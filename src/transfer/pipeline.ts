@@ -2,7 +2,6 @@
  * How much a connection is asked for ahead, so that its line never runs dry and it holds no more than that. Pure; a
  * part of the request plan. Where the numbers come from is told in STATES.md.
  */
-import { chunkBytes } from "../wire/limits.ts";
 import type { SourceConnection } from "./source.ts";
 import type { SourceTable } from "./source-table.ts";
 
@@ -37,7 +36,7 @@ export function nextRequestChunks(
   // Nothing yet, a single chunk: so a slow source never holds many.
   if (!connection.proven) return owedChunks > 0 || isOnTrial(connection, table) ? 0 : 1;
   const isSwarm = table.isSwarm;
-  const chunksPerMs = connection.rate.bytesPerSecond(nowMs) / chunkBytes / 1000;
+  const chunksPerMs = connection.rate.bytesPerSecond(nowMs) / table.chunkBytes / 1000;
   const ahead = chunksPerMs * (2 * connection.roundTripMs + (isSwarm ? swarmAheadMs : aheadMs));
   if (isSwarm ? source.owedChunks >= Math.max(1, ahead) : owedChunks >= Math.max(2, ahead)) return 0;
   const count = Math.floor(chunksPerMs * (isSwarm ? swarmRequestMs : requestMs));
@@ -59,7 +58,7 @@ export function swarmRoomChunks(table: SourceTable, bytesPerSecond: number, nowM
     roundTripMs = Math.max(roundTripMs, connection.roundTripMs);
     if (!connection.stalled && nowMs < isHeldUpAtMs(connection)) owed += connection.owedChunks;
   }
-  const chunksPerMs = bytesPerSecond / chunkBytes / 1000;
+  const chunksPerMs = bytesPerSecond / table.chunkBytes / 1000;
   return Math.max(leastTotalChunks, chunksPerMs * (swarmTotalAheadMs + roundTripMs)) - owed;
 }
 

@@ -1,7 +1,6 @@
 /**
  * Who races whom when nothing is left that nobody is asked for. Pure; a part of the request plan.
  */
-import { chunkBytes } from "../wire/limits.ts";
 import { isSlowAtMs } from "./debts.ts";
 import type { ChunkPicker, ChunkRange } from "./pick.ts";
 import { isHeldUpAtMs, isOnTrial } from "./pipeline.ts";
@@ -39,7 +38,7 @@ export function claimRace(
   if (!connection.ready || connection.retiring || nowMs < source.busyUntilMs) return undefined;
   if (!proven && isOnTrial(connection, table)) return undefined;
   let slowestChunk: number | undefined;
-  let slowestMs = raceFactor * (proven ? chunkBytes / bytesPerMs(connection, nowMs) : unprovenChunkMs);
+  let slowestMs = raceFactor * (proven ? table.chunkBytes / bytesPerMs(connection, nowMs) : unprovenChunkMs);
   for (const [chunk, expectedMs] of expectedOfOthers(connection, table, nowMs)) {
     if (expectedMs <= slowestMs || picker.isVerified(chunk) || source.held?.has(chunk) === false) continue;
     slowestChunk = chunk;
@@ -61,7 +60,7 @@ function expectedOfOthers(racer: SourceConnection, table: SourceTable, nowMs: nu
     let queuedBytes = 0;
     for (const { chunks } of other.requests.values()) {
       for (const chunk of chunks) {
-        queuedBytes += chunkBytes;
+        queuedBytes += table.chunkBytes;
         const ms = isMatter ? queuedBytes / bytesPerMs(other, nowMs) : 0;
         expected.set(chunk, Math.min(ms, expected.get(chunk) ?? ms));
       }

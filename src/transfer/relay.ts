@@ -36,6 +36,13 @@ export function relay(message: SourceNews, scheduler: Scheduler, chunkCount: num
     case "chunk":
       scheduler.onBytes(id, message.bytes, nowMs);
       return scheduler.onChunk(id, message.request, message.chunk, nowMs);
+    case "not-stored":
+      scheduler.onBytes(id, message.bytes, nowMs);
+      scheduler.onChunk(id, message.request, message.chunk, nowMs);
+      return false;
+    case "lacks":
+      scheduler.onLacks(id, message.request, nowMs);
+      return false;
     case "bad-chunk":
       scheduler.onBadChunk(id, nowMs);
       return false;

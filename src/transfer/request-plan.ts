@@ -63,7 +63,7 @@ export class RequestPlan {
     if (this.picker.size < 2) return;
     for (const connection of this.table.connections) {
       const { source } = connection;
-      if (!connection.ready || connection.subscribed) continue;
+      if (!connection.ready || connection.subscribed || source.files !== undefined) continue;
       if (this.table.connectionsOf(source).some(({ subscribed }) => subscribed)) continue;
       connection.subscribed = true;
       asks.push({ do: "have", connection: connection.id, sent: source.held === undefined });
@@ -143,10 +143,14 @@ export class RequestPlan {
   }
 
   /** Around what it has sent to others, while there are such: that would break up the order for nothing. */
-  private readonly claimInOrder: Claim = ({ source: { held, sent, isShared } }, maxCount) => {
+  private readonly claimInOrder: Claim = ({ source }, maxCount) => {
+    const { held, sent, isShared, files } = source;
+    if (files !== undefined && source.barrenAt === this.picker.freed) return undefined;
     const except = isShared && !this.picker.isOrdered ? sent : undefined;
     const unsent = except === undefined ? undefined : this.picker.claimInOrder(maxCount, { held, except });
-    return unsent ?? this.picker.claimInOrder(maxCount, { held, except: undefined });
+    const range = unsent ?? this.picker.claimInOrder(maxCount, { held, except: undefined });
+    if (range === undefined) source.barrenAt = this.picker.freed;
+    return range;
   };
 
   private readonly claimUnseen: Claim = ({ source: { sent } }, maxCount) =>

@@ -7,7 +7,7 @@ import { dirname } from "node:path";
 import type { Announcer } from "../library/announcer.ts";
 import { identityOf } from "../library/file-identity.ts";
 import type { FileName } from "../wire/file-name.ts";
-import type { FileEntry, FoundContent } from "../wire/messages.ts";
+import type { FileEntry } from "../wire/messages.ts";
 import type { ServedFileOptions } from "./served-file.ts";
 import type { OfferedDownload } from "./shared-store.ts";
 import type { PartialOffer } from "./upload-messages.ts";
@@ -27,7 +27,7 @@ export class RunningDownloads {
   }
 
   /** `name` is what it was asked for by. Undefined when the content is being offered already. */
-  begin(name: string, content: FoundContent, offer: PartialOffer): OfferedDownload | undefined {
+  begin(name: string, content: Omit<FileEntry, "name">, offer: PartialOffer): OfferedDownload | undefined {
     const { root } = offer;
     if (this.offers.has(root)) return undefined;
     this.offers.set(root, offer);
@@ -40,7 +40,7 @@ export class RunningDownloads {
   }
 
   /** Serves a complete file that was not offered before. */
-  async serveWhole(name: string, content: FoundContent, file: ServedFileOptions): Promise<void> {
+  async serveWhole(name: string, content: Omit<FileEntry, "name">, file: ServedFileOptions): Promise<void> {
     await this.uploader.becameWhole(content.root, file);
     const entry = entryOf(name, content);
     this.announcer.downloading(entry);
@@ -63,7 +63,7 @@ export class RunningDownloads {
 }
 
 /** Found under the name it was asked for: with a `/` the whole, else the last part, as the index compares it. */
-function entryOf(name: string, { sizeBytes, md5, root }: FoundContent): FileEntry {
+function entryOf(name: string, { sizeBytes, md5, root }: Omit<FileEntry, "name">): FileEntry {
   // The index has answered for it, so it is a legal one.
   return { name: name as FileName, sizeBytes, md5, root };
 }

@@ -21,20 +21,20 @@
  * - Every wait ends: `nextWakeupMs` names the moment of the next decision, whatever does not happen until then.
  */
 import type { Bitfield } from "../content/bitfield.ts";
-import { chunkLength } from "../content/chunks.ts";
 import { hashBytes } from "../content/merkle.ts";
+import { type ChunkLengths, lengthOfChunk, usualChunkBytes } from "./chunk-lengths.ts";
 import { type Connect, ConnectionLife } from "./connection-life.ts";
 import { countWaiting, endOwing, endSilence, onBytesOwed, settleChunk, settleRequest } from "./debts.ts";
 import { DownloadLife } from "./download-life.ts";
 import { Holdings } from "./holdings.ts";
 import { IndexAsking } from "./index-asking.ts";
+import { type Outcome, outcomeOf } from "./outcome.ts";
 import { ChunkPicker } from "./pick.ts";
 import { type Ask, RequestPlan } from "./request-plan.ts";
 import type { Source, SourceAddress } from "./source.ts";
 import { SourceTable } from "./source-table.ts";
 
-export interface SchedulerOptions {
-  sizeBytes: number;
+export interface SchedulerOptions extends ChunkLengths {
   /** What a resumed download has on disk already; becomes the scheduler's own. */
   verified: Bitfield;
   /** The chunk hashes are not known yet. */
@@ -55,15 +55,11 @@ export interface SchedulerOptions {
   windowChunks?: number | undefined;
 }
 
-export type Action = Connect | Ask | { do: "close"; connection: number } | { do: "ask-index" };
-
-export type Outcome =
-  | { kind: "complete" }
-  /** No source is left and at least one sent wrong data. */
-  | { kind: "wrong-data" }
-  /** Every source that is left says that it no longer has this content. */
-  | { kind: "gone" }
-  | { kind: "timeout" };
+export type Action =
+  | Connect
+  | Ask
+  | { do: "close"; connection: number }
+  | { do: "ask-index"; nobodyIsLeft: boolean };
 
 export class Scheduler {
   private readonly picker: ChunkPicker;
@@ -81,10 +77,11 @@ export class Scheduler {
     nowMs: number,
   ) {
     this.picker = new ChunkPicker(options.verified, options);
-    this.table = new SourceTable(options.random);
+    this.table = new SourceTable(options.random, usualChunkBytes(options));
     this.holdings = new Holdings(this.picker);
     this.connections = new ConnectionLife(this.table, this.picker, this.holdings, options.maxConnections);
-    this.life = new DownloadLife({ ...options, hashesBytes: this.picker.size * hashBytes }, nowMs);
+    const hashesBytes = options.needsHashes ? this.picker.size * hashBytes : 0;
+    this.life = new DownloadLife({ ...options, hashesBytes }, nowMs);
     this.index = new IndexAsking(nowMs);
     this.requests = new RequestPlan(this.table, this.picker, options, nowMs);
     this.needsHashes = options.needsHashes;
@@ -105,12 +102,12 @@ export class Scheduler {
   /** `whole`: the answer names every source there is, not a sample. */
   onIndexAnswer(addresses: readonly SourceAddress[], whole: boolean, nowMs: number): void {
     this.index.onAnswered(nowMs, whole);
-    this.table.list(addresses, whole);
+    this.list(addresses, whole);
   }
 
   /** The index tells of sources without being asked. */
   onNewSources(addresses: readonly SourceAddress[]): void {
-    this.table.list(addresses, false);
+    this.list(addresses, false);
   }
 
   /** The index could not be asked; what it said before stands. */
@@ -199,7 +196,7 @@ export class Scheduler {
     connection.proven = true;
     endSilence(connection, this.picker, nowMs);
     this.table.delivered(connection.source);
-    if (first) connection.source.bytes += chunkLength(chunk, this.options.sizeBytes);
+    if (first) connection.source.bytes += lengthOfChunk(chunk, this.options);
     settleChunk(connection, request, chunk, this.picker, nowMs);
     return first;
   }
@@ -228,6 +225,17 @@ export class Scheduler {
     if (connection !== undefined) this.exclude(connection.source, "gone", nowMs);
   }
 
+  /** It has not the file that the request was for, whatever the index says; it may have the others. */
+  onLacks(id: number, request: number, nowMs: number): void {
+    const connection = this.table.connection(id);
+    if (connection === undefined) return;
+    endSilence(connection, this.picker, nowMs);
+    for (const chunk of connection.requests.get(request)?.chunks ?? [])
+      this.holdings.onLacks(connection.source, chunk);
+    settleRequest(connection, request, this.picker, nowMs);
+    this.index.onExcluded();
+  }
+
   // --- questions ---
 
   /** How it ended; undefined while it goes on. */
@@ -239,7 +247,8 @@ export class Scheduler {
   nextActions(nowMs: number): Action[] {
     const actions: Action[] = [];
     this.connections.expire(nowMs);
-    if (this.ended === undefined) this.end(this.findOutcome(nowMs), nowMs);
+    if (this.ended === undefined)
+      this.end(outcomeOf(this.picker, this.table, this.life, this.index, nowMs), nowMs);
     if (this.ended === undefined) {
       this.askIndex(nowMs, actions);
       actions.push(...this.connections.open(nowMs), ...this.requests.next(this.needsHashes, nowMs));
@@ -263,31 +272,21 @@ export class Scheduler {
 
   // --- how it decides ---
 
+  private list(addresses: readonly SourceAddress[], whole: boolean): void {
+    this.table.list(addresses, whole);
+    for (const source of this.table.all) this.holdings.onListed(source);
+  }
+
   private end(outcome: Outcome | undefined, nowMs: number): void {
     this.ended = outcome;
     if (outcome === undefined) return;
     for (const connection of this.table.connections) countWaiting(connection, nowMs);
   }
 
-  private findOutcome(nowMs: number): Outcome | undefined {
-    if (this.picker.done) return { kind: "complete" };
-    // Nobody is to blame when nothing comes because whoever reads is not ready for more.
-    if (this.picker.isWaitingForReader) this.life.onVerified(nowMs);
-    const isOver = nowMs >= this.life.deadlineMs;
-    if (!isOver && this.table.hasCandidates) return undefined;
-    const { exclusions, hasCandidates } = this.table;
-    const lied = exclusions.has("wrong data");
-    if (!hasCandidates && exclusions.size > 0 && this.index.isCurrent) {
-      return lied ? { kind: "wrong-data" } : { kind: "gone" };
-    }
-    if (!isOver) return undefined;
-    return lied && this.activeSources === 0 ? { kind: "wrong-data" } : { kind: "timeout" };
-  }
-
   private askIndex(nowMs: number, actions: Action[]): void {
     if (nowMs < this.index.nextMs(this.table.hasCandidates)) return;
     this.index.onAsked();
-    actions.push({ do: "ask-index" });
+    actions.push({ do: "ask-index", nobodyIsLeft: !this.table.hasCandidates });
   }
 
   private exclude(source: Source, why: NonNullable<Source["excluded"]>, nowMs: number): void {

@@ -55,7 +55,7 @@ export class SharedStore {
     // What is of one chunk is there at once or not at all.
     if (chunkCount <= 1) this.offering = Promise.resolve(undefined);
     this.store = {
-      ...storeOf(partial),
+      ...storeOf(content, partial),
       readChunkHashes: () => this.know(partial.readChunkHashes()),
       saveChunkHashes: (hashes) => {
         partial.saveChunkHashes(hashes);

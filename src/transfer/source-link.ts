@@ -6,8 +6,7 @@
  * first where Bun brings it, which on a fast line is the smaller part.
  */
 import { Bitfield } from "../content/bitfield.ts";
-import { byteRange, chunkCountOf, chunkOffset } from "../content/chunks.ts";
-import { hashBytes } from "../content/merkle.ts";
+import { byteRange } from "../content/chunks.ts";
 import { reasonOf } from "../errors.ts";
 import { connect } from "../net/connect.ts";
 import type { Connection } from "../net/connection.ts";
@@ -15,26 +14,32 @@ import type { ConnectionUser } from "../net/connection-user.ts";
 import { printable } from "../printable.ts";
 import { agent } from "../version.ts";
 import { decodePeerAnswer } from "../wire/decode-peer.ts";
-import { encodeHello, encodePeerRequest } from "../wire/encode.ts";
+import { encodeHello } from "../wire/encode.ts";
 import { maxPeerAnswerLineBytes } from "../wire/limits.ts";
 import type { ErrorMessage, PeerAnswer } from "../wire/messages.ts";
 import type { ProtocolError } from "../wire/protocol-error.ts";
+import { AskedRequests } from "./asked.ts";
+import { type ContentHome, FileHome } from "./chunk-home.ts";
 import type { FromDownloadWorker } from "./download-messages.ts";
-import { type BodyContext, LinkBody } from "./link-body.ts";
+import { LinkBody } from "./link-body.ts";
 import type { PacedLink } from "./paced-reading.ts";
+import type { ParkedConnection } from "./parked-connections.ts";
+import type { ThreadTimes } from "./receipt.ts";
+import type { FileToStore } from "./store-file.ts";
 
-/** What the links of one worker share. */
-export interface LinkContext extends BodyContext {
+/** What the links of one download share, in one worker. */
+export interface LinkContext {
+  /** Undefined: the download consists of files. */
+  readonly content: ContentHome | undefined;
   /** For HELLO. */
   readonly session: string;
+  /** Added to. */
+  readonly times: ThreadTimes;
   tell(message: FromDownloadWorker): void;
 }
 
-type Asked =
-  | { kind: "get"; request: number; offset: number; length: number }
-  | { kind: "hashes"; length: number }
-  | { kind: "have" };
-
+/** What is said of a file that is not there, or of another size than the index says. */
+const lacking: ReadonlySet<string> = new Set(["GONE", "NOT_FOUND", "BAD_RANGE"]);
 /** When a source does not say. */
 const retryUsuallyMs = 250;
 
@@ -42,19 +47,19 @@ export class SourceLink implements ConnectionUser, PacedLink {
   private connection: Connection | undefined;
   private welcomed = false;
   private over = false;
-  private lastId = 0;
-  private readonly asked = new Map<number, Asked>();
+  private readonly asked = new AskedRequests();
   private readonly body: LinkBody;
   private unreportedBytes = 0;
-  /** HAVE was asked, so news of single chunks may come. */
-  private toldOfNews = false;
+  private unsent = "";
+  /** Of these HAVE was asked, in this download or another one before, so that news of single chunks may come. */
+  private watched = new Set<string>();
 
   constructor(
     private readonly id: number,
     private readonly context: LinkContext,
     private readonly ended: () => void,
   ) {
-    this.body = new LinkBody(context);
+    this.body = new LinkBody(context.times);
   }
 
   /** Tells `connected` once the source has said WELCOME, or `closed`. Never rejects. */
@@ -70,26 +75,54 @@ export class SourceLink implements ConnectionUser, PacedLink {
     }
   }
 
+  /** Takes over a connection that an earlier download left. Tells `connected`. */
+  adopt({ connection, watched }: ParkedConnection): void {
+    this.connection = connection;
+    this.watched = watched;
+    this.welcomed = true;
+    connection.use(this);
+    this.context.tell({ kind: "connected", connection: this.id });
+  }
+
+  /** Says nothing more to anybody. Leaves the connection to a later download, if it is one that can be left. */
+  release(): ParkedConnection | undefined {
+    const { connection, watched } = this;
+    const isFit = this.welcomed && !this.over && this.asked.isEmpty && this.body.isIdle;
+    if (connection === undefined || !isFit) return this.close();
+    this.over = true;
+    this.body.close();
+    this.ended();
+    return { connection, watched };
+  }
+
   get(request: number, first: number, count: number): void {
-    const { root, sizeBytes } = this.context;
-    const { offset, length } = byteRange(first, count, sizeBytes);
-    const id = this.ask({ kind: "get", request, offset, length });
-    this.connection?.send(encodePeerRequest({ type: "GET", id, root, offset, length }));
+    const { content } = this.context;
+    if (content === undefined) return;
+    const range = byteRange(first, count, content.sizeBytes);
+    this.send(this.asked.get(content.root, { home: content, request, chunk: first, ...range }));
+  }
+
+  getFile(request: number, chunk: number, file: FileToStore): void {
+    const { root, sizeBytes } = file;
+    const home = new FileHome(file);
+    this.send(this.asked.get(root, { home, request, chunk, offset: 0, length: sizeBytes }));
   }
 
   hashes(): void {
-    const id = this.ask({ kind: "hashes", length: chunkCountOf(this.context.sizeBytes) * hashBytes });
-    this.connection?.send(encodePeerRequest({ type: "HASHES", id, root: this.context.root }));
+    const { content } = this.context;
+    if (content === undefined) return;
+    this.send(this.asked.hashes(content.root, content.chunkCount));
   }
 
   have(): void {
-    this.toldOfNews = true;
-    const id = this.ask({ kind: "have" });
-    this.connection?.send(encodePeerRequest({ type: "HAVE", id, root: this.context.root, sent: true }));
+    const { content } = this.context;
+    if (content === undefined) return;
+    this.watched.add(content.root);
+    this.send(this.asked.have(content.root));
   }
 
   /** Says nothing more to anybody, closes at once. */
-  close(): void {
+  close(): undefined {
     if (this.over) return;
     this.over = true;
     this.body.close();
@@ -143,7 +176,8 @@ export class SourceLink implements ConnectionUser, PacedLink {
     const news = this.body.took(length);
     if (news === undefined) return;
     const connection = this.id;
-    if (news.kind === "chunk") this.context.tell({ ...news, connection, bytes: this.takeUnreported() });
+    if (news.kind === "chunk" || news.kind === "not-stored")
+      this.context.tell({ ...news, connection, bytes: this.takeUnreported() });
     else if (news.kind === "hashes") this.context.tell({ ...news, connection });
     else if (news.kind === "bad-chunk") this.finish({ ...news, connection });
     else this.finish(news);
@@ -161,40 +195,48 @@ export class SourceLink implements ConnectionUser, PacedLink {
 
   // --- internal ---
 
-  private ask(asked: Asked): number {
-    this.asked.set(++this.lastId, asked);
-    return this.lastId;
+  /** Requests made in one turn of the event loop leave together. */
+  private send(line: string): void {
+    if (this.unsent === "") queueMicrotask(() => this.flush());
+    this.unsent += line;
+  }
+
+  private flush(): void {
+    this.connection?.send(this.unsent);
+    this.unsent = "";
   }
 
   /** Returns how many bytes of body follow. */
   private take(answer: PeerAnswer): number {
     switch (answer.type) {
       case "DATA": {
-        const asked = this.answered(answer.id, "get");
-        if (asked?.kind !== "get" || answer.offset !== asked.offset || answer.length !== asked.length) break;
-        const chunk = asked.offset / chunkOffset(1);
-        this.body.startData(asked.request, chunk, asked.length);
+        const asked = this.asked.answered(answer.id, "get");
+        if (asked === undefined || answer.offset !== asked.offset || answer.length !== asked.length) break;
+        this.body.startData(asked.home, asked.request, asked.chunk, asked.length);
         return asked.length;
       }
       case "HASHES": {
-        const asked = this.answered(answer.id, "hashes");
-        if (asked?.kind !== "hashes" || answer.length !== asked.length) break;
-        this.body.startHashes(asked.length);
+        const asked = this.asked.answered(answer.id, "hashes");
+        if (asked === undefined || answer.length !== asked.length) break;
+        this.body.startHashes(asked.root, asked.length);
         return asked.length;
       }
       case "HAVE": {
-        const asked = this.answered(answer.id, "have");
+        const asked = this.asked.answered(answer.id, "have");
         const { root, chunks, sent } = answer;
         const areWhole = [chunks, sent].every((bits) => bits === undefined || this.fits(bits));
-        if (asked === undefined || root !== this.context.root || !areWhole) break;
+        if (asked === undefined || root !== this.context.content?.root || !areWhole) break;
         this.context.tell({ kind: "held", connection: this.id, chunks, sent });
         return 0;
       }
       case "HAVE_NEWS":
       case "SENT": {
         const { type, root, chunk } = answer;
-        if (!this.toldOfNews || root !== this.context.root) break;
-        if (chunk >= chunkCountOf(this.context.sizeBytes)) break;
+        const { content } = this.context;
+        if (!this.watched.has(root)) break;
+        // Of an earlier download over this connection.
+        if (root !== content?.root) return 0;
+        if (chunk >= content.chunkCount) break;
         this.context.tell({
           kind: type === "SENT" ? "sent-news" : "held-news",
           connection: this.id,
@@ -212,21 +254,15 @@ export class SourceLink implements ConnectionUser, PacedLink {
     return 0;
   }
 
-  private answered(id: number, kind: Asked["kind"]): Asked | undefined {
-    const asked = this.asked.get(id);
-    if (asked?.kind !== kind) return undefined;
-    this.asked.delete(id);
-    return asked;
-  }
-
   private fits(bits: Uint8Array): boolean {
-    return Bitfield.from(bits, chunkCountOf(this.context.sizeBytes)) !== undefined;
+    return Bitfield.from(bits, this.context.content?.chunkCount ?? 0) !== undefined;
   }
 
   private refused({ id, code, retryMs }: ErrorMessage): void {
-    const asked = id === null ? undefined : this.asked.get(id);
-    if (id !== null) this.asked.delete(id);
-    if (asked !== undefined && (code === "GONE" || code === "NOT_FOUND")) {
+    const asked = id === null ? undefined : this.asked.refused(id);
+    if (asked?.kind === "get" && asked.home !== this.context.content && lacking.has(code)) {
+      this.context.tell({ kind: "lacks", connection: this.id, request: asked.request });
+    } else if (asked !== undefined && (code === "GONE" || code === "NOT_FOUND")) {
       this.finish({ kind: "gone", connection: this.id });
     } else if (asked?.kind === "get" && (code === "RETRY" || (code === "BUSY" && retryMs !== undefined))) {
       // RETRY: not there as yet; its own download is not so far.

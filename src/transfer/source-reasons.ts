@@ -2,7 +2,7 @@
 import { NoSourceError, type P2pError, VerificationError } from "../errors.ts";
 import { formatBytes } from "../output/format.ts";
 import type { SourceNews } from "./download-messages.ts";
-import type { Outcome } from "./scheduler.ts";
+import type { Outcome } from "./outcome.ts";
 
 /** More than a few say no more to a person. */
 const maxNamed = 5;
@@ -12,6 +12,8 @@ export class SourceReasons {
   private readonly addresses = new Map<number, string>();
   private readonly last = new Map<string, string>();
   private readonly told = new Set<string>();
+
+  constructor(private readonly nameOf: (chunk: number) => string) {}
 
   /** `passing`: it is a download itself, which comes and goes; that it is gone is worth no line. */
   opened(connection: number, address: string, passing: boolean): void {
@@ -29,7 +31,7 @@ export class SourceReasons {
         if (message.hashes !== undefined) return undefined;
         return this.dropped(id, "its chunk hashes do not add up to the root");
       case "bad-chunk":
-        return this.dropped(id, `chunk ${message.chunk} is wrong`);
+        return this.dropped(id, `${this.nameOf(message.chunk)} is wrong`);
       case "wrong-answer":
         return this.dropped(id, message.reason);
       case "gone":

@@ -2,10 +2,14 @@
  * The sources of one download and our connections to them: who may be asked, who has to wait, who is out. Pure;
  * the states and their reasons are drawn in STATES.md. Chunks and requests are the scheduler's.
  */
+
+import type { Bitfield } from "../content/bitfield.ts";
+import { chunkBytes as wholeChunkBytes } from "../wire/limits.ts";
 import { HostLimits } from "./host-limits.ts";
 import { shuffled } from "./shuffled.ts";
 import {
   type Exclusion,
+  mayBeUseful,
   newConnection,
   newSource,
   type Source,
@@ -33,7 +37,11 @@ export class SourceTable {
   private readonly hosts = new HostLimits();
   private lastConnectionId = 0;
 
-  constructor(private readonly random: () => number) {}
+  constructor(
+    private readonly random: () => number,
+    /** Of one as a rule: what is in the pipeline of a connection is counted in chunks. */
+    readonly chunkBytes: number = wholeChunkBytes,
+  ) {}
 
   get all(): Iterable<Source> {
     return this.sources.values();
@@ -61,6 +69,7 @@ export class SourceTable {
       else {
         known.listed = true;
         if (!address.partial) known.partial = false;
+        addFiles(known, address.files);
       }
     }
     if (this.sources.size > maxSources) this.forgetSome();
@@ -68,16 +77,12 @@ export class SourceTable {
 
   /** Sources that may deliver, now or after a wait. */
   get candidates(): Source[] {
-    return [...this.sources.values()].filter(
-      (source) => source.excluded === undefined && (source.listed || source.connections > 0),
-    );
+    return [...this.sources.values()].filter(isCandidate);
   }
 
   /** Whether there are any. */
   get hasCandidates(): boolean {
-    for (const { excluded, listed, connections } of this.sources.values()) {
-      if (excluded === undefined && (listed || connections > 0)) return true;
-    }
+    for (const source of this.sources.values()) if (isCandidate(source)) return true;
     return false;
   }
 
@@ -89,7 +94,8 @@ export class SourceTable {
 
   /** Why sources are out. */
   get exclusions(): ReadonlySet<Exclusion> {
-    return new Set([...this.sources.values()].flatMap(({ excluded }) => excluded ?? []));
+    const all = [...this.sources.values()];
+    return new Set(all.flatMap(({ excluded, lacking }) => excluded ?? (lacking === undefined ? [] : "gone")));
   }
 
   /** Of those connected, or on the way. */
@@ -104,7 +110,9 @@ export class SourceTable {
 
   /** Somebody who has not all of it is connected, or on the way: others download this as well. */
   get isSwarm(): boolean {
-    for (const { source } of this.open.values()) if (source.held !== undefined) return true;
+    for (const { source } of this.open.values()) {
+      if (source.held !== undefined && source.files === undefined) return true;
+    }
     return false;
   }
 
@@ -121,10 +129,14 @@ export class SourceTable {
     if (count <= 0) return [];
     const eligible = [...this.sources.values()].filter(
       (source) =>
-        source.excluded === undefined && source.listed && source.retryAtMs <= nowMs && !unwanted.has(source),
+        source.excluded === undefined &&
+        source.listed &&
+        source.retryAtMs <= nowMs &&
+        mayBeUseful(source) &&
+        !unwanted.has(source),
     );
     // Whoever has delivered, and whom we do not know, before those with whom it came to nothing.
-    eligible.sort((one, other) => vainTries(one) - vainTries(other));
+    eligible.sort((one, other) => vainTries(one) - vainTries(other) || usefulFiles(other) - usefulFiles(one));
     const next: Source[] = [];
     const planned = new Map<string, number>();
     const most = Math.max(0, ...eligible.map(limitOf));
@@ -144,8 +156,10 @@ export class SourceTable {
 
   /** Whether there is a source that may be connected to, never failed, and has no connection. */
   hasUntried(nowMs: number): boolean {
-    for (const { host, excluded, listed, connections, failures } of this.sources.values()) {
+    for (const source of this.sources.values()) {
+      const { host, excluded, listed, connections, failures } = source;
       if (connections > 0 || failures > 0 || !listed || excluded !== undefined) continue;
+      if (!mayBeUseful(source)) continue;
       if (this.hosts.allows(host, 0, nowMs)) return true;
     }
     return false;
@@ -160,6 +174,7 @@ export class SourceTable {
     for (const source of this.sources.values()) {
       const { host, partial, excluded, listed, connections, failures, retryAtMs } = source;
       if (partial || connections > 0 || failures === 0 || !listed || excluded !== undefined) continue;
+      if (!mayBeUseful(source)) continue;
       if (retryAtMs + placeRetryMs <= nowMs && this.hosts.allows(host, 0, nowMs)) return true;
     }
     return false;
@@ -231,6 +246,24 @@ export class SourceTable {
         this.sources.delete(source.key);
     }
   }
+}
+
+/** It may deliver, now or after a wait. */
+function isCandidate(source: Source): boolean {
+  const { excluded, listed, connections } = source;
+  return excluded === undefined && (listed || connections > 0) && mayBeUseful(source);
+}
+
+/** The index knows more of what the source has; what that said itself stands. */
+function addFiles({ files, lacking }: Source, more: Bitfield | undefined): void {
+  if (files === undefined || more === undefined) return;
+  for (let chunk = 0; chunk < files.size; chunk++) {
+    if (more.has(chunk) && lacking?.has(chunk) !== true) files.add(chunk);
+  }
+}
+
+function usefulFiles({ files, useful }: Source): number {
+  return files === undefined ? 0 : useful;
 }
 
 function vainTries({ bytes, connections, connectionsMade }: Source): number {

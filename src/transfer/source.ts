@@ -13,6 +13,8 @@ export interface SourceAddress {
   port: number;
   /** It has not the whole content: ask which chunks. */
   partial: boolean;
+  /** Which chunks it has, where each is a file of its own (`chunk-map.ts`): then the index says so, and nobody else. */
+  files?: Bitfield | undefined;
 }
 
 /** What is told of a source when the download is over; decides nothing. */
@@ -48,10 +50,12 @@ export interface Source extends SourceAddress, SourceStatistics {
   connections: number;
   /** Chunks that its connections were asked for and have not delivered. */
   owedChunks: number;
-  /** Chunks it has; undefined: all of them. Known while it is connected. */
+  /** Chunks it has; undefined: all of them. Known while it is connected, and always when they are files. */
   held: Bitfield | undefined;
   /** How many of `held` are missing here. */
   useful: number;
+  /** Files that it was said to have and has not; undefined: there was none. */
+  lacking: Bitfield | undefined;
   /** `freed` of the picker when there was nothing to ask it for; undefined: it has something new since. */
   barrenAt: number | undefined;
   /** Chunks that it has sent to anybody, or is about to; undefined: it did not say. */
@@ -99,12 +103,18 @@ export interface SourceConnection {
   readonly rate: RateMeter;
 }
 
-export function newSource(key: string, { host, port, partial }: SourceAddress): Source {
+/** Whether the source may have something that is missing here, as far as that is known without asking it. */
+export function mayBeUseful({ files, useful }: Source): boolean {
+  return files === undefined || useful > 0;
+}
+
+export function newSource(key: string, { host, port, partial, files }: SourceAddress): Source {
   return {
     key,
     host,
     port,
     partial,
+    files,
     listed: true,
     excluded: undefined,
     failures: 0,
@@ -112,8 +122,9 @@ export function newSource(key: string, { host, port, partial }: SourceAddress): 
     busyUntilMs: Number.NEGATIVE_INFINITY,
     connections: 0,
     owedChunks: 0,
-    held: undefined,
+    held: files,
     useful: 0,
+    lacking: undefined,
     barrenAt: undefined,
     sent: undefined,
     isShared: false,

@@ -2,10 +2,10 @@
  * A download that goes to a stream instead of a file: keeps the chunks that are ahead of their turn in a ring of
  * memory, and has them written in order. Nothing of it is kept, so there is nothing to resume.
  */
-import { chunkCountOf, chunkLength } from "../content/chunks.ts";
 import { LocalIoError } from "../errors.ts";
 import { chunkBytes } from "../wire/limits.ts";
 import { workerUrl } from "../worker-url.ts";
+import { type ChunkMap, mapOfContent } from "./chunk-map.ts";
 import type { ChunkSink } from "./chunk-sink.ts";
 import type { DownloadStore } from "./download-store.ts";
 
@@ -32,7 +32,7 @@ export class StreamOutput implements DownloadStore {
   readonly name = "standard output";
   readonly windowChunks: number;
   readonly sink: ChunkSink & { kind: "ring" };
-  private readonly chunkCount: number;
+  readonly chunks: ChunkMap;
   private readonly worker: Worker;
   private readonly ahead = new Set<number>();
   private readonly end = Promise.withResolvers<void>();
@@ -42,10 +42,10 @@ export class StreamOutput implements DownloadStore {
 
   constructor(
     private readonly fd: number,
-    private readonly sizeBytes: number,
+    content: { root: string; sizeBytes: number },
   ) {
-    this.chunkCount = chunkCountOf(sizeBytes);
-    this.windowChunks = Math.max(1, Math.min(ringChunks, this.chunkCount));
+    this.chunks = mapOfContent(content);
+    this.windowChunks = Math.max(1, Math.min(ringChunks, this.chunks.count));
     this.sink = { kind: "ring", slots: new SharedArrayBuffer(this.windowChunks * chunkBytes) };
     this.worker = new Worker(workerUrl("transfer/stream-worker.ts"));
     this.worker.onmessage = ({ data }: MessageEvent<FromStreamWorker>) => this.receive(data);
@@ -57,7 +57,7 @@ export class StreamOutput implements DownloadStore {
     );
     // It may be rejected before anybody waits for it.
     this.end.promise.catch(() => {});
-    if (this.chunkCount === 0) this.end.resolve();
+    if (this.chunks.count === 0) this.end.resolve();
   }
 
   /** Of an earlier run there is nothing. */
@@ -94,7 +94,7 @@ export class StreamOutput implements DownloadStore {
         fd: this.fd,
         slots: this.sink.slots,
         chunk,
-        sizeBytes: chunkLength(chunk, this.sizeBytes),
+        sizeBytes: this.chunks.lengthOf(chunk),
       };
       this.worker.postMessage(message);
     }
@@ -110,7 +110,7 @@ export class StreamOutput implements DownloadStore {
     }
     this.written++;
     this.onWritten();
-    if (this.written === this.chunkCount) this.end.resolve();
+    if (this.written === this.chunks.count) this.end.resolve();
     else this.advance();
   }
 }

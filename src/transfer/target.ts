@@ -66,7 +66,7 @@ function isFolder(path: string): boolean {
 }
 
 /** Follows links: what is meant is what the user would open. */
-function statOf(path: string): Stats | undefined {
+export function statOf(path: string): Stats | undefined {
   try {
     return statSync(path);
   } catch (error) {

@@ -9,9 +9,12 @@ import { ContentHasher } from "../../src/content/merkle.ts";
 import type { BinaryProcess, JsonEvent } from "./binary-process.ts";
 import { FaultProxy, type Faults } from "./fault-proxy.ts";
 import { LineClient } from "./line-client.ts";
-import { type RunningServer, Sandbox, type StartOptions } from "./sandbox.ts";
+import { type RunningServer, Sandbox, type SandboxOptions, type StartOptions } from "./sandbox.ts";
 
 export type Files = Record<string, Uint8Array>;
+
+/** Folders in memory, where there is such a place: for thousands of files, each of which is synced. */
+export const inMemory: SandboxOptions = existsSync("/dev/shm") ? { parent: "/dev/shm" } : {};
 
 export class Swarm implements AsyncDisposable {
   private readonly parts = new AsyncDisposableStack();
@@ -21,8 +24,8 @@ export class Swarm implements AsyncDisposable {
     readonly index: RunningServer,
   ) {}
 
-  static async start(flags?: readonly string[]): Promise<Swarm> {
-    const box = new Sandbox();
+  static async start(flags?: readonly string[], options?: SandboxOptions): Promise<Swarm> {
+    const box = new Sandbox(options);
     try {
       return new Swarm(box, await box.index(flags));
     } catch (error) {

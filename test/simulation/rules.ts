@@ -2,7 +2,8 @@
  * What must hold in every run, whatever the sources do: told every action of the scheduler and every fact it was told,
  * throws at the first breach. Keeps its own books and looks into nothing.
  */
-import type { Action, Outcome } from "../../src/transfer/scheduler.ts";
+import type { Outcome } from "../../src/transfer/outcome.ts";
+import type { Action } from "../../src/transfer/scheduler.ts";
 import { mebibyte, type WorldPlan } from "./plan.ts";
 import type { Sent } from "./simulated-source.ts";
 

@@ -3,8 +3,9 @@
  * its workers do, without sockets, threads, files or a clock, and checks at every step what must hold.
  */
 import { Bitfield } from "../../src/content/bitfield.ts";
+import type { Outcome } from "../../src/transfer/outcome.ts";
 import type { ChunkPicker } from "../../src/transfer/pick.ts";
-import { type Action, type Outcome, Scheduler } from "../../src/transfer/scheduler.ts";
+import { type Action, Scheduler } from "../../src/transfer/scheduler.ts";
 import type { SourceAddress } from "../../src/transfer/source.ts";
 import type { Swarm } from "./swarm.ts";
 import type { SwarmPeerPlan } from "./swarm-plan.ts";

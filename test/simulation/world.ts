@@ -3,8 +3,9 @@
  * and its workers do, without sockets, threads, files or a clock. One plan is one run, the same every time.
  */
 import { Bitfield } from "../../src/content/bitfield.ts";
+import type { Outcome } from "../../src/transfer/outcome.ts";
 import type { ChunkPicker } from "../../src/transfer/pick.ts";
-import { type Action, type Outcome, Scheduler } from "../../src/transfer/scheduler.ts";
+import { type Action, Scheduler } from "../../src/transfer/scheduler.ts";
 import { Random } from "../helpers/random.ts";
 import { EventQueue } from "./event-queue.ts";
 import { isWithin, mebibyte, type WorldPlan } from "./plan.ts";

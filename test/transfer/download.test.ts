@@ -5,7 +5,13 @@ import { dirname } from "node:path";
 import { LocalIoError, NoSourceError, VerificationError, WouldOverwriteError } from "../../src/errors.ts";
 import { identityOf } from "../../src/library/file-identity.ts";
 import { RateLimit } from "../../src/net/rate-limit.ts";
-import { type DownloadOptions, type DownloadReport, download } from "../../src/transfer/download.ts";
+import {
+  type Destination,
+  type DownloadOptions,
+  type DownloadReport,
+  download,
+} from "../../src/transfer/download.ts";
+import { DownloadThreads } from "../../src/transfer/download-threads.ts";
 import { Uploader } from "../../src/transfer/uploader.ts";
 import { type TestContent, testContent } from "../helpers/contents.ts";
 import { except, fakeSource, honestly, line } from "../helpers/fake-source.ts";
@@ -25,7 +31,7 @@ async function sharing(path: string, of: TestContent = content, onChanged = (_: 
     threads: 1,
     contentOf: (root) =>
       root === of.root
-        ? { folder: dirname(path), path, identity, sizeBytes, chunkHashes, hashedInThisRun: true }
+        ? { folder: dirname(path), path, identity, sizeBytes, chunkHashes, trusted: true }
         : undefined,
     onChanged,
     onFailed: (error) => {
@@ -52,8 +58,10 @@ function start(
   const notices: string[] = [];
   let bytes = 0;
   const target = folder.at("target");
+  const pool = new DownloadThreads(2, false);
   const options: DownloadOptions = {
     content,
+    pool,
     requestBytes: 4 * mebibyte,
     connections: 8,
     threads: 2,
@@ -73,7 +81,8 @@ function start(
     signal: new AbortController().signal,
     ...different,
   };
-  const promise = download(options, { kind: "file", path: target, replace, checkSpace: true });
+  const destination: Destination = { kind: "file", path: target, replace, checkSpace: true };
+  const promise = download(options, destination).finally(() => pool.stop());
   promise.catch(() => {});
   return { promise, notices, progress: () => bytes, target };
 }

@@ -1,6 +1,7 @@
 /** One link against sources that do right and wrong, over real sockets: what it tells, and what reaches the disk. */
 import { describe, expect, test } from "bun:test";
 import { closeSync, openSync, readFileSync } from "node:fs";
+import { ContentHome } from "../../src/transfer/chunk-home.ts";
 import type { FromDownloadWorker } from "../../src/transfer/download-messages.ts";
 import { type LinkContext, SourceLink } from "../../src/transfer/source-link.ts";
 import { type TestContent, testContent } from "../helpers/contents.ts";
@@ -15,6 +16,7 @@ const content = testContent(2 * mebibyte + 12_345);
 class Bench implements Disposable {
   readonly told: FromDownloadWorker[] = [];
   readonly link: SourceLink;
+  readonly content: ContentHome;
   readonly context: LinkContext;
   ended = false;
   private readonly folder: TemporaryFolder = temporaryFolder();
@@ -25,14 +27,12 @@ class Bench implements Disposable {
     readonly source: FakeSource,
     of: TestContent = content,
   ) {
-    const alone = of.sizeBytes <= mebibyte;
+    this.content = new ContentHome(of.root, of.sizeBytes, { kind: "file", fd: this.fd });
+    this.content.chunkHashes ??= of.chunkHashes;
     this.context = {
-      root: of.root,
-      sizeBytes: of.sizeBytes,
-      sink: { kind: "file", fd: this.fd },
+      content: this.content,
       session: "s1",
       times: { hashingMs: 0, writingMs: 0 },
-      chunkHashes: alone ? Uint8Array.fromHex(of.root) : of.chunkHashes,
       tell: (message) => this.told.push(message),
     };
     this.link = new SourceLink(1, this.context, () => {
@@ -172,7 +172,6 @@ describe("a link to a right source", () => {
     });
     using bench = new Bench(fakeSource(busy));
     await bench.connect();
-    bench.context.chunkHashes = content.chunkHashes;
     bench.link.get(7, 0, 1);
     await bench.until(() => bench.told.length === 2);
     expect(bench.told.at(-1)).toEqual({ kind: "busy", connection: 1, request: 7, retryMs });
@@ -339,7 +338,7 @@ describe("a link to a wrong source", () => {
     using bench = new Bench(fakeSource(honestly(content)));
     const full = openSync("/dev/full", "w");
     try {
-      Object.defineProperty(bench.context, "sink", { value: { kind: "file", fd: full } });
+      Object.defineProperty(bench.content, "sink", { value: { kind: "file", fd: full } });
       await bench.connect();
       bench.link.get(1, 0, 1);
       await bench.until(() => bench.ended);

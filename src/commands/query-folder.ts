@@ -1,0 +1,106 @@
+/** `p2p query` for a folder or a pattern: fetches everything that it stands for, or lists it. */
+import { resolve } from "node:path";
+import { NotFoundError } from "../errors.ts";
+import { formatDuration } from "../output/format.ts";
+import { printable } from "../printable.ts";
+import type { QueryNode } from "../query-node.ts";
+import { aborted, unlessAborted } from "../shutdown.ts";
+import { isMeant, type Meant } from "../transfer/choose-content.ts";
+import type { TransferOptions } from "../transfer/fetch.ts";
+import { fetchFolder, patternOf } from "../transfer/fetch-folder.ts";
+import type { StoredFile } from "../transfer/folder-report.ts";
+import { maxNameBytes } from "../wire/limits.ts";
+import type { CommandContext } from "./context.ts";
+import { FolderOutput, folderPlanEvent } from "./folder-output.ts";
+import type { QueryOptions } from "./query.ts";
+import { worstOf } from "./worst.ts";
+
+/** Throws the worst of what kept files from being fetched, when the others are there. */
+export async function fetchFolderAndServe(
+  node: QueryNode,
+  meant: Meant,
+  transfer: TransferOptions,
+  serves: boolean,
+  options: QueryOptions,
+  context: CommandContext,
+): Promise<void> {
+  const { name, outputPath, force, explain, serveForSeconds } = options;
+  const { signal } = context;
+  const said = new RememberingOutput(
+    name,
+    context,
+    explain ? (plan) => folderPlanEvent(name, plan, transfer, serves) : undefined,
+  );
+  try {
+    const fetched = await fetchFolder(
+      {
+        pattern: name,
+        meant,
+        output: outputPath ?? ".",
+        force,
+        transfer,
+        share: serves ? (of, content, offer) => node.share(of, content, offer) : undefined,
+        index: () => node.index,
+        signal,
+      },
+      said,
+    );
+    said.close();
+    said.complete(fetched);
+    if (serveForSeconds > 0) await serveOn(node, said.files, serveForSeconds, context);
+    const worst = worstOf(fetched);
+    if (worst !== undefined) throw worst;
+  } finally {
+    said.close();
+  }
+}
+
+/** `--list`: what it stands for. */
+export async function listFolder(
+  node: QueryNode,
+  pattern: string,
+  meant: Meant,
+  { output, signal }: CommandContext,
+): Promise<void> {
+  const pages = node.index.list(patternOf(pattern));
+  let isEmpty = true;
+  for (;;) {
+    const page = await unlessAborted(pages.next(), signal);
+    if (page.done) break;
+    for (const file of page.value) {
+      if (!isMeant(file, meant)) continue;
+      isEmpty = false;
+      const { name, sizeBytes, md5, root, total } = file;
+      output.event({ event: "found", name, size: sizeBytes, md5, root, sources: total });
+    }
+  }
+  if (isEmpty) throw new NotFoundError(`nobody shares a file that fits ${printable(pattern, maxNameBytes)}`);
+}
+
+/** Knows what is there in the end, to serve it. */
+class RememberingOutput extends FolderOutput {
+  readonly files: StoredFile[] = [];
+
+  override stored(file: StoredFile): void {
+    super.stored(file);
+    this.files.push(file);
+  }
+}
+
+/** A signal ends it, and is no failure: the files are there. */
+async function serveOn(
+  node: QueryNode,
+  files: readonly StoredFile[],
+  seconds: number,
+  { log, signal }: CommandContext,
+): Promise<void> {
+  try {
+    for (const { name, path, ...content } of files)
+      await node.shareWhole(name, content, resolve(path), signal);
+  } catch (error) {
+    if (signal.aborted) return;
+    throw error;
+  }
+  log.info(`serving them for ${formatDuration(seconds)}; Ctrl-C ends that`);
+  await Promise.race([aborted(signal), Bun.sleep(seconds * 1000)]);
+}

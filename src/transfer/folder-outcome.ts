@@ -1,0 +1,82 @@
+/** What came of each file of a folder download, told as it happens and added up for the end. */
+import { monotonicMs } from "../clock.ts";
+import { LocalIoError, type P2pError } from "../errors.ts";
+import { wouldOverwrite } from "../library/partial-file.ts";
+import type { CompleteSource } from "../output/events.ts";
+import { printable } from "../printable.ts";
+import { FolderSums } from "./folder-progress.ts";
+import type { FileFailure, FolderFetched, FolderListener } from "./folder-report.ts";
+import type { FolderTarget } from "./folder-targets.ts";
+import type { StoreFailure } from "./store-file.ts";
+
+export class FolderOutcome {
+  readonly alreadyThere = { files: 0, bytes: 0 };
+  /** Complete now, and not before. */
+  readonly stored: FolderTarget[] = [];
+  private readonly failures: FileFailure[] = [];
+  private readonly sums: FolderSums;
+
+  constructor(
+    private readonly listener: FolderListener,
+    startMs: number,
+  ) {
+    this.sums = new FolderSums(startMs);
+  }
+
+  // --- of single files ---
+
+  wasThere({ file, shown }: FolderTarget): void {
+    this.alreadyThere.files++;
+    this.alreadyThere.bytes += file.sizeBytes;
+    this.listener.stored({ ...file, path: shown, alreadyThere: true });
+  }
+
+  isStored(target: FolderTarget): void {
+    const { file, shown } = target;
+    this.stored.push(target);
+    this.sums.stored(file.sizeBytes);
+    this.listener.stored({ ...file, path: shown, alreadyThere: false });
+  }
+
+  notStored({ file, shown }: FolderTarget, failure: StoreFailure): void {
+    const error =
+      failure.kind === "different"
+        ? wouldOverwrite(shown)
+        : new LocalIoError(`cannot write ${printable(shown)}: ${failure.reason}`);
+    this.failed(file.name, error);
+  }
+
+  failed(name: string, error: P2pError): void {
+    const failure = { name, error };
+    this.failures.push(failure);
+    this.listener.failed(failure);
+  }
+
+  // --- of downloads, of one file or of many ---
+
+  begin(isOfMany: boolean): symbol {
+    return this.sums.begin(isOfMany);
+  }
+
+  resumed(download: symbol, bytes: number): void {
+    this.sums.resumed(download, bytes);
+  }
+
+  progress(download: symbol, progress: { bytes: number; sources: number }): void {
+    const nowMs = monotonicMs();
+    this.sums.progress(download, progress, nowMs);
+    this.listener.progress(this.sums.now(nowMs));
+  }
+
+  end(download: symbol, sources: readonly CompleteSource[]): void {
+    this.sums.end(download, sources);
+  }
+
+  // --- the end ---
+
+  fetched(seconds: number): FolderFetched {
+    const { alreadyThere, failures, sums } = this;
+    const { fetched, resumedBytes, sources } = sums;
+    return { fetched, alreadyThere, failed: failures, seconds, resumedBytes, sources };
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * Where the files of a folder download go, and which of them are there already. Makes the folders; the names that
+ * decide have passed `planFolder`.
+ */
+import { mkdirSync, readdirSync, statSync, unlinkSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { LocalIoError, type P2pError, reasonOf } from "../errors.ts";
+import { syncFolder } from "../library/disk.ts";
+import { HashPool } from "../library/hash-pool.ts";
+import { wouldOverwrite } from "../library/partial-file.ts";
+import { printable } from "../printable.ts";
+import { unlessAborted } from "../shutdown.ts";
+import { partialPrefix } from "../wire/file-name.ts";
+import type { ListedFile } from "../wire/messages.ts";
+import { draftSuffix } from "./store-file.ts";
+import { statOf } from "./target.ts";
+
+export interface FolderTarget {
+  file: ListedFile;
+  /** Absolute. */
+  path: string;
+  /** As the user would write it. */
+  shown: string;
+}
+
+/** A draft that nobody has touched for so long was left by a process that was killed. */
+const abandonedMs = 60_000;
+
+export class FolderTargets {
+  /** Absolute path of each folder to the reason why nothing can be written there, or whether it was made now. */
+  private readonly folders = new Map<string, "made" | "there" | P2pError>();
+
+  constructor(
+    /** As the user wrote it. */
+    private readonly output: string,
+  ) {}
+
+  /** Makes the folder of the file. */
+  place(file: ListedFile): FolderTarget | P2pError {
+    const shown = join(this.output, ...file.name.split("/"));
+    const path = resolve(shown);
+    const folder = dirname(path);
+    let state = this.folders.get(folder);
+    if (state === undefined) {
+      state = makeFolder(folder);
+      this.folders.set(folder, state);
+      if (state === "there") removeAbandoned(folder);
+    }
+    return typeof state === "string" ? { file, path, shown } : state;
+  }
+
+  /** What is at the target, without reading it: of the right size it may be the file. */
+  look({ file, path }: FolderTarget): "nothing" | "candidate" | "different" | LocalIoError {
+    if (this.folders.get(dirname(path)) === "made") return "nothing";
+    try {
+      const stats = statOf(path);
+      if (stats === undefined) return "nothing";
+      return stats.isFile() && stats.size === file.sizeBytes ? "candidate" : "different";
+    } catch (error) {
+      if (error instanceof LocalIoError) return error;
+      throw error;
+    }
+  }
+
+  /** On disk is a name only when its folder is: all those of these files, up to the one that was asked for. */
+  sync(stored: Iterable<FolderTarget>): void {
+    const top = resolve(this.output);
+    const folders = new Set([dirname(top)]);
+    for (const { path } of stored) {
+      for (let folder = dirname(path); !folders.has(folder); folder = dirname(folder)) {
+        folders.add(folder);
+        if (folder === top) break;
+      }
+    }
+    for (const folder of folders) syncFolder(folder);
+  }
+}
+
+/** Which of the candidates hold what they should. Rejects with the signal's reason alone. */
+export async function checkContents(
+  candidates: readonly FolderTarget[],
+  threads: number,
+  checked: (target: FolderTarget, found: "same" | "different" | LocalIoError) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  if (candidates.length === 0) return;
+  const pool = new HashPool({ threads });
+  const all = Promise.withResolvers<void>();
+  let left = candidates.length;
+  for (const target of candidates) {
+    const { path, file, shown } = target;
+    pool.add({
+      folder: dirname(path),
+      path,
+      sizeBytes: file.sizeBytes,
+      done: (outcome) => {
+        if (outcome.kind === "hashed")
+          checked(target, outcome.hashes.root === file.root ? "same" : "different");
+        else if (outcome.kind === "failed")
+          checked(target, new LocalIoError(`cannot read ${printable(shown)}: ${outcome.reason}`));
+        else checked(target, "different");
+        if (--left === 0) all.resolve();
+      },
+    });
+  }
+  try {
+    await unlessAborted(all.promise, signal);
+  } finally {
+    await pool.stop();
+  }
+}
+
+/** Why a target that holds something else is left alone, or undefined when it is to be replaced. */
+export function whyNotReplaced({ path, shown }: FolderTarget, force: boolean): P2pError | undefined {
+  if (statOf(path)?.isDirectory() === true)
+    return new LocalIoError(`cannot write ${printable(shown)}: it is a folder`);
+  return force ? undefined : wouldOverwrite(shown);
+}
+
+function makeFolder(folder: string): "made" | "there" | P2pError {
+  try {
+    return mkdirSync(folder, { recursive: true }) === undefined ? "there" : "made";
+  } catch (error) {
+    return new LocalIoError(`cannot make the folder ${printable(folder)}: ${reasonOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function removeAbandoned(folder: string): void {
+  try {
+    for (const name of readdirSync(folder)) {
+      if (!name.startsWith(partialPrefix) || !name.endsWith(draftSuffix)) continue;
+      const path = join(folder, name);
+      if (Date.now() - statSync(path).mtimeMs > abandonedMs) unlinkSync(path);
+    }
+  } catch {
+    // What is left does no harm: nobody shares it, and nobody takes it for a file.
+  }
+}

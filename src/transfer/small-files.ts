@@ -1,0 +1,143 @@
+/**
+ * Many files of at most one chunk, as one download: each file is a chunk of it, so that they share its connections,
+ * its pipelines and its sources, and no file waits for another one.
+ */
+import { Bitfield } from "../content/bitfield.ts";
+import type { IndexClient } from "../net/index-client.ts";
+import { unlessAborted } from "../shutdown.ts";
+import type { ListedFile } from "../wire/messages.ts";
+import { type ChunkMap, mapOfFiles } from "./chunk-map.ts";
+import type { DownloadReport, EngineOptions, KnownSources, SourceFinder } from "./download.ts";
+import type { DownloadStore } from "./download-store.ts";
+import type { DownloadThreads } from "./download-threads.ts";
+import { Downloader } from "./downloader.ts";
+import type { FolderTarget } from "./folder-targets.ts";
+import type { SourceAddress } from "./source.ts";
+import type { StoreFailure } from "./store-file.ts";
+
+export interface SmallFilesOptions extends Omit<EngineOptions, "sources"> {
+  targets: readonly FolderTarget[];
+  /** Different files in their place are replaced. */
+  replace: boolean;
+  pool: DownloadThreads;
+  /** Throws IndexError while there is none. */
+  index: () => IndexClient;
+  onStored: (target: FolderTarget) => void;
+  onNotStored: (target: FolderTarget, failure: StoreFailure) => void;
+}
+
+/** How many of those that are missing the index is asked for at a time: while some come, and when none can. */
+const askedAtOnce = 64;
+const askedInTheEnd = 4_096;
+
+/** Never rejects. `failure` says why the files that were told neither stored nor not stored are not there. */
+export async function fetchSmallFiles(
+  options: SmallFilesOptions,
+): Promise<{ report: DownloadReport; failure: unknown }> {
+  const { targets, pool, index, signal } = options;
+  const files = new SmallFiles(options);
+  const sources = new SourcesOfFiles(targets, (at) => files.isMissing(at), index, signal);
+  const downloader = new Downloader({ ...options, sources }, files, pool);
+  try {
+    return { report: await downloader.run(), failure: undefined };
+  } catch (failure) {
+    return { report: downloader.report(), failure };
+  }
+}
+
+class SmallFiles implements DownloadStore {
+  readonly name = "files";
+  readonly chunks: ChunkMap;
+  readonly sink = undefined;
+  readonly windowChunks = undefined;
+  readonly chunksOnDisk = 0;
+  readonly finished = Promise.resolve();
+  private readonly over: Bitfield;
+
+  constructor(private readonly options: SmallFilesOptions) {
+    const { targets, replace } = options;
+    this.chunks = mapOfFiles(
+      targets.map(({ file: { root, sizeBytes }, path }) => ({ root, sizeBytes, path, replace })),
+    );
+    this.over = new Bitfield(targets.length);
+  }
+
+  isMissing(chunk: number): boolean {
+    return !this.over.has(chunk);
+  }
+
+  readChunkHashes(): undefined {}
+  saveChunkHashes(): void {}
+  follow(): void {}
+  abandon(): void {}
+
+  /** It lies under its name. */
+  keep(chunk: number): void {
+    if (this.over.add(chunk)) this.options.onStored(this.options.targets[chunk]!);
+  }
+
+  notStored(chunk: number, failure: StoreFailure): void {
+    if (this.over.add(chunk)) this.options.onNotStored(this.options.targets[chunk]!, failure);
+  }
+}
+
+/** Who has which of the files: as the index listed it, and what it says of those that stay missing. */
+class SourcesOfFiles implements SourceFinder {
+  readonly known: KnownSources;
+  private next = 0;
+
+  constructor(
+    private readonly targets: readonly FolderTarget[],
+    private readonly isMissing: (at: number) => boolean,
+    private readonly index: () => IndexClient,
+    private readonly signal: AbortSignal,
+  ) {
+    this.known = this.collect(targets.map(({ file }, at) => ({ at, file })));
+  }
+
+  /** Asks for the next ones of those that are missing, round and round. */
+  async ask(nobodyIsLeft: boolean): Promise<KnownSources> {
+    const most = nobodyIsLeft ? askedInTheEnd : askedAtOnce;
+    const asked: number[] = [];
+    const count = this.targets.length;
+    let looked = 0;
+    for (; looked < count && asked.length < most; looked++) {
+      if (this.isMissing(this.next)) asked.push(this.next);
+      this.next = (this.next + 1) % count;
+    }
+    const found = await unlessAborted(Promise.all(asked.map((at) => this.askFor(at))), this.signal);
+    const known = this.collect(found);
+    return { addresses: known.addresses, whole: known.whole && looked === count };
+  }
+
+  follow(): void {}
+
+  private async askFor(at: number): Promise<{ at: number; file: Pick<ListedFile, "sources" | "total"> }> {
+    const { name, root, sizeBytes } = this.targets[at]!.file;
+    const contents = await this.index().query(name);
+    const same = contents.find((content) => content.root === root && content.sizeBytes === sizeBytes);
+    if (same === undefined) return { at, file: { sources: [], total: 0 } };
+    const sources = same.sources.filter(({ partial }) => !partial);
+    return { at, file: { sources, total: sources.length + same.total - same.sources.length } };
+  }
+
+  private collect(
+    files: readonly { at: number; file: Pick<ListedFile, "sources" | "total"> }[],
+  ): KnownSources {
+    const byAddress = new Map<string, SourceAddress & { files: Bitfield }>();
+    let whole = true;
+    for (const { at, file } of files) {
+      if (file.sources.length < file.total) whole = false;
+      for (const { host, port } of file.sources) {
+        const key = `${host} ${port}`;
+        let source = byAddress.get(key);
+        if (source === undefined) {
+          source = { host, port, partial: false, files: new Bitfield(this.targets.length) };
+          byAddress.set(key, source);
+        }
+        source.files.add(at);
+      }
+    }
+    return { addresses: [...byAddress.values()], whole };
+  }
+}
