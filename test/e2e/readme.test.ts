@@ -65,6 +65,14 @@ test("every query and search in the README does what it says", async () => {
     ["PREFIX", root.slice(0, 8)],
     ["10m", "0.1s"],
   ]);
+  const folders = new Map([
+    ["FOLDER/", "papers/"],
+    ["'dataset/'", "papers/"],
+    ["'models/**/*.safetensors'", "papers/**/*.txt"],
+    ["'*.iso'", "*.txt"],
+    ["out/", "elsewhere/"],
+  ]);
+  for (const [word, folder] of folders) replaced.set(word, folder);
   const asked = commands.filter(({ verb }) => verb === "query" || verb === "search");
   expect(asked.length).toBeGreaterThanOrEqual(10);
   await Promise.all(
@@ -80,8 +88,11 @@ test("every query and search in the README does what it says", async () => {
         expect(ended.stderr, line).toContain("every chunk verified");
         return;
       }
-      expect(ended.stdout, line).toContain("a note.txt");
-      const path = join(cwd, flags.includes("-o") ? "elsewhere" : "", "a note.txt");
+      const isFolder = line.split(" ").some((word) => word !== "out/" && folders.has(word));
+      const isListed = !isFolder || flags.includes("--list");
+      expect(ended.stdout, line).toContain(isListed ? "a note.txt" : "1 file, 100 kB");
+      const name = isFolder ? "papers/a note.txt" : "a note.txt";
+      const path = join(cwd, flags.includes("-o") ? "elsewhere" : "", name);
       expect(existsSync(path), line).toBe(verb === "query" && !flags.includes("--list"));
     }),
   );
