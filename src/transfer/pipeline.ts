@@ -16,6 +16,9 @@ const swarmRequestMs = 50;
 /** Of all sources together, in a swarm. */
 const swarmTotalAheadMs = 150;
 const leastTotalChunks = 6;
+/** Who has less than the others may be owed up to so much more, and who has more of it so many chunks less. */
+const catchUpMs = 400;
+const mostChunksAhead = 2;
 /** A chunk comes so many times sooner from who is asked beyond that. */
 const farFaster = 4;
 /** And another one that is not known is tried this long after the last. */
@@ -50,7 +53,12 @@ export function isOnTrial({ source }: SourceConnection, table: SourceTable): boo
 }
 
 /** How many chunks more a swarm may owe us, all together: what is claimed early is claimed from the wrong one. */
-export function swarmRoomChunks(table: SourceTable, bytesPerSecond: number, nowMs: number): number {
+export function swarmRoomChunks(
+  table: SourceTable,
+  verifiedChunks: number,
+  bytesPerSecond: number,
+  nowMs: number,
+): number {
   let owed = 0;
   let roundTripMs = 0;
   for (const connection of table.connections) {
@@ -59,7 +67,24 @@ export function swarmRoomChunks(table: SourceTable, bytesPerSecond: number, nowM
     if (!connection.stalled && nowMs < isHeldUpAtMs(connection)) owed += connection.owedChunks;
   }
   const chunksPerMs = bytesPerSecond / table.chunkBytes / 1000;
-  return Math.max(leastTotalChunks, chunksPerMs * (swarmTotalAheadMs + roundTripMs)) - owed;
+  const evenly = Math.max(leastTotalChunks, chunksPerMs * (swarmTotalAheadMs + roundTripMs));
+  const behind = chunksBehind(table, verifiedChunks);
+  return evenly + Math.min(chunksPerMs * catchUpMs, Math.max(-mostChunksAhead, behind)) - owed;
+}
+
+/**
+ * How many chunks more than we the connected partial sources have on average (below 0: fewer). Who downloads together is
+ * done together only if those behind have their line full all the time and the others leave them room.
+ */
+function chunksBehind(table: SourceTable, verifiedChunks: number): number {
+  let chunks = 0;
+  let sources = 0;
+  for (const { source } of table.connections) {
+    if (source.held === undefined || source.held.count === 0) continue;
+    chunks += source.held.count;
+    sources++;
+  }
+  return sources === 0 ? 0 : chunks / sources - verifiedChunks;
 }
 
 /**

@@ -110,7 +110,8 @@ export class RequestPlan {
       else if (connection.source.useful > 0) partial.push(connection);
     }
     this.askInRounds(whole, this.claimUnseen, Infinity, asks, nowMs);
-    const room = swarmRoomChunks(this.table, this.arriving.bytesPerSecond(nowMs), nowMs);
+    const arriving = this.arriving.bytesPerSecond(nowMs);
+    const room = swarmRoomChunks(this.table, this.picker.verifiedCount, arriving, nowMs);
     const others = shuffled(partial, this.options.random);
     const left = room - this.askInRounds(others, this.claimRarest, room, asks, nowMs);
     if (left - this.askInRounds(whole, this.claimRarest, left, asks, nowMs) > 0) return;
