@@ -41,6 +41,7 @@ export class DownloadThread {
 
   /** Ends it in order: nothing that it holds open is left to chance. For one that has no job. */
   async stop(): Promise<void> {
+    if (!this.isAlive) return;
     const closed = Promise.withResolvers<void>();
     const timer = setTimeout(closed.resolve, closingTimeoutMs);
     this.user = {
@@ -96,7 +97,15 @@ export class DownloadThreads {
     while (this.lent >= this.most) await new Promise<void>((resolve) => this.waiting.push(resolve));
     const count = Math.max(1, Math.min(wanted, this.most - this.lent));
     this.lent += count;
-    return Array.from({ length: count }, () => this.idle.pop() ?? new DownloadThread());
+    return Array.from({ length: count }, () => this.takeIdle() ?? new DownloadThread());
+  }
+
+  /** Some may have ended while nobody heard of it. */
+  private takeIdle(): DownloadThread | undefined {
+    for (let thread = this.idle.pop(); thread !== undefined; thread = this.idle.pop()) {
+      if (thread.isAlive) return thread;
+    }
+    return undefined;
   }
 
   /** Those that do nothing more for the download that had them; what does not answer must have been ended before. */

@@ -21,6 +21,8 @@ import { FolderOutcome } from "./folder-outcome.ts";
 import { planFolder } from "./folder-plan.ts";
 import type { FolderFetched, FolderListener } from "./folder-report.ts";
 import { checkContents, type FolderTarget, FolderTargets, whyNotReplaced } from "./folder-targets.ts";
+import { inLanes } from "./lanes.ts";
+import { SilentSources } from "./silent-sources.ts";
 import { fetchSmallFiles } from "./small-files.ts";
 import { storeFile } from "./store-file.ts";
 
@@ -80,6 +82,7 @@ class FolderFetch {
   private readonly startMs = monotonicMs();
   private readonly outcome: FolderOutcome;
   private readonly targets: FolderTargets;
+  private readonly silent: SilentSources;
 
   constructor(
     private readonly request: FolderRequest,
@@ -87,6 +90,7 @@ class FolderFetch {
     private readonly pool: DownloadThreads,
   ) {
     this.targets = new FolderTargets(request.output);
+    this.silent = new SilentSources(request.transfer.timeoutMs);
     this.outcome = new FolderOutcome(listener, this.startMs);
   }
 
@@ -212,7 +216,7 @@ class FolderFetch {
         this.outcome.notStored(target, why);
       },
       onProgress: (progress) => this.outcome.progress(sum, progress),
-      onNotice: (line) => this.listener.notice(line),
+      onNotice: (line) => this.outcome.notice(line),
       onResumed: () => {},
       signal,
     });
@@ -234,13 +238,10 @@ class FolderFetch {
 
   private async fetchLarge(targets: readonly FolderTarget[]): Promise<void> {
     // Of one content there is one partial file, and one offer to others: not two downloads at a time.
-    const waiting = oneByOne([...Map.groupBy(targets, ({ file }) => file.root).values()]);
-    // Who ends by what is no failure of a file leaves the others nothing more to begin.
-    const lane = async () => {
-      for (const sameContent of waiting) for (const target of sameContent) await this.fetchOne(target);
-    };
-    const lanes = await Promise.allSettled(Array.from({ length: filesAtOnce }, lane));
-    for (const ended of lanes) if (ended.status === "rejected") throw ended.reason;
+    const contents = Map.groupBy(targets, ({ file }) => file.root).values();
+    await inLanes(contents, filesAtOnce, async (sameContent) => {
+      for (const target of sameContent) await this.fetchOne(target);
+    });
   }
 
   private async fetchOne(target: FolderTarget): Promise<void> {
@@ -248,6 +249,7 @@ class FolderFetch {
     const { file, path, shown } = target;
     const { name, root, sizeBytes } = file;
     const sum = this.outcome.begin(false);
+    const startMs = monotonicMs();
     let report: DownloadReport | undefined;
     try {
       const fetched = await fetchByName(
@@ -257,7 +259,7 @@ class FolderFetch {
           known: { ...file, names: [name] },
           target: () => ({ path, shown }),
           force,
-          transfer,
+          transfer: { ...transfer, timeoutMs: this.silent.timeoutFor(file) },
           pool: this.pool,
           share: share && ((content, offer) => share(name, content, offer)),
           index,
@@ -268,28 +270,26 @@ class FolderFetch {
           ambiguous: () => {},
           planned: () => {},
           progress: (progress) => this.outcome.progress(sum, progress),
-          notice: (line) => this.listener.notice(line),
+          notice: (line) => this.outcome.notice(line),
           resumed: (bytes) => this.outcome.resumed(sum, bytes),
         },
       );
       report = fetched.report;
-      this.outcome.isStored(target);
+      this.silent.onFetched(report.sources);
+      if (fetched.alreadyThere) this.outcome.wasThere(target);
+      else this.outcome.isStored(target);
     } catch (error) {
       this.expected(error);
+      this.silent.onFailed(file, monotonicMs() - startMs);
       this.outcome.failed(name, error);
     }
-    this.outcome.end(sum, report?.sources ?? []);
+    this.outcome.end(sum, report?.sources);
   }
 
   /** Whatever is no failure of a file ends all of it. */
   private expected(error: unknown): asserts error is P2pError {
     if (this.request.signal.aborted || !(error instanceof P2pError)) throw error;
   }
-}
-
-/** A loop that is left ends it for all. */
-function* oneByOne<Item>(items: readonly Item[]): Generator<Item, void> {
-  yield* items;
 }
 
 const nothing = new Uint8Array(0);

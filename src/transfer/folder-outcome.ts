@@ -15,6 +15,7 @@ export class FolderOutcome {
   readonly stored: FolderTarget[] = [];
   private readonly failures: FileFailure[] = [];
   private readonly sums: FolderSums;
+  private readonly told = new Set<string>();
 
   constructor(
     private readonly listener: FolderListener,
@@ -68,8 +69,16 @@ export class FolderOutcome {
     this.listener.progress(this.sums.now(nowMs));
   }
 
-  end(download: symbol, sources: readonly CompleteSource[]): void {
+  /** Without `sources` it failed. */
+  end(download: symbol, sources: readonly CompleteSource[] | undefined): void {
     this.sums.end(download, sources);
+  }
+
+  /** What is wrong with a source is wrong for one file after the other: each line is told once. */
+  notice(line: string): void {
+    if (this.told.has(line)) return;
+    this.told.add(line);
+    this.listener.notice(line);
   }
 
   // --- the end ---

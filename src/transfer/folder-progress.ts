@@ -46,11 +46,11 @@ export class FolderSums {
     run.sources = sources;
   }
 
-  /** It is over; what it has brought is told by `stored`. */
-  end(id: symbol, sources: readonly CompleteSource[]): void {
-    this.resumedBytes += this.running.get(id)?.resumedBytes ?? 0;
+  /** It is over; what it has brought is told by `stored`. Without `sources` it failed, and brought nothing. */
+  end(id: symbol, sources: readonly CompleteSource[] | undefined): void {
+    if (sources !== undefined) this.resumedBytes += this.running.get(id)?.resumedBytes ?? 0;
     this.running.delete(id);
-    for (const source of sources) this.addSource(source);
+    for (const source of sources ?? []) this.addSource(source);
   }
 
   stored(sizeBytes: number): void {

@@ -90,6 +90,7 @@ export class SourceLink implements ConnectionUser, PacedLink {
     const isFit = this.welcomed && !this.over && this.asked.isEmpty && this.body.isIdle;
     if (connection === undefined || !isFit) return this.close();
     this.over = true;
+    this.connection = undefined;
     this.body.close();
     this.ended();
     return { connection, watched };

@@ -1,10 +1,12 @@
 /** One link against sources that do right and wrong, over real sockets: what it tells, and what reaches the disk. */
 import { describe, expect, test } from "bun:test";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { ContentHome } from "../../src/transfer/chunk-home.ts";
 import type { FromDownloadWorker } from "../../src/transfer/download-messages.ts";
 import { type LinkContext, SourceLink } from "../../src/transfer/source-link.ts";
+import type { FileToStore } from "../../src/transfer/store-file.ts";
 import { type TestContent, testContent } from "../helpers/contents.ts";
+import { fakeFiles, type OddAnswer, wrong } from "../helpers/fake-files.ts";
 import { except, type FakeSource, fakeSource, honestly, line, type Script } from "../helpers/fake-source.ts";
 import { type TemporaryFolder, temporaryFolder, until } from "../library/temporary-folder.ts";
 
@@ -346,5 +348,204 @@ describe("a link to a wrong source", () => {
     } finally {
       closeSync(full);
     }
+  });
+});
+
+/** Links of a download of files, to a source that has several. */
+class FileBench implements Disposable {
+  readonly told: FromDownloadWorker[] = [];
+  readonly folder: TemporaryFolder = temporaryFolder();
+  readonly context: LinkContext = {
+    content: undefined,
+    session: "s1",
+    times: { hashingMs: 0, writingMs: 0 },
+    tell: (message) => this.told.push(message),
+  };
+  private readonly links: SourceLink[] = [];
+
+  constructor(readonly source: FakeSource) {}
+
+  newLink(id = 1, context: LinkContext = this.context): SourceLink {
+    const link = new SourceLink(id, context, () => {});
+    this.links.push(link);
+    return link;
+  }
+
+  async connected(): Promise<SourceLink> {
+    const link = this.newLink();
+    await link.open("127.0.0.1", this.source.port);
+    await this.until(() => this.kinds.includes("connected"));
+    return link;
+  }
+
+  fileOf({ root, sizeBytes }: TestContent, name: string): FileToStore {
+    return { root, sizeBytes, path: this.folder.at(name), replace: false };
+  }
+
+  isThere(name: string, { bytes }: TestContent): boolean {
+    return (
+      existsSync(this.folder.at(name)) && Buffer.compare(readFileSync(this.folder.at(name)), bytes) === 0
+    );
+  }
+
+  get kinds(): string[] {
+    return this.told.map(({ kind }) => kind);
+  }
+
+  until(condition: () => boolean): Promise<void> {
+    return until(condition, () => JSON.stringify(this.told));
+  }
+
+  [Symbol.dispose](): void {
+    for (const link of this.links) link.close();
+    this.source[Symbol.dispose]();
+    this.folder[Symbol.dispose]();
+  }
+}
+
+const files = [0, 1, 2, 3].map((i) => testContent(i * 5_000 + 1, i + 10));
+const [first, second, third] = files as [TestContent, TestContent, TestContent];
+
+describe("a link that fetches files", () => {
+  test("stores each under its own name, whatever the order of the answers", async () => {
+    using bench = new FileBench(fakeFiles(files));
+    const link = await bench.connected();
+    for (const [i, file] of files.entries()) link.getFile(i + 1, i, bench.fileOf(file, String(i)));
+    await bench.until(() => bench.kinds.filter((kind) => kind === "chunk").length === 4);
+    for (const [i, file] of files.entries()) expect(bench.isThere(String(i), file)).toBe(true);
+    expect(bench.told.slice(1)).toMatchObject(
+      files.map((_, i) => ({ kind: "chunk", request: i + 1, chunk: i })),
+    );
+    expect(readdirSync(bench.folder.path).length).toBe(4);
+  });
+
+  test.each(["GONE", "NOT_FOUND", "BAD_RANGE"])(
+    "is told by %s what the source lacks, and goes on",
+    async (code) => {
+      using bench = new FileBench(
+        fakeFiles(files, ({ root }, bytes) => (root === second.root ? code : bytes)),
+      );
+      const link = await bench.connected();
+      for (const [i, file] of files.entries()) link.getFile(i + 1, i, bench.fileOf(file, String(i)));
+      await bench.until(() => bench.told.length === 5);
+      expect(bench.told[2]).toEqual({ kind: "lacks", connection: 1, request: 2 });
+      expect(bench.kinds.filter((kind) => kind === "chunk").length).toBe(3);
+      expect(readdirSync(bench.folder.path).sort()).toEqual(["0", "2", "3"]);
+    },
+  );
+
+  test("that gets other bytes keeps none of them, and ends", async () => {
+    using bench = new FileBench(fakeFiles(files, wrong));
+    const link = await bench.connected();
+    link.getFile(1, 7, bench.fileOf(first, "0"));
+    await bench.until(() => bench.told.length === 2);
+    expect(bench.told[1]).toEqual({ kind: "bad-chunk", connection: 1, chunk: 7 });
+    expect(readdirSync(bench.folder.path)).toEqual([]);
+  });
+
+  test("that gets the bytes of another of its files takes them for wrong", async () => {
+    using bench = new FileBench(fakeFiles(files, () => third.bytes.subarray(0, second.sizeBytes)));
+    const link = await bench.connected();
+    link.getFile(1, 0, bench.fileOf(second, "0"));
+    await bench.until(() => bench.kinds.includes("bad-chunk"));
+    expect(readdirSync(bench.folder.path)).toEqual([]);
+  });
+
+  test("tells what cannot be stored, and goes on", async () => {
+    using bench = new FileBench(fakeFiles(files));
+    bench.folder.write("0", "mine");
+    const link = await bench.connected();
+    link.getFile(1, 0, bench.fileOf(first, "0"));
+    link.getFile(2, 1, bench.fileOf(second, "missing/1"));
+    link.getFile(3, 2, bench.fileOf(third, "2"));
+    await bench.until(() => bench.told.length === 4);
+    expect(bench.told.slice(1)).toMatchObject([
+      { kind: "not-stored", request: 1, chunk: 0, failure: { kind: "different" }, bytes: first.sizeBytes },
+      { kind: "not-stored", request: 2, chunk: 1, failure: { kind: "failed" } },
+      { kind: "chunk", request: 3, chunk: 2 },
+    ]);
+  });
+});
+
+describe("a connection that goes from one download to the next", () => {
+  test("is not greeted again, and brings what the next one asks", async () => {
+    using bench = new FileBench(fakeFiles(files));
+    const link = await bench.connected();
+    link.getFile(1, 0, bench.fileOf(first, "0"));
+    await bench.until(() => bench.told.length === 2);
+    const left = link.release();
+    const next = bench.newLink(9);
+    next.adopt(left!);
+    expect(bench.told.at(-1)).toEqual({ kind: "connected", connection: 9 });
+    next.getFile(1, 5, bench.fileOf(second, "5"));
+    await bench.until(() => bench.told.length === 4);
+    expect(bench.told.at(-1)).toMatchObject({ kind: "chunk", connection: 9, chunk: 5 });
+    expect(bench.isThere("5", second)).toBe(true);
+    expect(bench.source.requests.filter(({ type }) => type === "HELLO").length).toBe(1);
+    // Who left it says nothing more and does not close it.
+    link.getFile(2, 0, bench.fileOf(third, "late"));
+    link.close();
+    next.getFile(2, 6, bench.fileOf(third, "6"));
+    await bench.until(() => bench.told.length === 5);
+    expect(readdirSync(bench.folder.path).sort()).toEqual(["0", "5", "6"]);
+  });
+
+  test.each<[string, OddAnswer]>([
+    ["something is owed", () => undefined],
+    ["a body has come in part", (_content, bytes) => bytes.subarray(0, bytes.length - 1)],
+  ])("is not left while %s: it is closed", async (_, answer) => {
+    using bench = new FileBench(fakeFiles(files, answer));
+    const link = await bench.connected();
+    link.getFile(1, 0, bench.fileOf(third, "0"));
+    await bench.until(() => bench.source.requests.length === 2);
+    expect(link.release()).toBeUndefined();
+    expect(bench.kinds).toEqual(["connected"]);
+    expect(link.pull(1)).toBe(0);
+  });
+
+  test("is not left before WELCOME, nor after it was closed", async () => {
+    using bench = new FileBench(fakeSource(() => {}));
+    const link = bench.newLink();
+    await link.open("127.0.0.1", bench.source.port);
+    expect(link.release()).toBeUndefined();
+    const early = bench.newLink();
+    const opening = early.open("127.0.0.1", bench.source.port);
+    expect(early.release()).toBeUndefined();
+    await opening;
+    expect(bench.told).toEqual([]);
+  });
+
+  test("may still bring news of the download before, which are nothing to the next one", async () => {
+    const [old, now] = [content, testContent(3 * mebibyte, 77)];
+    let tell: ((message: object) => void) | undefined;
+    const full = Buffer.from([0b1110_0000]).toString("base64");
+    const script: Script = ({ type, id, root }, to) => {
+      tell = (message) => to.send(line(message));
+      if (type === "HELLO") to.send(line({ type: "WELCOME", version: 1, agent: "fake" }));
+      else if (type === "HAVE") to.send(line({ type, id, root, chunks: full }));
+    };
+    using bench = new FileBench(fakeSource(script));
+    const contextOf = (of: TestContent): LinkContext => ({
+      ...bench.context,
+      content: new ContentHome(of.root, of.sizeBytes, { kind: "file", fd: -1 }),
+    });
+    const link = bench.newLink(1, contextOf(old));
+    await link.open("127.0.0.1", bench.source.port);
+    await bench.until(() => bench.kinds.includes("connected"));
+    link.have();
+    await bench.until(() => bench.kinds.includes("held"));
+    const next = bench.newLink(2, contextOf(now));
+    next.adopt(link.release()!);
+    next.have();
+    await bench.until(() => bench.told.length === 4);
+    tell!({ type: "HAVE", root: old.root, chunk: 2 });
+    tell!({ type: "SENT", root: old.root, chunk: 1_000_000 });
+    tell!({ type: "HAVE", root: now.root, chunk: 1 });
+    await bench.until(() => bench.told.length === 5);
+    expect(bench.told.at(-1)).toEqual({ kind: "held-news", connection: 2, chunk: 1 });
+    // Of what nobody ever asked for it is a lie still.
+    tell!({ type: "HAVE", root: first.root, chunk: 0 });
+    await bench.until(() => bench.told.length === 6);
+    expect(bench.told.at(-1)).toMatchObject({ kind: "wrong-answer", connection: 2 });
   });
 });
