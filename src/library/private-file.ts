@@ -6,13 +6,20 @@ import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, writeSy
 
 const ownerOnly = 0o600;
 
-/** Makes a new file and throws EEXIST when anything, also a link that leads nowhere, has the name. On disk when it returns. */
-export function writeNewFile(path: string, bytes: Uint8Array, mode: number = ownerOnly): void {
+/**
+ * Makes a new file and throws EEXIST when anything, also a link that leads nowhere, has the name. On disk when it
+ * returns, unless somebody else is going to see to that (`sync`).
+ */
+export function writeNewFile(
+  path: string,
+  bytes: Uint8Array,
+  { mode = ownerOnly, sync = true }: { mode?: number; sync?: boolean } = {},
+): void {
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
   const fd = openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
   try {
     for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written);
-    fsyncSync(fd);
+    if (sync) fsyncSync(fd);
   } finally {
     closeSync(fd);
   }

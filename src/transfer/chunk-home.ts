@@ -5,7 +5,16 @@
 import { chunkCountOf, chunkLength } from "../content/chunks.ts";
 import { hashBytes } from "../content/merkle.ts";
 import { type ChunkSink, keepChunk } from "./chunk-sink.ts";
-import { type FileToStore, type StoreFailure, storeFile } from "./store-file.ts";
+import { type StoreFailure, writeDraft } from "./drafts.ts";
+
+/** A file that is a chunk. */
+export interface FileToFetch {
+  /** 64 hex digits. */
+  root: string;
+  sizeBytes: number;
+  /** Where it goes until it gets its name (`drafts.ts`). */
+  draft: string;
+}
 
 export interface ChunkHome {
   /** The chunk is all of its content: its hash is the root. */
@@ -49,7 +58,7 @@ export class ContentHome implements ChunkHome {
 export class FileHome implements ChunkHome {
   readonly isAlone = true;
 
-  constructor(readonly file: FileToStore) {}
+  constructor(readonly file: FileToFetch) {}
 
   lengthOf(): number {
     return this.file.sizeBytes;
@@ -60,7 +69,7 @@ export class FileHome implements ChunkHome {
   }
 
   keep(_chunk: number, bytes: Uint8Array): StoreFailure | undefined {
-    return storeFile(this.file, bytes);
+    return writeDraft(this.file.draft, bytes);
   }
 }
 

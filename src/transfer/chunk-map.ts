@@ -2,8 +2,9 @@
 import { basename } from "node:path";
 import { chunkCountOf } from "../content/chunks.ts";
 import { printable } from "../printable.ts";
+import type { FileToFetch } from "./chunk-home.ts";
 import { type ChunkLengths, lengthOfChunk } from "./chunk-lengths.ts";
-import type { FileToStore } from "./store-file.ts";
+import { draftFor } from "./drafts.ts";
 
 export interface ChunkMap extends ChunkLengths {
   readonly count: number;
@@ -14,8 +15,8 @@ export interface ChunkMap extends ChunkLengths {
   lengthOf(chunk: number): number;
   /** For messages; printable. */
   nameOf(chunk: number): string;
-  /** When each chunk is a file: which one. */
-  fileOf(chunk: number): FileToStore | undefined;
+  /** When each chunk is a file: which one, and where this request for it is to leave it. */
+  fileOf(chunk: number, request: number): FileToFetch | undefined;
 }
 
 /** So many for each thread. With files, so small, it must first become fast itself: its code is compiled anew. */
@@ -36,7 +37,7 @@ export function mapOfContent({ root, sizeBytes }: { root: string; sizeBytes: num
 }
 
 /** None of them empty, none of more than one chunk. */
-export function mapOfFiles(files: readonly FileToStore[]): ChunkMap {
+export function mapOfFiles(files: readonly { root: string; sizeBytes: number; path: string }[]): ChunkMap {
   const chunkLengths = Uint32Array.from(files, ({ sizeBytes }) => sizeBytes);
   return {
     count: files.length,
@@ -46,6 +47,9 @@ export function mapOfFiles(files: readonly FileToStore[]): ChunkMap {
     root: undefined,
     lengthOf: (chunk) => chunkLengths[chunk]!,
     nameOf: (chunk) => printable(basename(files[chunk]!.path)),
-    fileOf: (chunk) => files[chunk],
+    fileOf: (chunk, request) => {
+      const { root, sizeBytes, path } = files[chunk]!;
+      return { root, sizeBytes, draft: draftFor(path, root, request) };
+    },
   };
 }

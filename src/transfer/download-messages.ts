@@ -2,9 +2,11 @@
  * What crosses between the downloader (one thread, decides) and its workers (sockets, hashes, disk): which chunk,
  * from whom, and done. Never the bytes of a content.
  */
+
+import type { FileToFetch } from "./chunk-home.ts";
 import type { ChunkSink } from "./chunk-sink.ts";
+import type { StoreFailure } from "./drafts.ts";
 import type { ThreadTimes } from "./receipt.ts";
-import type { FileToStore, StoreFailure } from "./store-file.ts";
 
 /** What a worker must know of the download. Sent once, first. */
 export interface DownloadJob {
@@ -33,7 +35,7 @@ export type ToDownloadWorker =
       request: number;
       first: number;
       count: number;
-      file: FileToStore | undefined;
+      file: FileToFetch | undefined;
     }
   | { kind: "close"; connection: number }
   /** The job is over: write nothing more, answer `stopped`. Connections are kept for the next job, or closed. */

@@ -4,7 +4,7 @@ import { printable } from "../printable.ts";
 import { type ChunkMap, mapOfContent } from "./chunk-map.ts";
 import type { ChunkSink } from "./chunk-sink.ts";
 import type { DownloadJob } from "./download-messages.ts";
-import type { StoreFailure } from "./store-file.ts";
+import type { StoreFailure } from "./drafts.ts";
 
 export interface DownloadStore {
   /** For messages: what cannot be written to. */
@@ -19,8 +19,13 @@ export interface DownloadStore {
   /** Of an earlier run; undefined when there are none or they do not add up to the root. */
   readChunkHashes(): Uint8Array | undefined;
   saveChunkHashes(hashes: Uint8Array): void;
-  /** A chunk has been verified and is where the sink says; `isNew`: it was fetched now, not by an earlier run. */
-  keep(chunk: number, isNew: boolean): void;
+  /**
+   * A chunk has been verified and is where the sink says; `isNew`: it was fetched now, not by an earlier run, and by that
+   * request.
+   */
+  keep(chunk: number, isNew: boolean, request?: number): void;
+  /** Of files: one that had been kept already came once more. */
+  keptTwice?(chunk: number, request: number): void;
   /** Of files: one came, was right, and cannot be stored. */
   notStored?(chunk: number, failure: StoreFailure): void;
   /** From then on `handedOn` hears how many chunks have left in order. */

@@ -179,15 +179,18 @@ export class Downloader {
     if (line !== undefined) this.options.onNotice(line);
     if (message.kind === "hashes" && message.hashes !== undefined) this.keepHashes(message.hashes);
     const isNew = relay(message, scheduler, this.store.chunks.count, nowMs);
-    if (isNew && message.kind === "chunk") this.count(message.chunk, nowMs);
+    if (message.kind === "chunk") {
+      if (isNew) this.count(message.chunk, message.request, nowMs);
+      else this.store.keptTwice?.(message.chunk, message.request);
+    }
     if (message.kind === "not-stored") this.store.notStored?.(message.chunk, message.failure);
   }
 
-  private count(chunk: number, nowMs: number): void {
+  private count(chunk: number, request: number, nowMs: number): void {
     const sizeBytes = this.store.chunks.lengthOf(chunk);
     this.verifiedBytes += sizeBytes;
     this.rate.add(sizeBytes, nowMs);
-    this.store.keep(chunk, true);
+    this.store.keep(chunk, true, request);
   }
 
   private keepHashes(hashes: Uint8Array): void {
@@ -234,7 +237,7 @@ export class Downloader {
       }
       case "get": {
         const { connection, request, first, count } = action;
-        const file = this.store.chunks.fileOf(first);
+        const file = this.store.chunks.fileOf(first, request);
         this.workers.send(connection, { kind: "get", connection, request, first, count, file });
         break;
       }

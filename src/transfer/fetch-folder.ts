@@ -16,6 +16,7 @@ import type { ListedFile } from "../wire/messages.ts";
 import { isMeant, type Meant } from "./choose-content.ts";
 import type { DownloadReport } from "./download.ts";
 import { DownloadThreads } from "./download-threads.ts";
+import { makeEmptyFile } from "./drafts.ts";
 import { type FetchRequest, fetchByName, isPossibleName, type TransferOptions } from "./fetch.ts";
 import { FolderOutcome } from "./folder-outcome.ts";
 import { planFolder } from "./folder-plan.ts";
@@ -24,7 +25,6 @@ import { checkContents, type FolderTarget, FolderTargets, whyNotReplaced } from 
 import { inLanes } from "./lanes.ts";
 import { SilentSources } from "./silent-sources.ts";
 import { fetchSmallFiles } from "./small-files.ts";
-import { storeFile } from "./store-file.ts";
 
 export interface FolderRequest {
   /** As the user typed it. */
@@ -227,11 +227,7 @@ class FolderFetch {
   }
 
   private makeEmpty(target: FolderTarget): void {
-    const { root } = target.file;
-    const failure = storeFile(
-      { root, sizeBytes: 0, path: target.path, replace: this.request.force },
-      nothing,
-    );
+    const failure = makeEmptyFile(target.path, target.file.root, this.request.force);
     if (failure === undefined) this.outcome.isStored(target);
     else this.outcome.notStored(target, failure);
   }
@@ -291,8 +287,6 @@ class FolderFetch {
     if (this.request.signal.aborted || !(error instanceof P2pError)) throw error;
   }
 }
-
-const nothing = new Uint8Array(0);
 
 function bytesOf(files: readonly ListedFile[]): number {
   return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);

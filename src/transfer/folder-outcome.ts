@@ -4,10 +4,10 @@ import { LocalIoError, type P2pError } from "../errors.ts";
 import { wouldOverwrite } from "../library/partial-file.ts";
 import type { CompleteSource } from "../output/events.ts";
 import { printable } from "../printable.ts";
+import type { StoreFailure } from "./drafts.ts";
 import { FolderSums } from "./folder-progress.ts";
 import type { FileFailure, FolderFetched, FolderListener } from "./folder-report.ts";
 import type { FolderTarget } from "./folder-targets.ts";
-import type { StoreFailure } from "./store-file.ts";
 
 export class FolderOutcome {
   readonly alreadyThere = { files: 0, bytes: 0 };

@@ -12,7 +12,7 @@ import { printable } from "../printable.ts";
 import { unlessAborted } from "../shutdown.ts";
 import { partialPrefix } from "../wire/file-name.ts";
 import type { ListedFile } from "../wire/messages.ts";
-import { draftSuffix } from "./store-file.ts";
+import { draftSuffix } from "./drafts.ts";
 import { statOf } from "./target.ts";
 
 export interface FolderTarget {

@@ -7,8 +7,8 @@ import { rootOfChunkHashes } from "../content/merkle.ts";
 import { reasonOf } from "../errors.ts";
 import type { ChunkHome } from "./chunk-home.ts";
 import { ChunkIntake } from "./chunk-intake.ts";
+import type { StoreFailure } from "./drafts.ts";
 import type { ThreadTimes } from "./receipt.ts";
-import type { StoreFailure } from "./store-file.ts";
 
 export type BodyNews =
   /** Verified and kept. */

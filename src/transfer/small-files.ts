@@ -6,14 +6,16 @@ import { Bitfield } from "../content/bitfield.ts";
 import type { IndexClient } from "../net/index-client.ts";
 import { unlessAborted } from "../shutdown.ts";
 import type { ListedFile } from "../wire/messages.ts";
+import type { FileToFetch } from "./chunk-home.ts";
 import { type ChunkMap, mapOfFiles } from "./chunk-map.ts";
 import type { DownloadReport, EngineOptions, KnownSources, SourceFinder } from "./download.ts";
 import type { DownloadStore } from "./download-store.ts";
 import type { DownloadThreads } from "./download-threads.ts";
 import { Downloader } from "./downloader.ts";
+import { removeDraft, type StoreFailure } from "./drafts.ts";
+import { FileNaming } from "./file-naming.ts";
 import type { FolderTarget } from "./folder-targets.ts";
 import type { SourceAddress } from "./source.ts";
-import type { StoreFailure } from "./store-file.ts";
 
 export interface SmallFilesOptions extends Omit<EngineOptions, "sources"> {
   targets: readonly FolderTarget[];
@@ -42,6 +44,8 @@ export async function fetchSmallFiles(
     return { report: await downloader.run(), failure: undefined };
   } catch (failure) {
     return { report: downloader.report(), failure };
+  } finally {
+    await files.close();
   }
 }
 
@@ -51,15 +55,25 @@ class SmallFiles implements DownloadStore {
   readonly sink = undefined;
   readonly windowChunks = undefined;
   readonly chunksOnDisk = 0;
-  readonly finished = Promise.resolve();
   private readonly over: Bitfield;
+  /** Of requests of which nothing has come yet. */
+  private readonly drafts = new Map<number, string>();
+  private readonly naming = new FileNaming();
+  private readonly all = Promise.withResolvers<void>();
 
   constructor(private readonly options: SmallFilesOptions) {
-    const { targets, replace } = options;
-    this.chunks = mapOfFiles(
-      targets.map(({ file: { root, sizeBytes }, path }) => ({ root, sizeBytes, path, replace })),
-    );
+    const { targets } = options;
+    const map = mapOfFiles(targets.map(({ file: { root, sizeBytes }, path }) => ({ root, sizeBytes, path })));
+    this.chunks = { ...map, fileOf: (chunk, request) => this.asked(request, map.fileOf(chunk, request)) };
     this.over = new Bitfield(targets.length);
+    this.naming.ended.catch((error: unknown) => this.all.reject(error));
+    // It may be rejected before anybody waits for it.
+    this.all.promise.catch(() => {});
+  }
+
+  /** Resolves when each has its name, or cannot have it; rejects when nothing more can be stored. */
+  get finished(): Promise<void> {
+    return this.all.promise;
   }
 
   isMissing(chunk: number): boolean {
@@ -71,13 +85,43 @@ class SmallFiles implements DownloadStore {
   follow(): void {}
   abandon(): void {}
 
-  /** It lies under its name. */
-  keep(chunk: number): void {
-    if (this.over.add(chunk)) this.options.onStored(this.options.targets[chunk]!);
+  /** It lies in its draft. */
+  keep(chunk: number, _isNew: boolean, request: number): void {
+    const { targets, replace } = this.options;
+    const draft = this.drafts.get(request);
+    if (draft === undefined) return;
+    this.drafts.delete(request);
+    const { path } = targets[chunk]!;
+    this.naming.add({ draft, path, replace, named: (failure) => this.named(chunk, failure) });
+  }
+
+  keptTwice(_chunk: number, request: number): void {
+    const draft = this.drafts.get(request);
+    this.drafts.delete(request);
+    if (draft !== undefined) removeDraft(draft);
   }
 
   notStored(chunk: number, failure: StoreFailure): void {
-    if (this.over.add(chunk)) this.options.onNotStored(this.options.targets[chunk]!, failure);
+    this.named(chunk, failure);
+  }
+
+  /** What is verified gets its name, however the download ended; nothing else is left. */
+  async close(): Promise<void> {
+    await this.naming.close();
+    for (const draft of this.drafts.values()) removeDraft(draft);
+  }
+
+  private asked(request: number, file: FileToFetch | undefined): FileToFetch | undefined {
+    if (file !== undefined) this.drafts.set(request, file.draft);
+    return file;
+  }
+
+  private named(chunk: number, failure: StoreFailure | undefined): void {
+    if (!this.over.add(chunk)) return;
+    const target = this.options.targets[chunk]!;
+    if (failure === undefined) this.options.onStored(target);
+    else this.options.onNotStored(target, failure);
+    if (this.over.isFull) this.all.resolve();
   }
 }
 

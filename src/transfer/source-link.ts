@@ -19,13 +19,12 @@ import { maxPeerAnswerLineBytes } from "../wire/limits.ts";
 import type { ErrorMessage, PeerAnswer } from "../wire/messages.ts";
 import type { ProtocolError } from "../wire/protocol-error.ts";
 import { AskedRequests } from "./asked.ts";
-import { type ContentHome, FileHome } from "./chunk-home.ts";
+import { type ContentHome, FileHome, type FileToFetch } from "./chunk-home.ts";
 import type { FromDownloadWorker } from "./download-messages.ts";
 import { LinkBody } from "./link-body.ts";
 import type { PacedLink } from "./paced-reading.ts";
 import type { ParkedConnection } from "./parked-connections.ts";
 import type { ThreadTimes } from "./receipt.ts";
-import type { FileToStore } from "./store-file.ts";
 
 /** What the links of one download share, in one worker. */
 export interface LinkContext {
@@ -103,7 +102,7 @@ export class SourceLink implements ConnectionUser, PacedLink {
     this.send(this.asked.get(content.root, { home: content, request, chunk: first, ...range }));
   }
 
-  getFile(request: number, chunk: number, file: FileToStore): void {
+  getFile(request: number, chunk: number, file: FileToFetch): void {
     const { root, sizeBytes } = file;
     const home = new FileHome(file);
     this.send(this.asked.get(root, { home, request, chunk, offset: 0, length: sizeBytes }));

@@ -1,10 +1,9 @@
 /** One link against sources that do right and wrong, over real sockets: what it tells, and what reaches the disk. */
 import { describe, expect, test } from "bun:test";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
-import { ContentHome } from "../../src/transfer/chunk-home.ts";
+import { ContentHome, type FileToFetch } from "../../src/transfer/chunk-home.ts";
 import type { FromDownloadWorker } from "../../src/transfer/download-messages.ts";
 import { type LinkContext, SourceLink } from "../../src/transfer/source-link.ts";
-import type { FileToStore } from "../../src/transfer/store-file.ts";
 import { type TestContent, testContent } from "../helpers/contents.ts";
 import { fakeFiles, type OddAnswer, wrong } from "../helpers/fake-files.ts";
 import { except, type FakeSource, fakeSource, honestly, line, type Script } from "../helpers/fake-source.ts";
@@ -378,8 +377,8 @@ class FileBench implements Disposable {
     return link;
   }
 
-  fileOf({ root, sizeBytes }: TestContent, name: string): FileToStore {
-    return { root, sizeBytes, path: this.folder.at(name), replace: false };
+  fileOf({ root, sizeBytes }: TestContent, name: string): FileToFetch {
+    return { root, sizeBytes, draft: this.folder.at(name) };
   }
 
   isThere(name: string, { bytes }: TestContent): boolean {
@@ -460,7 +459,7 @@ describe("a link that fetches files", () => {
     link.getFile(3, 2, bench.fileOf(third, "2"));
     await bench.until(() => bench.told.length === 4);
     expect(bench.told.slice(1)).toMatchObject([
-      { kind: "not-stored", request: 1, chunk: 0, failure: { kind: "different" }, bytes: first.sizeBytes },
+      { kind: "not-stored", request: 1, chunk: 0, failure: { kind: "failed" }, bytes: first.sizeBytes },
       { kind: "not-stored", request: 2, chunk: 1, failure: { kind: "failed" } },
       { kind: "chunk", request: 3, chunk: 2 },
     ]);

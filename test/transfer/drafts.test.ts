@@ -1,7 +1,8 @@
 /** A small file to its place: what may be there already, what must not be touched, and what is left behind. */
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, symlinkSync } from "node:fs";
-import { draftSuffix, storeFile } from "../../src/transfer/store-file.ts";
+import { syncFiles } from "../../src/library/sync-files.ts";
+import { draftFor, draftSuffix, makeEmptyFile, nameDraft, writeDraft } from "../../src/transfer/drafts.ts";
 import { partialPrefix } from "../../src/wire/file-name.ts";
 import { testContent } from "../helpers/contents.ts";
 import { canMount, SmallDisk } from "../helpers/small-disk.ts";
@@ -9,8 +10,17 @@ import { type TemporaryFolder, temporaryFolder } from "../library/temporary-fold
 
 const content = testContent(5_000);
 
+let lastId = 0;
+
+/** All the way, as a small file goes it. */
 function store(folder: TemporaryFolder, replace = false, name = "file", of = content) {
-  return storeFile({ root: of.root, sizeBytes: of.sizeBytes, path: folder.at(name), replace }, of.bytes);
+  const path = folder.at(name);
+  if (of.sizeBytes === 0) return makeEmptyFile(path, of.root, replace);
+  const draft = draftFor(path, of.root, ++lastId);
+  const failure = writeDraft(draft, of.bytes);
+  if (failure !== undefined) return failure;
+  syncFiles([draft]);
+  return nameDraft({ draft, path, replace });
 }
 
 function isThere(folder: TemporaryFolder, name = "file", of = content): boolean {
@@ -101,6 +111,21 @@ describe("that cannot be", () => {
       reason: expect.stringMatching(reason),
     });
     expect(readdirSync(folder.path)).toEqual(["taken"]);
+  });
+
+  test("many are synced at once, wherever they lie", () => {
+    using folder = temporaryFolder();
+    mkdirSync(folder.at("inside"));
+    const drafts = Array.from({ length: 20 }, (_, i) => {
+      const path = folder.at(i % 2 === 0 ? `${i}` : `inside/${i}`);
+      const draft = draftFor(path, content.root, ++lastId);
+      expect(writeDraft(draft, content.bytes)).toBeUndefined();
+      return { draft, path, replace: false };
+    });
+    syncFiles(drafts.map(({ draft }) => draft));
+    for (const draft of drafts) expect(nameDraft(draft)).toBeUndefined();
+    expect(readdirSync(folder.path).length).toBe(11);
+    expect(readdirSync(folder.at("inside")).length).toBe(10);
   });
 
   test("a draft of somebody else stays", () => {

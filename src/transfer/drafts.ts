@@ -1,0 +1,112 @@
+/**
+ * Small files between being fetched and being there: a draft is a whole, verified file under a name of our own, in the
+ * folder where it belongs. It gets its name when it is on the disk, and nothing else is replaced by that. There is no
+ * partial file: what is not there as a whole is fetched again.
+ */
+import { linkSync, lstatSync, renameSync, unlinkSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { reasonOf, systemCode } from "../errors.ts";
+import { readRegularFile, writeNewFile } from "../library/private-file.ts";
+import { partialPrefix } from "../wire/file-name.ts";
+import { chunkBytes } from "../wire/limits.ts";
+
+/** Why one file could not be stored while others may. */
+export type StoreFailure = { kind: "different" } | { kind: "failed"; reason: string };
+
+export interface Draft {
+  /** Absolute. */
+  draft: string;
+  /** Absolute, in the same folder. */
+  path: string;
+  /** Another file there is replaced. */
+  replace: boolean;
+}
+
+/** Nothing more can be stored: no sense in fetching the others. */
+const hopeless = new Set(["ENOSPC", "EDQUOT", "EIO", "EMFILE", "ENFILE"]);
+/** What a file system without hard links says of one. */
+const noLinks = new Set(["EPERM", "EOPNOTSUPP", "ENOTSUP", "ENOSYS", "EMLINK"]);
+/** Less the umask. Not executable: a download is no program. */
+const fileMode = 0o666;
+
+export const draftSuffix = ".draft";
+/** What drafts of this run have in their names: nobody else writes to them. */
+const run = crypto.randomUUID().slice(0, 8);
+/** Requests are counted upwards from 1. */
+let emptyFiles = 0;
+
+/** `id`: no two drafts of a run have the same. */
+export function draftFor(path: string, root: string, id: number): string {
+  return join(dirname(path), `${partialPrefix}${root.slice(0, 16)}-${run}-${id}${draftSuffix}`);
+}
+
+/** Throws the system's error when nothing more can be stored. */
+export function writeDraft(draft: string, bytes: Uint8Array): StoreFailure | undefined {
+  try {
+    writeNewFile(draft, bytes, { mode: fileMode, sync: false });
+    return undefined;
+  } catch (error) {
+    // Else it is somebody else's.
+    if (systemCode(error) !== "EEXIST") removeDraft(draft);
+    return failureOf(error);
+  }
+}
+
+/** The draft is on the disk and gets its name; it is gone afterwards, named or not. Throws as `writeDraft` does. */
+export function nameDraft({ draft, path, replace }: Draft): StoreFailure | undefined {
+  try {
+    if (replace) renameSync(draft, path);
+    // Somebody else may have fetched it in the meantime.
+    else if (!link(draft, path) && !isSame(draft, path)) return { kind: "different" };
+    return undefined;
+  } catch (error) {
+    return failureOf(error);
+  } finally {
+    removeDraft(draft);
+  }
+}
+
+/** An empty file has nothing to be fetched or synced. */
+export function makeEmptyFile(path: string, root: string, replace: boolean): StoreFailure | undefined {
+  const draft = draftFor(path, root, ++emptyFiles);
+  try {
+    return writeDraft(draft, new Uint8Array(0)) ?? nameDraft({ draft, path, replace });
+  } catch (error) {
+    return { kind: "failed", reason: reasonOf(error) };
+  }
+}
+
+export function removeDraft(draft: string): void {
+  try {
+    unlinkSync(draft);
+  } catch {
+    // Renamed, or never made.
+  }
+}
+
+/** False when something has the name: a hard link fails then, where a rename would replace it. */
+function link(draft: string, path: string): boolean {
+  try {
+    linkSync(draft, path);
+    return true;
+  } catch (error) {
+    const code = systemCode(error) ?? "";
+    if (code === "EEXIST") return false;
+    if (!noLinks.has(code)) throw error;
+  }
+  // Look first: there is nothing better to be had there (see PartialFile).
+  if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) return false;
+  renameSync(draft, path);
+  return true;
+}
+
+function isSame(draft: string, path: string): boolean {
+  const ours = readRegularFile(draft, chunkBytes);
+  const there = readRegularFile(path, chunkBytes);
+  return ours !== undefined && there !== undefined && Buffer.compare(ours, there) === 0;
+}
+
+function failureOf(error: unknown): StoreFailure {
+  if (hopeless.has(systemCode(error) ?? "")) throw error;
+  return { kind: "failed", reason: reasonOf(error) };
+}
