@@ -1,7 +1,8 @@
 /** p2p itself: the built binary as index, as peer of each source and as the command that downloads. */
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Place } from "./namespace.ts";
+import { pathOf } from "./payload.ts";
 import type { MeasuredProcess } from "./processes.ts";
 import { type Contender, isCrowd, type Plan, type Stage } from "./stage.ts";
 import type { Workspace } from "./workspace.ts";
@@ -20,6 +21,7 @@ export interface P2pVariant {
 }
 
 export const p2pName = "p2p";
+const settledMs = 1_500;
 
 export function p2p(variant: P2pVariant = {}): Contender {
   return {
@@ -79,6 +81,7 @@ export async function startPeer(
   // Kept from run to run, so that only the first one hashes.
   const state = join(plan.cacheFolder, `p2p-source-${at}`);
   if (!existsSync(state)) mkdirSync(state);
+  await untilSettled(pathOf(plan.payload));
   const place = plan.sources[at]!;
   const argv = [workspace.settings.binary, "peer", plan.payload.folder, "--index", index, "--port", "0"];
   const flags = ["--json", "--no-prompt", ...listenFlags(place), ...capFlags(plan), ...peerFlags];
@@ -88,6 +91,12 @@ export async function startPeer(
   const { port } = await started.process.waitForEvent("listening");
   await started.process.waitForEvent("registered", { timeoutMs: plan.timeoutMs });
   return Number(port);
+}
+
+/** What was written only now is hashed again in the next run, as a file that may have changed unnoticed. */
+async function untilSettled(path: string): Promise<void> {
+  const leftMs = statSync(path).ctimeMs + settledMs - Date.now();
+  if (leftMs > 0) await Bun.sleep(leftMs);
 }
 
 function queryArgv(stage: Stage, at: number, index: string, variant: P2pVariant): string[] {
