@@ -142,13 +142,6 @@ export class ChunkHasher {
     if (count === 0) return new Uint8Array(hashBytes);
     return reduce(this.leaves, count, alone ? powerOfTwoFrom(count) : leavesPerChunk, 0, this.hashPairs);
   }
-
-  /** Forgets a chunk that will not be finished. */
-  reset(): void {
-    if (this.inLeaf > 0) this.leaf.digest(this.digest);
-    this.inLeaf = 0;
-    this.leafCount = 0;
-  }
 }
 
 /** Root of a content of more than 1 MiB from its chunk hashes (32 bytes each, one after the other). */

@@ -20,6 +20,7 @@ import {
   pshufb,
   pshufd,
   r8,
+  r9,
   r10,
   r11,
   rax,
@@ -47,7 +48,7 @@ const messageBytes = rcx;
 /** See `paddingAfter`. */
 const padding = r8;
 
-const constants = 9;
+const constants = r9;
 const bytesLeft = rax;
 
 /** One of the two messages, in registers. */
@@ -60,7 +61,10 @@ interface Stream {
   /** Of the message schedule, the last 16 words, four in each. */
   words: readonly number[];
   scratch: number;
-  /** What the variables were before the block, below the stack pointer, where a function that calls none may write. */
+  /**
+   * What the variables were before the block, below the stack pointer: of the 128 bytes there nobody else writes to any
+   * while this function calls none (System V ABI, "red zone").
+   */
   before: number;
 }
 
@@ -92,22 +96,12 @@ export const shaInstructions = 1 << 29;
 export function sha256Code(): MachineCode {
   const primes = firstPrimes(64);
   const initial = primes.slice(0, 8).map((prime) => fraction(Math.sqrt(prime)));
-  const [a, b, c, d, e, f, g, h] = initial as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
   const words = [
     ...primes.map((prime) => fraction(Math.cbrt(prime))),
     // Words of a message have their highest byte first.
     ...[0x00010203, 0x04050607, 0x08090a0b, 0x0c0d0e0f],
-    ...[f, e, b, a],
-    ...[h, g, d, c],
+    // A is initial[0], H initial[7]: F, E, B, A and H, G, D, C.
+    ...[5, 4, 1, 0, 7, 6, 3, 2].map((i) => initial[i]!),
   ];
   const code = flat(hashPairs());
   const bytes = new Uint8Array(codeOffset + code.length + features.length);
@@ -126,9 +120,17 @@ export function paddingAfter(bytes: number): Uint8Array {
   return block;
 }
 
-/** CPUID's leaf 7, subleaf 0: returns EBX, which a function has to leave as it was. */
+/**
+ * CPUID's leaf 7, subleaf 0: returns its EBX, which a function has to leave as it was; 0 where there is no such leaf, of
+ * which some processors answer with another.
+ */
 const features = [
   [0x53], // push rbx
+  [0x31, 0xc0], // xor eax, eax
+  [0x0f, 0xa2], // cpuid, whose leaf 0 tells in eax the highest
+  [0x83, 0xf8, 7], // cmp eax, 7
+  [0xb8, 0, 0, 0, 0], // mov eax, 0, which leaves the flags
+  [0x72, 11], // jb to the pop
   [0xb8, 7, 0, 0, 0], // mov eax, 7
   [0x31, 0xc9], // xor ecx, ecx
   [0x0f, 0xa2], // cpuid

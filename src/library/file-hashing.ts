@@ -7,10 +7,8 @@ import type { Md5Streams } from "../content/md5-streams.ts";
 import { ContentHasher } from "../content/merkle.ts";
 import { type FileIdentity, identityOf, sameContentIdentity } from "./file-identity.ts";
 import type { HashOutcome } from "./hash-messages.ts";
-import { hashPairs } from "./hash-pairs.ts";
+import { hashPairsFor } from "./hash-pairs.ts";
 
-/** For less, finding the faster way to hash costs more than it saves. */
-const worthPairsBytes = 16 * 1024 * 1024;
 const changed: HashOutcome = { kind: "changed" };
 
 export class FileHashing {
@@ -26,7 +24,7 @@ export class FileHashing {
     alone: boolean,
   ) {
     const { sizeBytes } = identity;
-    this.tree = new ContentHasher(sizeBytes, sizeBytes >= worthPairsBytes ? hashPairs() : undefined);
+    this.tree = new ContentHasher(sizeBytes, hashPairsFor(sizeBytes));
     md5.begin(stream, alone);
   }
 

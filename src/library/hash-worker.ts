@@ -9,6 +9,7 @@ import { newMd5Streams, streamsAtOnce } from "../content/md5-streams.ts";
 import { reasonOf } from "../errors.ts";
 import { FileHashing } from "./file-hashing.ts";
 import type { FromHashWorker, HashOutcome, ToHashWorker } from "./hash-messages.ts";
+import { freeHashPairs } from "./hash-pairs.ts";
 import { openInside } from "./open-inside.ts";
 
 declare const self: Worker;
@@ -56,6 +57,8 @@ async function work(): Promise<void> {
     await setImmediate();
   }
   working = false;
+  // A worker without work is ended without being told, and would leave the code behind.
+  freeHashPairs();
 }
 
 function hasWork(): boolean {

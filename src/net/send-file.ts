@@ -1,6 +1,7 @@
 /**
  * Hands bytes of a file to a socket inside the kernel (`sendfile`): nobody copies them, which is most of what serving
- * costs. Linux with glibc only; where it is missing `sendFile` always returns 0, and whoever serves reads and writes.
+ * costs. Linux only, where libc.so.6 can be opened; elsewhere `sendFile` always returns 0, and whoever serves reads and
+ * writes.
  */
 import { dlopen, FFIType } from "bun:ffi";
 
@@ -45,7 +46,7 @@ function lookUp(): Call | undefined {
     });
     return (socketFd, fileFd, offset, length) => Number(symbols.sendfile(socketFd, fileFd, offset, length));
   } catch {
-    // Another C library, or memory may not be made executable: the other way works everywhere.
+    // Nothing opens by that name, or memory may not be made executable: the other way works everywhere.
     return undefined;
   }
 }

@@ -3,6 +3,7 @@ import { readSync } from "node:fs";
 import { chunkOffset } from "../content/chunks.ts";
 import { ChunkHasher } from "../content/merkle.ts";
 import { reasonOf } from "../errors.ts";
+import { hashPairsFor } from "../library/hash-pairs.ts";
 import { chunkBytes } from "../wire/limits.ts";
 import type { ContentHome } from "./chunk-home.ts";
 import type { FromDownloadWorker } from "./download-messages.ts";
@@ -26,6 +27,7 @@ export function checkDisk(
     const wanted = content.hashOf(chunk);
     if (sink.kind !== "file" || wanted === undefined) return false;
     if (!readAll(sink.fd, block, length, chunkOffset(chunk))) return false;
+    hasher.hashPairs = hashPairsFor(length);
     hasher.update(block.subarray(0, length));
     return Buffer.compare(hasher.finish(content.isAlone), wanted) === 0;
   };

@@ -3,7 +3,7 @@
  * the disk before the hash is known, so all of it is kept, in one buffer that serves chunk after chunk.
  */
 import { ChunkHasher } from "../content/merkle.ts";
-import { hashPairs } from "../library/hash-pairs.ts";
+import { hashPairsFor } from "../library/hash-pairs.ts";
 import { chunkBytes, leafBytes } from "../wire/limits.ts";
 
 /** Read at a time: small enough that hashing finds it in the second-level cache. */
@@ -11,9 +11,6 @@ const pieceBytes = 256 * 1024;
 /** Kept for the next connection of this thread, so that no memory is touched for the first time again. */
 const maxSpare = 16;
 const spare: Uint8Array[] = [];
-/** Until so many bytes have come to this thread, finding the faster way to hash costs more than it saves. */
-const worthPairsBytes = 16 * 1024 * 1024;
-let expectedBytes = 0;
 
 export class ChunkIntake {
   private buffer: Uint8Array | undefined;
@@ -25,8 +22,7 @@ export class ChunkIntake {
   /** Of at most 1 MiB. */
   start(sizeBytes: number): void {
     this.buffer ??= spare.pop() ?? new Uint8Array(chunkBytes);
-    expectedBytes += sizeBytes;
-    if (expectedBytes > worthPairsBytes) this.hasher.hashPairs = hashPairs();
+    this.hasher.hashPairs = hashPairsFor(sizeBytes);
     this.sizeBytes = sizeBytes;
     this.filledBytes = 0;
     this.hashedBytes = 0;

@@ -19,6 +19,7 @@ import { Bitfield } from "../content/bitfield.ts";
 import { chunkCountOf, chunkLength, chunkOffset } from "../content/chunks.ts";
 import { ChunkHasher, hashBytes } from "../content/merkle.ts";
 import { type FileIdentity, identityOf, sameContentIdentity } from "../library/file-identity.ts";
+import { hashPairsFor } from "../library/hash-pairs.ts";
 import { openInside, type WalkedFolder } from "../library/open-inside.ts";
 import { chunkBytes } from "../wire/limits.ts";
 import type { ServedContent } from "./served-content.ts";
@@ -159,6 +160,7 @@ export class ServedFile implements ServedContent {
     const { root, sizeBytes, chunkHashes } = this.options;
     const block = scratch.subarray(0, chunkLength(chunk, sizeBytes));
     if (!this.fill(block, chunkOffset(chunk))) return false;
+    hasher.hashPairs = hashPairsFor(block.length);
     hasher.update(block);
     const alone = chunkCountOf(sizeBytes) === 1;
     const wanted = alone

@@ -4,6 +4,7 @@
  */
 import { monotonicMs } from "../clock.ts";
 import { reasonOf, systemCode } from "../errors.ts";
+import { freeHashPairs } from "../library/hash-pairs.ts";
 import { Listener } from "../net/listener.ts";
 import { RateLimit } from "../net/rate-limit.ts";
 import { useSendFile } from "../net/send-file.ts";
@@ -127,6 +128,7 @@ function stop(): void {
   listener?.stop();
   queue?.stop();
   contents.closeAll();
+  freeHashPairs();
   report();
   tell({ kind: "stopped" });
 }

@@ -15,6 +15,7 @@ import {
   pblendw,
   pshufb,
   pshufd,
+  r9,
   r10,
   r11,
   rax,
@@ -27,8 +28,6 @@ import {
   sha256rnds2,
   store,
 } from "../../src/content/x86-format.ts";
-
-const r9 = 9;
 
 const instructions: [string, Code, string][] = [
   ["movdqu xmm9, [r11 + 768]", movdqu(9, { base: r11, offset: 768 }), "f3450f6f8b00030000"],

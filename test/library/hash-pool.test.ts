@@ -8,6 +8,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   readlinkSync,
   symlinkSync,
   truncateSync,
@@ -18,6 +19,7 @@ import { ContentHasher } from "../../src/content/merkle.ts";
 import { identityOf } from "../../src/library/file-identity.ts";
 import type { HashOutcome } from "../../src/library/hash-messages.ts";
 import { type HashJob, HashPool, type HashPoolOptions } from "../../src/library/hash-pool.ts";
+import { canHashPairs } from "../helpers/can-hash-pairs.ts";
 import { temporaryFolder, until } from "./temporary-folder.ts";
 
 const mib = 1024 * 1024;
@@ -61,6 +63,40 @@ test.each([0, 1, 16_384, 64 * 1024 - 1, 64 * 1024, 64 * 1024 + 1, mib, mib + 1, 
     const outcome = await hash(newPool(), path);
     expect(outcome).toEqual(expectedOf(path, content));
   },
+);
+
+test("hashes a file of many chunks, two leaves at a time where that can be done, like everybody else", async () => {
+  using folder = temporaryFolder();
+  const content = bytes(16 * mib + 3 * 16_384 + 7);
+  const path = folder.write("file", content);
+  const pool = newPool();
+  expect(await hash(pool, path)).toEqual(expectedOf(path, content));
+  // And again, after the worker had nothing to do and freed what it hashes with.
+  expect(await hash(pool, path)).toEqual(expectedOf(path, content));
+}, 20_000);
+
+test.if(canHashPairs)(
+  "workers that have hashed a large file leave no memory behind that can be executed",
+  async () => {
+    using folder = temporaryFolder();
+    const path = folder.write("file", bytes(16 * mib + 1));
+    const code = () =>
+      readFileSync("/proc/self/maps", "utf8").match(/ r-xp 00000000 00:00 0 *$/gm)?.length ?? 0;
+    // What a first worker takes for itself is not counted.
+    await hash(newPool(), path);
+    await pools[0]?.stop();
+    const before = code();
+    for (let i = 0; i < 3; i++) {
+      const pool = newPool();
+      await hash(pool, path);
+      await until(
+        () => code() <= before,
+        () => `${code()} instead of ${before}`,
+      );
+      await pool.stop();
+    }
+  },
+  20_000,
 );
 
 test("hashes files of all sizes side by side like everybody else", async () => {
