@@ -65,7 +65,7 @@ export function machine(): string {
   const model = cpus()[0]?.model ?? "unknown processor";
   const congestion = readFileSync("/proc/sys/net/ipv4/tcp_congestion_control", "utf8").trim();
   const memory = `${Math.round(totalmem() / gib)} GiB`;
-  return `${cpus().length} cores of ${model}, ${memory}, Linux ${release()}, TCP congestion control ${congestion} for all`;
+  return `${cpus().length} cores of ${model}, ${memory}, Linux ${release().split("-")[0]}, TCP congestion control ${congestion} for all`;
 }
 
 /** Runs so far that began although other programs kept the machine busy. */

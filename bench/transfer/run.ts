@@ -131,7 +131,9 @@ async function measure({ names, settings }: Asked): Promise<void> {
 function conditions({ runs, binary }: Settings): string {
   const build = binary === binaryPath ? `p2p ${projectVersion()}` : `p2p at ${binary}`;
   const day = new Date().toISOString().slice(0, 10);
-  const said = [`${build}, ${day}, medians of ${runs} runs (range in brackets); ${machine()}.`];
+  const said = [
+    `${build}, ${day}, ${runs === 1 ? "one run each" : `medians of ${runs} runs (range in brackets)`}; ${machine()}.`,
+  ];
   const missing = whatIsMissing();
   if (missing !== undefined) said.push(missing);
   return said.join(" ");
