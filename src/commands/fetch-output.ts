@@ -14,7 +14,7 @@ import type { CommandContext } from "./context.ts";
 const progressEventIntervalMs = 500;
 
 /** Nobody asks why a download was not faster that was over at once. */
-const leastReceiptSeconds = 1;
+export const leastReceiptSeconds = 1;
 
 export class FetchOutput implements FetchListener {
   private sizeBytes = 0;
@@ -98,7 +98,7 @@ export class FetchOutput implements FetchListener {
 }
 
 /** One line that names what kept it from being faster. */
-function receiptLine({ bottleneck, because, bytesPerSecond, bestBytesPerSecond }: Receipt): string {
+export function receiptLine({ bottleneck, because, bytesPerSecond, bestBytesPerSecond }: Receipt): string {
   const best =
     bestBytesPerSecond > 1.05 * bytesPerSecond ? `, ${formatRate(bestBytesPerSecond)} at best` : "";
   return `${formatRate(bytesPerSecond)}${best}; the bottleneck was ${bottleneckNames[bottleneck]}: ${because}`;

@@ -14,6 +14,7 @@ import type {
   StoredFile,
 } from "../transfer/folder-report.ts";
 import type { CommandContext } from "./context.ts";
+import { leastReceiptSeconds, receiptLine } from "./fetch-output.ts";
 
 /** Events for machines come at this pace; the bar on a terminal is drawn more often. */
 const progressEventIntervalMs = 500;
@@ -91,8 +92,10 @@ export class FolderOutput implements FolderListener {
     this.context.log.warn(line, "download");
   }
 
-  complete({ fetched, alreadyThere, failed, seconds, resumedBytes, sources }: FolderFetched): void {
-    this.context.output.event({
+  complete(done: FolderFetched): void {
+    const { fetched, alreadyThere, failed, seconds, resumedBytes, sources, receipt } = done;
+    const { output, log } = this.context;
+    output.event({
       event: "summary",
       pattern: this.pattern,
       path: this.plan.path,
@@ -102,7 +105,9 @@ export class FolderOutput implements FolderListener {
       seconds: Math.round(seconds * 1000) / 1000,
       resumedBytes,
       sources,
+      ...(receipt === undefined ? {} : { receipt }),
     });
+    if (receipt !== undefined && seconds >= leastReceiptSeconds) log.info(receiptLine(receipt));
   }
 
   /** The bar goes, however it ended. */
@@ -136,6 +141,6 @@ export function folderPlanEvent(
     threads,
     requestBytes,
     downBytesPerSecond: limit.bytesPerSecond || null,
-    serves,
+    serves: serves && toFetch.files > small,
   };
 }

@@ -1,13 +1,15 @@
 /** `p2p query` for a folder or a pattern: fetches everything that it stands for, or lists it. */
 import { resolve } from "node:path";
 import { NotFoundError } from "../errors.ts";
+import { listAll } from "../net/list-all.ts";
 import { formatDuration } from "../output/format.ts";
 import { printable } from "../printable.ts";
 import type { QueryNode } from "../query-node.ts";
 import { aborted, unlessAborted } from "../shutdown.ts";
 import { isMeant, type Meant } from "../transfer/choose-content.ts";
 import type { TransferOptions } from "../transfer/fetch.ts";
-import { fetchFolder, patternOf } from "../transfer/fetch-folder.ts";
+import { fetchFolder } from "../transfer/fetch-folder.ts";
+import { patternOf } from "../transfer/folder-look.ts";
 import type { StoredFile } from "../transfer/folder-report.ts";
 import { maxNameBytes } from "../wire/limits.ts";
 import type { CommandContext } from "./context.ts";
@@ -62,7 +64,7 @@ export async function listFolder(
   meant: Meant,
   { output, signal }: CommandContext,
 ): Promise<void> {
-  const pages = node.index.list(patternOf(pattern));
+  const pages = listAll(node.index, patternOf(pattern));
   let isEmpty = true;
   for (;;) {
     const page = await unlessAborted(pages.next(), signal);

@@ -26,7 +26,7 @@ import {
 import { meansMany } from "../transfer/fetch-folder.ts";
 import { ReaderGone } from "../transfer/stream-output.ts";
 import { targetOfQuery } from "../transfer/target.ts";
-import { maxContentBytes, maxNameBytes } from "../wire/limits.ts";
+import { chunkBytes, maxContentBytes, maxNameBytes } from "../wire/limits.ts";
 import type { CommandContext } from "./context.ts";
 import { FetchOutput } from "./fetch-output.ts";
 import { fetchFolderAndServe, listFolder } from "./query-folder.ts";
@@ -58,9 +58,9 @@ export const declaration = declare({
     outputPath: optional(kinds.text("PATH"), {
       flag: "output",
       short: "o",
-      defaultText: "./ and the last part of NAME",
+      defaultText: "./ and the last part of NAME, or the whole names of many",
       description:
-        "File to write, or a folder when it exists or ends in /; - writes to standard output, in order",
+        "File to write, or a folder when it exists or ends in / or NAME stands for many; - writes to standard output",
     }),
     /** Lower case. */
     rootPrefix: optional(kinds.rootPrefix, {
@@ -120,6 +120,10 @@ export async function run(options: QueryOptions, context: CommandContext): Promi
   if (isStreamed && serveForSeconds > 0)
     throw new UsageError("--serve-for needs a file to serve: name one with -o");
   checkOpen(host, options.open);
+  if (serveForSeconds > 0 && !canBeReached(options))
+    throw new UsageError(
+      "--serve-for: others cannot reach 127.0.0.1 of this machine; say --host ADDRESS and --open",
+    );
   const node = await QueryNode.start(
     {
       indexes: options.index,
@@ -154,7 +158,8 @@ async function fetchManyAndServe(
   context: CommandContext,
 ): Promise<void> {
   const transfer = transferOptions(options, options.spaceCheck);
-  await fetchFolderAndServe(node, meant, transfer, canServe(options), options, context);
+  const serves = options.serve && canBeReached(options);
+  await fetchFolderAndServe(node, meant, transfer, serves, options, context);
 }
 
 async function fetchAndServe(
@@ -166,7 +171,7 @@ async function fetchAndServe(
   const { name, outputPath, force, spaceCheck, serveForSeconds } = options;
   const { signal } = context;
   const transfer = transferOptions(options, spaceCheck);
-  const serves = canServe(options);
+  const serves = options.serve && canBeReached(options);
   const said = new FetchOutput(
     name,
     context,
@@ -215,13 +220,14 @@ function planEvent(
     requestBytes: transfer.requestBytes,
     partialBytes,
     downBytesPerSecond: transfer.limit.bytesPerSecond || null,
-    serves,
+    // What is of one chunk is there at once or not at all.
+    serves: serves && sizeBytes > chunkBytes,
   };
 }
 
 /** Others must be able to come: a loopback address is of use only to those on the index's own machine. */
-function canServe({ serve, host, index: indexes }: QueryOptions): boolean {
-  return serve && (!isLoopback(host) || indexes.every((index) => isLoopback(index.host)));
+function canBeReached({ host, index: indexes }: QueryOptions): boolean {
+  return !isLoopback(host) || indexes.every((index) => isLoopback(index.host));
 }
 
 /** A signal ends it, and is no failure: the file is there. */

@@ -9,8 +9,15 @@ export function areNamed(contents: readonly FoundContent[], name: string): boole
   return contents.every(({ names }) => names.length > 0 && names.every(matches));
 }
 
-/** A page that does not lead on would be asked for again and again. */
+/** In order, and behind `after`: a page that does not lead on would be asked for again and again. */
 export function isPageOf({ files, next }: Names, pattern: NamePattern, after: string): boolean {
-  const leadsOn = next === undefined || Buffer.compare(Buffer.from(next), Buffer.from(after)) > 0;
-  return leadsOn && files.every(({ name }) => pattern.matches(name));
+  const first = Buffer.from(after);
+  if (next !== undefined && Buffer.compare(Buffer.from(next), first) <= 0) return false;
+  let before = first;
+  for (const { name } of files) {
+    const bytes = Buffer.from(name);
+    if (!pattern.matches(name) || Buffer.compare(bytes, before) < 0 || bytes.equals(first)) return false;
+    before = bytes;
+  }
+  return true;
 }

@@ -11,7 +11,7 @@ import { agent } from "../version.ts";
 import { decodeIndexAnswer } from "../wire/decode-index.ts";
 import { encodeHello, encodeIndexRequest } from "../wire/encode.ts";
 import { maxFilesPerList, maxIndexAnswerLineBytes, pingIntervalMs } from "../wire/limits.ts";
-import type { FileEntry, FoundContent, IndexAnswer, ListedFile, Matches } from "../wire/messages.ts";
+import type { FileEntry, FoundContent, IndexAnswer, Matches, Names } from "../wire/messages.ts";
 import { NamePattern } from "../wire/name-pattern.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
 import { areNamed, isPageOf } from "./answer-checks.ts";
@@ -107,15 +107,14 @@ export class IndexClient implements ConnectionUser {
     }
   }
 
-  /** The files whose names fit the pattern (PROTOCOL.md, LIST), in the order of their names, page by page. */
-  async *list(pattern: string): AsyncGenerator<ListedFile[], void> {
-    const fitting = new NamePattern(pattern);
-    for (let after: string | undefined = ""; after !== undefined; ) {
-      const answer = await this.ask({ type: "LIST", pattern, after, limit: maxFilesPerList });
-      if (answer.type !== "NAMES" || !isPageOf(answer, fitting, after)) throw this.nonsense();
-      yield answer.files;
-      after = answer.next;
-    }
+  /**
+   * The files whose names fit the pattern (PROTOCOL.md, LIST) and come after `after`, in the order of their names, as
+   * far as they fit into one answer.
+   */
+  async listPage(pattern: string, after: string): Promise<Names> {
+    const answer = await this.ask({ type: "LIST", pattern, after, limit: maxFilesPerList });
+    if (answer.type === "NAMES" && isPageOf(answer, new NamePattern(pattern), after)) return answer;
+    throw this.nonsense();
   }
 
   async search(text: string, limit: number): Promise<Matches> {

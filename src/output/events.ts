@@ -229,6 +229,8 @@ export interface SummaryEvent {
   /** Of `fetched`: verified bytes that an earlier run had left. */
   resumedBytes: number;
   sources: readonly CompleteSource[];
+  /** Of all together. Absent when nothing had to be fetched. */
+  receipt?: Receipt;
 }
 
 export interface FilesAndBytes {

@@ -98,7 +98,7 @@ function limitOf(text: string): LimitChange {
 }
 
 export const promptHelp: readonly string[] = [
-  "QUERY name      fetch a file from everybody who has it; the name is the rest of the line,",
+  "QUERY name      fetch a file, DIR/ or all that fits * ? **; the name is the rest of the line,",
   "                blanks and quotes included",
   "SEARCH words    find files whose names have all the words; -word must not be there",
   "LIST            the files shared from here",

@@ -45,7 +45,8 @@ export type ToDownloadWorker =
 
 /** What a worker says of one of its connections. */
 export type SourceNews =
-  | { kind: "connected"; connection: number }
+  /** `roundTripMs`: to the source and back, as the connection's being made told. */
+  | { kind: "connected"; connection: number; roundTripMs: number }
   /** Not made, or ended by the other side; `reason` is for the log. */
   | { kind: "closed"; connection: number; reason: string }
   /** What arrived of chunks and hashes since the last report of this connection. */

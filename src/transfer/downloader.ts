@@ -60,8 +60,8 @@ export class Downloader {
     try {
       if (signal.aborted) onAbort();
       if (this.store.chunks.count > 0) await this.transfer();
-      this.endedMs = monotonicMs();
     } finally {
+      this.endedMs = monotonicMs();
       clearInterval(ticker);
       clearTimeout(this.wakeup);
       clearImmediate(this.soon);
@@ -183,7 +183,7 @@ export class Downloader {
       if (isNew) this.count(message.chunk, message.request, nowMs);
       else this.store.keptTwice?.(message.chunk, message.request);
     }
-    if (message.kind === "not-stored") this.store.notStored?.(message.chunk, message.failure);
+    if (isNew && message.kind === "not-stored") this.store.notStored?.(message.chunk, message.failure);
   }
 
   private count(chunk: number, request: number, nowMs: number): void {

@@ -106,7 +106,8 @@ function isSame(draft: string, path: string): boolean {
   return ours !== undefined && there !== undefined && Buffer.compare(ours, there) === 0;
 }
 
-function failureOf(error: unknown): StoreFailure {
+/** Throws the error again when it says that nothing more can be stored. */
+export function failureOf(error: unknown): StoreFailure {
   if (hopeless.has(systemCode(error) ?? "")) throw error;
   return { kind: "failed", reason: reasonOf(error) };
 }

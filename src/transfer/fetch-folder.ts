@@ -5,23 +5,21 @@
  */
 import { resolve } from "node:path";
 import { monotonicMs } from "../clock.ts";
-import { AmbiguousError, LocalIoError, NotFoundError, P2pError } from "../errors.ts";
+import { NoSourceError, P2pError } from "../errors.ts";
 import { checkRoom } from "../library/disk.ts";
 import { PartialFile } from "../library/partial-file.ts";
 import type { IndexClient } from "../net/index-client.ts";
-import { printable } from "../printable.ts";
 import { unlessAborted } from "../shutdown.ts";
-import { chunkBytes, maxNameBytes } from "../wire/limits.ts";
-import type { ListedFile } from "../wire/messages.ts";
-import { isMeant, type Meant } from "./choose-content.ts";
+import { chunkBytes } from "../wire/limits.ts";
+import type { Meant } from "./choose-content.ts";
 import type { DownloadReport } from "./download.ts";
 import { DownloadThreads } from "./download-threads.ts";
 import { makeEmptyFile } from "./drafts.ts";
 import { type FetchRequest, fetchByName, isPossibleName, type TransferOptions } from "./fetch.ts";
+import { bytesOf, filesMeant, lookWhatIsThere, patternOf } from "./folder-look.ts";
 import { FolderOutcome } from "./folder-outcome.ts";
-import { planFolder } from "./folder-plan.ts";
 import type { FolderFetched, FolderListener } from "./folder-report.ts";
-import { checkContents, type FolderTarget, FolderTargets, whyNotReplaced } from "./folder-targets.ts";
+import { type FolderTarget, FolderTargets } from "./folder-targets.ts";
 import { inLanes } from "./lanes.ts";
 import { SilentSources } from "./silent-sources.ts";
 import { fetchSmallFiles } from "./small-files.ts";
@@ -61,11 +59,6 @@ export async function meansMany(
   return (await unlessAborted(index().query(name), signal)).length === 0;
 }
 
-/** As LIST takes it: as of a plain name, without a slash the last part alone is meant. */
-export function patternOf(name: string): string {
-  return name.includes("/") ? name : `**/${name}`;
-}
-
 /** Rejects when nothing can be fetched at all, or with the signal's reason; what failed file by file is in the result. */
 export async function fetchFolder(request: FolderRequest, listener: FolderListener): Promise<FolderFetched> {
   const pool = new DownloadThreads(Math.max(filesAtOnce, request.transfer.threads), true);
@@ -95,8 +88,8 @@ class FolderFetch {
   }
 
   async run(): Promise<FolderFetched> {
-    const files = await this.filesMeant();
-    const missing = await this.lookWhatIsThere(files);
+    const files = await filesMeant(this.request, this.listener, this.outcome);
+    const missing = await lookWhatIsThere(files, this.targets, this.request, this.outcome);
     const small = missing.filter(({ file }) => file.sizeBytes <= chunkBytes);
     const large = missing.filter(({ file }) => file.sizeBytes > chunkBytes);
     this.plan(missing, small.length);
@@ -107,70 +100,6 @@ class FolderFetch {
   }
 
   // --- before anything is fetched ---
-
-  /** What the pattern stands for. Throws when names clash, before anything is written, or when there is nothing. */
-  private async filesMeant(): Promise<ListedFile[]> {
-    const { pattern, index, meant, signal } = this.request;
-    const listed: ListedFile[] = [];
-    const pages = index().list(patternOf(pattern));
-    for (;;) {
-      const page = await unlessAborted(pages.next(), signal);
-      if (page.done) break;
-      listed.push(...page.value.filter((file) => isMeant(file, meant)));
-    }
-    const { files, problems, clash } = planFolder(listed, process.platform);
-    if (files.length + problems.length === 0)
-      throw new NotFoundError(`nobody shares a file that fits ${printable(pattern, maxNameBytes)}`);
-    if (clash !== undefined) {
-      const [first, second] = [clash.first, clash.second].map((name) => printable(name, maxNameBytes));
-      throw new LocalIoError(
-        `${first} and ${second} cannot lie beside each other everywhere: ${clash.reason}; ` +
-          "nothing was written, fetch them one by one with -o",
-      );
-    }
-    this.listener.matched({ files: files.length, bytes: bytesOf(files), problems: problems.length });
-    for (const { name, reason, kind } of problems) {
-      this.outcome.failed(
-        name,
-        kind === "ambiguous"
-          ? new AmbiguousError(`${reason}; choose one by p2p query with --root PREFIX`)
-          : new LocalIoError(`cannot be stored here: ${reason}`),
-      );
-    }
-    return files;
-  }
-
-  /** Makes the folders. Those that have to be fetched. */
-  private async lookWhatIsThere(files: readonly ListedFile[]): Promise<FolderTarget[]> {
-    const { transfer, signal } = this.request;
-    const missing: FolderTarget[] = [];
-    const candidates: FolderTarget[] = [];
-    for (const file of files) {
-      const target = this.targets.place(file);
-      if (target instanceof P2pError) {
-        this.outcome.failed(file.name, target);
-        continue;
-      }
-      const found = this.targets.look(target);
-      if (found === "nothing") missing.push(target);
-      else if (found === "candidate") candidates.push(target);
-      else if (found === "different") this.isDifferent(target, missing);
-      else this.outcome.failed(file.name, found);
-    }
-    const checked = (target: FolderTarget, found: "same" | "different" | LocalIoError) => {
-      if (found === "same") this.outcome.wasThere(target);
-      else if (found === "different") this.isDifferent(target, missing);
-      else this.outcome.failed(target.file.name, found);
-    };
-    await checkContents(candidates, transfer.threads, checked, signal);
-    return missing;
-  }
-
-  private isDifferent(target: FolderTarget, missing: FolderTarget[]): void {
-    const problem = whyNotReplaced(target, this.request.force);
-    if (problem === undefined) missing.push(target);
-    else this.outcome.failed(target.file.name, problem);
-  }
 
   /** Throws LocalIoError when all of it cannot fit. */
   private plan(missing: readonly FolderTarget[], small: number): void {
@@ -203,6 +132,7 @@ class FolderFetch {
     const sum = this.outcome.begin(true);
     const { report, failure } = await fetchSmallFiles({
       ...transfer,
+      pattern: patternOf(this.request.pattern),
       targets,
       replace: force,
       pool: this.pool,
@@ -220,7 +150,7 @@ class FolderFetch {
       onResumed: () => {},
       signal,
     });
-    this.outcome.end(sum, report.sources);
+    this.outcome.end(sum, report);
     if (failure === undefined) return;
     this.expected(failure);
     for (const { file } of left) this.outcome.failed(file.name, failure);
@@ -245,7 +175,7 @@ class FolderFetch {
     const { file, path, shown } = target;
     const { name, root, sizeBytes } = file;
     const sum = this.outcome.begin(false);
-    const startMs = monotonicMs();
+    let startMs = monotonicMs();
     let report: DownloadReport | undefined;
     try {
       const fetched = await fetchByName(
@@ -264,7 +194,9 @@ class FolderFetch {
         {
           found: () => {},
           ambiguous: () => {},
-          planned: () => {},
+          planned: () => {
+            startMs = monotonicMs();
+          },
           progress: (progress) => this.outcome.progress(sum, progress),
           notice: (line) => this.outcome.notice(line),
           resumed: (bytes) => this.outcome.resumed(sum, bytes),
@@ -276,18 +208,14 @@ class FolderFetch {
       else this.outcome.isStored(target);
     } catch (error) {
       this.expected(error);
-      this.silent.onFailed(file, monotonicMs() - startMs);
+      if (error instanceof NoSourceError) this.silent.onFailed(file, monotonicMs() - startMs);
       this.outcome.failed(name, error);
     }
-    this.outcome.end(sum, report?.sources);
+    this.outcome.end(sum, report);
   }
 
   /** Whatever is no failure of a file ends all of it. */
   private expected(error: unknown): asserts error is P2pError {
     if (this.request.signal.aborted || !(error instanceof P2pError)) throw error;
   }
-}
-
-function bytesOf(files: readonly ListedFile[]): number {
-  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }

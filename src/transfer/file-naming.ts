@@ -4,11 +4,13 @@
  */
 import { LocalIoError } from "../errors.ts";
 import { workerUrl } from "../worker-url.ts";
-import type { Draft, StoreFailure } from "./drafts.ts";
+import { type Draft, removeDraft, type StoreFailure } from "./drafts.ts";
 import type { FromNameWorker } from "./name-worker.ts";
 
 /** In one message: more only make others wait for what could be told. */
 const mostAtOnce = 1_024;
+/** For what is being written when the user wants no more. */
+const patienceMs = 5_000;
 
 interface Waiting extends Draft {
   named: (failure: StoreFailure | undefined) => void;
@@ -20,6 +22,7 @@ export class FileNaming {
   private atWork: Waiting[] = [];
   private readonly end = Promise.withResolvers<void>();
   private isClosing = false;
+  private isBroken = false;
 
   constructor() {
     // It may be rejected before anybody waits for it.
@@ -37,16 +40,30 @@ export class FileNaming {
     return this.end.promise;
   }
 
-  /** Resolves when all that were added are named, or cannot be. Nothing is added afterwards. Never rejects. */
-  async close(): Promise<void> {
+  /**
+   * Resolves when all that were added are named, or cannot be; soon after `signal` also when a disk hangs. Nothing is
+   * added afterwards. Never rejects.
+   */
+  async close(signal: AbortSignal): Promise<void> {
     this.isClosing = true;
     this.next();
-    await this.ended.catch(() => {});
+    const given = Promise.withResolvers<void>();
+    let timer: Timer | undefined;
+    const onAbort = () => {
+      timer = setTimeout(given.resolve, patienceMs);
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort);
+    await Promise.race([this.ended.catch(() => {}), given.promise]);
+    signal.removeEventListener("abort", onAbort);
+    clearTimeout(timer);
+    // Those that have their names are drafts no more.
+    for (const { draft } of [...this.atWork, ...this.waiting]) removeDraft(draft);
     this.worker?.terminate();
   }
 
   private next(): void {
-    if (this.atWork.length > 0) return;
+    if (this.isBroken || this.atWork.length > 0) return;
     if (this.waiting.length === 0) {
       if (this.isClosing) this.end.resolve();
       return;
@@ -59,20 +76,22 @@ export class FileNaming {
   private start(): Worker {
     const worker = new Worker(workerUrl("transfer/name-worker.ts"));
     worker.onmessage = ({ data }: MessageEvent<FromNameWorker>) => this.receive(data);
-    worker.onerror = (event) => this.end.reject(new Error(`the naming thread failed: ${event.message}`));
+    worker.onerror = (event) => this.fail(new Error(`the naming thread failed: ${event.message}`));
     // After the end, or when it was ended, this comes too late to matter.
-    worker.addEventListener("close", () => this.end.reject(new Error("the naming thread ended by itself")));
+    worker.addEventListener("close", () => this.fail(new Error("the naming thread ended by itself")));
     return worker;
+  }
+
+  private fail(error: Error): void {
+    this.isBroken = true;
+    this.end.reject(error);
   }
 
   private receive(message: FromNameWorker): void {
     const done = this.atWork;
     this.atWork = [];
-    if (message.kind === "failed") {
-      this.end.reject(new LocalIoError(`cannot store files: ${message.reason}`));
-      return;
-    }
-    for (const [i, { named }] of done.entries()) named(message.failures[i]);
-    this.next();
+    for (const [i, failure] of message.failures.entries()) done[i]?.named(failure);
+    if (message.fatal === undefined) this.next();
+    else this.fail(new LocalIoError(`cannot store files: ${message.fatal}`));
   }
 }

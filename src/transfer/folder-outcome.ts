@@ -2,8 +2,8 @@
 import { monotonicMs } from "../clock.ts";
 import { LocalIoError, type P2pError } from "../errors.ts";
 import { wouldOverwrite } from "../library/partial-file.ts";
-import type { CompleteSource } from "../output/events.ts";
 import { printable } from "../printable.ts";
+import type { DownloadReport } from "./download.ts";
 import type { StoreFailure } from "./drafts.ts";
 import { FolderSums } from "./folder-progress.ts";
 import type { FileFailure, FolderFetched, FolderListener } from "./folder-report.ts";
@@ -69,9 +69,9 @@ export class FolderOutcome {
     this.listener.progress(this.sums.now(nowMs));
   }
 
-  /** Without `sources` it failed. */
-  end(download: symbol, sources: readonly CompleteSource[] | undefined): void {
-    this.sums.end(download, sources);
+  /** Without a report it failed. */
+  end(download: symbol, report: DownloadReport | undefined): void {
+    this.sums.end(download, report);
   }
 
   /** What is wrong with a source is wrong for one file after the other: each line is told once. */
@@ -86,6 +86,7 @@ export class FolderOutcome {
   fetched(seconds: number): FolderFetched {
     const { alreadyThere, failures, sums } = this;
     const { fetched, resumedBytes, sources } = sums;
-    return { fetched, alreadyThere, failed: failures, seconds, resumedBytes, sources };
+    const receipt = sums.receipt(seconds);
+    return { fetched, alreadyThere, failed: failures, seconds, resumedBytes, sources, receipt };
   }
 }

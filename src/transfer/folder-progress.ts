@@ -1,6 +1,6 @@
 /** The downloads of a folder, added up: bytes, files, rate and sources of all that run and have run. Pure. */
-import type { CompleteSource } from "../output/events.ts";
-import type { DownloadProgress } from "./download.ts";
+import type { CompleteSource, Receipt } from "../output/events.ts";
+import type { DownloadProgress, DownloadReport } from "./download.ts";
 import type { FolderProgress } from "./folder-report.ts";
 import { RateMeter } from "./rate-meter.ts";
 
@@ -19,10 +19,14 @@ export class FolderSums {
   private readonly bySource = new Map<string, CompleteSource>();
   private files = 0;
   private bytes = 0;
+  private bestBytesPerSecond = 0;
+  private hashingSeconds = 0;
+  private writingSeconds = 0;
+  private largest: { bytes: number; receipt: Receipt } | undefined;
   resumedBytes = 0;
 
-  constructor(nowMs: number) {
-    this.rate = new RateMeter(nowMs);
+  constructor(private readonly startMs: number) {
+    this.rate = new RateMeter(startMs);
   }
 
   /** A download begins; the rest is told of what is returned. `isOfMany`: its bytes are told file by file, by `stored`. */
@@ -44,13 +48,27 @@ export class FolderSums {
     this.rate.add(Math.max(0, bytes - before), nowMs);
     run.bytes = bytes;
     run.sources = sources;
+    // Before, a mean of so little says little.
+    if (nowMs - this.startMs > 1_000)
+      this.bestBytesPerSecond = Math.max(this.bestBytesPerSecond, this.rate.bytesPerSecond(nowMs));
   }
 
-  /** It is over; what it has brought is told by `stored`. Without `sources` it failed, and brought nothing. */
-  end(id: symbol, sources: readonly CompleteSource[] | undefined): void {
-    if (sources !== undefined) this.resumedBytes += this.running.get(id)?.resumedBytes ?? 0;
+  /** It is over; what it has brought is told by `stored`. Without a report it failed, and brought nothing. */
+  end(id: symbol, report: Pick<DownloadReport, "sources" | "receipt"> | undefined): void {
+    if (report !== undefined) this.resumedBytes += this.running.get(id)?.resumedBytes ?? 0;
     this.running.delete(id);
-    for (const source of sources ?? []) this.addSource(source);
+    for (const source of report?.sources ?? []) this.addSource(source);
+    if (report?.receipt !== undefined) this.addReceipt(report.receipt, report.sources);
+  }
+
+  /** What held it back is what held back the download that brought the most. Undefined when nothing was fetched. */
+  receipt(seconds: number): Receipt | undefined {
+    if (this.largest === undefined) return undefined;
+    const { bottleneck, because } = this.largest.receipt;
+    const bytesPerSecond = Math.round((this.bytes - this.resumedBytes) / Math.max(0.001, seconds));
+    const bestBytesPerSecond = Math.max(bytesPerSecond, Math.round(this.bestBytesPerSecond));
+    const { hashingSeconds, writingSeconds } = this;
+    return { bytesPerSecond, bestBytesPerSecond, bottleneck, because, hashingSeconds, writingSeconds };
   }
 
   stored(sizeBytes: number): void {
@@ -74,6 +92,13 @@ export class FolderSums {
       sources = Math.max(sources, run.sources);
     }
     return { files: this.files, bytes, bytesPerSecond: this.rate.bytesPerSecond(nowMs), sources };
+  }
+
+  private addReceipt(receipt: Receipt, sources: readonly CompleteSource[]): void {
+    this.hashingSeconds += receipt.hashingSeconds;
+    this.writingSeconds += receipt.writingSeconds;
+    const bytes = sources.reduce((sum, source) => sum + source.bytes, 0);
+    if (bytes >= (this.largest?.bytes ?? 0)) this.largest = { bytes, receipt };
   }
 
   private addSource(source: CompleteSource): void {

@@ -1,7 +1,7 @@
 /** What a folder download tells while it runs, and what came of it. Types only; how it is said is not their business. */
 
 import type { P2pError } from "../errors.ts";
-import type { CompleteSource, FilesAndBytes } from "../output/events.ts";
+import type { CompleteSource, FilesAndBytes, Receipt } from "../output/events.ts";
 
 export interface FolderListener {
   /**
@@ -65,4 +65,6 @@ export interface FolderFetched {
   /** Of `fetched.bytes`: verified ones that an earlier run had left. */
   resumedBytes: number;
   sources: readonly CompleteSource[];
+  /** Undefined when nothing was fetched. */
+  receipt: Receipt | undefined;
 }

@@ -2,7 +2,7 @@
  * Where the files of a folder download go, and which of them are there already. Makes the folders; the names that
  * decide have passed `planFolder`.
  */
-import { mkdirSync, readdirSync, statSync, unlinkSync } from "node:fs";
+import { lstatSync, mkdirSync, readdirSync, unlinkSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { LocalIoError, type P2pError, reasonOf } from "../errors.ts";
 import { syncFolder } from "../library/disk.ts";
@@ -24,29 +24,36 @@ export interface FolderTarget {
 }
 
 /** A draft that nobody has touched for so long was left by a process that was killed. */
-const abandonedMs = 60_000;
+const abandonedMs = 600_000;
 
 export class FolderTargets {
   /** Absolute path of each folder to the reason why nothing can be written there, or whether it was made now. */
   private readonly folders = new Map<string, "made" | "there" | P2pError>();
 
-  constructor(
-    /** As the user wrote it. */
-    private readonly output: string,
-  ) {}
+  private readonly top: string;
+
+  /** `output` as the user wrote it. */
+  constructor(private readonly output: string) {
+    this.top = resolve(output);
+  }
 
   /** Makes the folder of the file. */
   place(file: ListedFile): FolderTarget | P2pError {
     const shown = join(this.output, ...file.name.split("/"));
     const path = resolve(shown);
     const folder = dirname(path);
-    let state = this.folders.get(folder);
-    if (state === undefined) {
-      state = makeFolder(folder);
-      this.folders.set(folder, state);
-      if (state === "there") removeAbandoned(folder);
-    }
+    const state = this.stateOf(folder);
     return typeof state === "string" ? { file, path, shown } : state;
+  }
+
+  private stateOf(folder: string): "made" | "there" | P2pError {
+    const known = this.folders.get(folder);
+    if (known !== undefined) return known;
+    const above = folder === this.top ? "there" : this.stateOf(dirname(folder));
+    const state = typeof above === "string" ? makeFolder(folder, folder === this.top) : above;
+    this.folders.set(folder, state);
+    if (state === "there") removeAbandoned(folder);
+    return state;
   }
 
   /** What is at the target, without reading it: of the right size it may be the file. */
@@ -64,7 +71,7 @@ export class FolderTargets {
 
   /** On disk is a name only when its folder is: all those of these files, up to the one that was asked for. */
   sync(stored: Iterable<FolderTarget>): void {
-    const top = resolve(this.output);
+    const { top } = this;
     const folders = new Set([dirname(top)]);
     for (const { path } of stored) {
       for (let folder = dirname(path); !folders.has(folder); folder = dirname(folder)) {
@@ -72,7 +79,7 @@ export class FolderTargets {
         if (folder === top) break;
       }
     }
-    for (const folder of folders) syncFolder(folder);
+    for (const folder of folders) syncOrSay(folder);
   }
 }
 
@@ -112,13 +119,31 @@ export async function checkContents(
 
 /** Why a target that holds something else is left alone, or undefined when it is to be replaced. */
 export function whyNotReplaced({ path, shown }: FolderTarget, force: boolean): P2pError | undefined {
-  if (statOf(path)?.isDirectory() === true)
-    return new LocalIoError(`cannot write ${printable(shown)}: it is a folder`);
+  try {
+    if (statOf(path)?.isDirectory() === true)
+      return new LocalIoError(`cannot write ${printable(shown)}: it is a folder`);
+  } catch (error) {
+    if (error instanceof LocalIoError) return error;
+    throw error;
+  }
   return force ? undefined : wouldOverwrite(shown);
 }
 
-function makeFolder(folder: string): "made" | "there" | P2pError {
+function syncOrSay(folder: string): void {
   try {
+    syncFolder(folder);
+  } catch (error) {
+    throw new LocalIoError(`cannot write to the folder ${printable(folder)}: ${reasonOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Links above what the user named are theirs; below it strangers choose the names, which must lead nowhere else. */
+function makeFolder(folder: string, mayBeLink: boolean): "made" | "there" | P2pError {
+  try {
+    if (!mayBeLink && lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink() === true)
+      return new LocalIoError(`cannot write to ${printable(folder)}: it is a link`);
     return mkdirSync(folder, { recursive: true }) === undefined ? "there" : "made";
   } catch (error) {
     return new LocalIoError(`cannot make the folder ${printable(folder)}: ${reasonOf(error)}`, {
@@ -128,13 +153,21 @@ function makeFolder(folder: string): "made" | "there" | P2pError {
 }
 
 function removeAbandoned(folder: string): void {
-  try {
-    for (const name of readdirSync(folder)) {
-      if (!name.startsWith(partialPrefix) || !name.endsWith(draftSuffix)) continue;
-      const path = join(folder, name);
-      if (Date.now() - statSync(path).mtimeMs > abandonedMs) unlinkSync(path);
-    }
-  } catch {
-    // What is left does no harm: nobody shares it, and nobody takes it for a file.
+  let names: string[] = [];
+  // What is left does no harm: nobody shares it, and nobody takes it for a file.
+  const quietly = (remove: () => void) => {
+    try {
+      remove();
+    } catch {}
+  };
+  quietly(() => {
+    names = readdirSync(folder);
+  });
+  for (const name of names) {
+    if (!name.startsWith(partialPrefix) || !name.endsWith(draftSuffix)) continue;
+    const path = join(folder, name);
+    quietly(() => {
+      if (Date.now() - lstatSync(path).mtimeMs > abandonedMs) unlinkSync(path);
+    });
   }
 }

@@ -27,10 +27,10 @@ export class IndexAsking {
     this.exclusionsAsked = this.exclusions;
   }
 
-  /** It answered, or could not be asked; either way we know no better for the moment. */
-  onAnswered(nowMs: number, whole = true): void {
+  /** It answered, or could not be asked (`whole` undefined); either way we know no better for the moment. */
+  onAnswered(nowMs: number, whole?: boolean): void {
     this.asking = false;
-    this.namedAll = whole;
+    this.namedAll = whole ?? this.namedAll;
     this.lastAnswerMs = nowMs;
     this.exclusionsAnswered = this.exclusionsAsked;
   }

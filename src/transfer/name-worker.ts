@@ -4,24 +4,46 @@
  */
 import { reasonOf } from "../errors.ts";
 import { syncFiles } from "../library/sync-files.ts";
-import { type Draft, nameDraft, removeDraft, type StoreFailure } from "./drafts.ts";
+import { type Draft, failureOf, nameDraft, removeDraft, type StoreFailure } from "./drafts.ts";
 
 declare const self: Worker;
 
-export type FromNameWorker =
-  /** In the order of the drafts. */
-  | { kind: "named"; failures: (StoreFailure | undefined)[] }
-  /** Nothing more can be stored; those drafts are gone. */
-  | { kind: "failed"; reason: string };
+export interface FromNameWorker {
+  /** What became of each, in their order: of all of them, or of those before nothing more could be stored. */
+  failures: (StoreFailure | undefined)[];
+  /** Why nothing more can be stored; the drafts that are left are gone. */
+  fatal: string | undefined;
+}
 
 self.onmessage = ({ data: drafts }: MessageEvent<Draft[]>) => {
-  let answer: FromNameWorker;
+  const answer: FromNameWorker = { failures: [], fatal: undefined };
   try {
-    syncFiles(drafts.map(({ draft }) => draft));
-    answer = { kind: "named", failures: drafts.map(nameDraft) };
+    const name = areSynced(drafts) ? nameDraft : syncAndName;
+    for (const draft of drafts) answer.failures.push(name(draft));
   } catch (error) {
-    for (const { draft } of drafts) removeDraft(draft);
-    answer = { kind: "failed", reason: reasonOf(error) };
+    answer.fatal = reasonOf(error);
+    for (const { draft } of drafts.slice(answer.failures.length)) removeDraft(draft);
   }
   self.postMessage(answer);
 };
+
+/** False when one of them is gone, say, or its folder may not be read: the others have nothing to do with that. */
+function areSynced(drafts: readonly Draft[]): boolean {
+  try {
+    syncFiles(drafts.map(({ draft }) => draft));
+    return true;
+  } catch (error) {
+    failureOf(error);
+    return false;
+  }
+}
+
+function syncAndName(draft: Draft): StoreFailure | undefined {
+  try {
+    syncFiles([draft.draft]);
+  } catch (error) {
+    removeDraft(draft.draft);
+    return failureOf(error);
+  }
+  return nameDraft(draft);
+}

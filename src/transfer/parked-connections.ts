@@ -6,6 +6,8 @@ import type { Connection } from "../net/connection.ts";
 
 export interface ParkedConnection {
   readonly connection: Connection;
+  /** To the source and back, as its being made told. */
+  readonly roundTripMs: number;
   /** Roots of which news of chunks may still come. */
   readonly watched: Set<string>;
 }

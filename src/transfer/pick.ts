@@ -119,12 +119,12 @@ export class ChunkPicker {
 
   /**
    * At most `maxCount` neighbours, the next ones in order of the file (round and round, or from the first missing one
-   * when chunks are wanted in order): so a source reads its disk forwards.
+   * when chunks are wanted in order): so a source reads its disk forwards. `from`: not where the last one of all ended.
    */
-  claimInOrder(maxCount: number, offer: Offer): ChunkRange | undefined {
+  claimInOrder(maxCount: number, offer: Offer, from = this.cursor): ChunkRange | undefined {
     if (this.unclaimed === 0) return undefined;
     const end = this.windowEnd();
-    const start = this.isOrdered ? this.firstMissing : this.cursor;
+    const start = this.isOrdered ? this.firstMissing : from;
     const first = this.firstFree(start, end, offer) ?? this.firstFree(0, Math.min(start, end), offer);
     return first === undefined ? undefined : this.claimRun(first, maxCount, end, offer, 0xffff);
   }

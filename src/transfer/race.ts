@@ -35,6 +35,7 @@ export function claimRace(
   nowMs: number,
 ): ChunkRange | undefined {
   const { source, proven } = connection;
+  if (source.held !== undefined && source.useful === 0) return undefined;
   if (!connection.ready || connection.retiring || nowMs < source.busyUntilMs) return undefined;
   if (!proven && isOnTrial(connection, table)) return undefined;
   let slowestChunk: number | undefined;

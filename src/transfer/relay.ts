@@ -3,14 +3,14 @@ import { Bitfield } from "../content/bitfield.ts";
 import type { SourceNews } from "./download-messages.ts";
 import type { Scheduler } from "./scheduler.ts";
 
-/** Returns whether it is about a chunk that is verified now and was not before. */
+/** Returns whether it is about a chunk that is verified now and was not before (kept, or not to be kept). */
 export function relay(message: SourceNews, scheduler: Scheduler, chunkCount: number, nowMs: number): boolean {
   const id = message.connection;
   // The worker has seen that it has the right length.
   const bitfield = (bytes: Uint8Array) => Bitfield.from(bytes, chunkCount) ?? new Bitfield(chunkCount);
   switch (message.kind) {
     case "connected":
-      scheduler.onConnected(id, nowMs);
+      scheduler.onConnected(id, nowMs, message.roundTripMs);
       return false;
     case "closed":
       scheduler.onClosed(id, nowMs);
@@ -38,8 +38,7 @@ export function relay(message: SourceNews, scheduler: Scheduler, chunkCount: num
       return scheduler.onChunk(id, message.request, message.chunk, nowMs);
     case "not-stored":
       scheduler.onBytes(id, message.bytes, nowMs);
-      scheduler.onChunk(id, message.request, message.chunk, nowMs);
-      return false;
+      return scheduler.onChunk(id, message.request, message.chunk, nowMs);
     case "lacks":
       scheduler.onLacks(id, message.request, nowMs);
       return false;

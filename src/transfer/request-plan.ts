@@ -3,13 +3,14 @@
  * ahead is told by `pipeline.ts`, who races at the end by `race.ts`. Pure; a part of the scheduler, which owns the
  * states this looks at.
  */
+import type { Bitfield } from "../content/bitfield.ts";
 import { addRequest, owes, startOwing } from "./debts.ts";
 import type { ChunkPicker, ChunkRange, Offer } from "./pick.ts";
 import { exceptional, isHeldUpAtMs, nextRequestChunks, swarmRoomChunks, trialEndsAtMs } from "./pipeline.ts";
 import { claimRace, mayRace } from "./race.ts";
 import { RateMeter } from "./rate-meter.ts";
 import { shuffled } from "./shuffled.ts";
-import type { SourceConnection } from "./source.ts";
+import type { Source, SourceConnection } from "./source.ts";
 import type { SourceTable } from "./source-table.ts";
 
 export type Ask =
@@ -146,13 +147,20 @@ export class RequestPlan {
   /** Around what it has sent to others, while there are such: that would break up the order for nothing. */
   private readonly claimInOrder: Claim = ({ source }, maxCount) => {
     const { held, sent, isShared, files } = source;
-    if (files !== undefined && source.barrenAt === this.picker.freed) return undefined;
+    if (files !== undefined) return this.claimFile(source, files);
     const except = isShared && !this.picker.isOrdered ? sent : undefined;
     const unsent = except === undefined ? undefined : this.picker.claimInOrder(maxCount, { held, except });
-    const range = unsent ?? this.picker.claimInOrder(maxCount, { held, except: undefined });
-    if (range === undefined) source.barrenAt = this.picker.freed;
-    return range;
+    return unsent ?? this.picker.claimInOrder(maxCount, { held, except: undefined });
   };
+
+  /** Each source has others, so each goes through its own. */
+  private claimFile(source: Source, files: Bitfield): ChunkRange | undefined {
+    if (source.barrenAt === this.picker.freed) return undefined;
+    const range = this.picker.claimInOrder(1, { held: files, except: undefined }, source.nextFile);
+    if (range === undefined) source.barrenAt = this.picker.freed;
+    else source.nextFile = range.first + 1;
+    return range;
+  }
 
   private readonly claimUnseen: Claim = ({ source: { sent } }, maxCount) =>
     this.picker.claimRarest(maxCount, { held: undefined, except: sent }, 0);

@@ -115,14 +115,16 @@ export class Scheduler {
     this.index.onAnswered(nowMs);
   }
 
-  /** The connection is up and the source has said WELCOME. */
-  onConnected(id: number, nowMs: number): void {
+  /**
+   * The connection is up and the source has said WELCOME. Its round trip: of a new one half of what that took, once for
+   * the connection itself, once for HELLO and WELCOME.
+   */
+  onConnected(id: number, nowMs: number, roundTripMs?: number): void {
     const connection = this.table.connection(id);
     if (connection === undefined) return;
     endSilence(connection, this.picker, nowMs);
     connection.ready = true;
-    // Once to and fro for the connection itself, once for HELLO and WELCOME.
-    connection.roundTripMs = (nowMs - connection.openedMs) / 2;
+    connection.roundTripMs = roundTripMs ?? (nowMs - connection.openedMs) / 2;
     connection.rate.restart(nowMs);
     endOwing(connection, nowMs);
   }

@@ -18,6 +18,8 @@ import type { FolderTarget } from "./folder-targets.ts";
 import type { SourceAddress } from "./source.ts";
 
 export interface SmallFilesOptions extends Omit<EngineOptions, "sources"> {
+  /** As LIST takes it. */
+  pattern: string;
   targets: readonly FolderTarget[];
   /** Different files in their place are replaced. */
   replace: boolean;
@@ -28,24 +30,23 @@ export interface SmallFilesOptions extends Omit<EngineOptions, "sources"> {
   onNotStored: (target: FolderTarget, failure: StoreFailure) => void;
 }
 
-/** How many of those that are missing the index is asked for at a time: while some come, and when none can. */
-const askedAtOnce = 64;
-const askedInTheEnd = 4_096;
+/** Asked for at once when nobody is left: what they do not name, nobody has. */
+const pagesInTheEnd = 8;
 
 /** Never rejects. `failure` says why the files that were told neither stored nor not stored are not there. */
 export async function fetchSmallFiles(
   options: SmallFilesOptions,
 ): Promise<{ report: DownloadReport; failure: unknown }> {
-  const { targets, pool, index, signal } = options;
+  const { pattern, targets, pool, index, signal } = options;
   const files = new SmallFiles(options);
-  const sources = new SourcesOfFiles(targets, (at) => files.isMissing(at), index, signal);
+  const sources = new SourcesOfFiles(pattern, targets, (at) => files.isMissing(at), index, signal);
   const downloader = new Downloader({ ...options, sources }, files, pool);
   try {
     return { report: await downloader.run(), failure: undefined };
   } catch (failure) {
     return { report: downloader.report(), failure };
   } finally {
-    await files.close();
+    await files.close(signal);
   }
 }
 
@@ -89,7 +90,7 @@ class SmallFiles implements DownloadStore {
   keep(chunk: number, _isNew: boolean, request: number): void {
     const { targets, replace } = this.options;
     const draft = this.drafts.get(request);
-    if (draft === undefined) return;
+    if (draft === undefined) throw new Error(`a file came by request ${request}, which was not made`);
     this.drafts.delete(request);
     const { path } = targets[chunk]!;
     this.naming.add({ draft, path, replace, named: (failure) => this.named(chunk, failure) });
@@ -106,8 +107,8 @@ class SmallFiles implements DownloadStore {
   }
 
   /** What is verified gets its name, however the download ended; nothing else is left. */
-  async close(): Promise<void> {
-    await this.naming.close();
+  async close(signal: AbortSignal): Promise<void> {
+    await this.naming.close(signal);
     for (const draft of this.drafts.values()) removeDraft(draft);
   }
 
@@ -129,8 +130,10 @@ class SmallFiles implements DownloadStore {
 class SourcesOfFiles implements SourceFinder {
   readonly known: KnownSources;
   private next = 0;
+  private places: Map<string, number> | undefined;
 
   constructor(
+    private readonly pattern: string,
     private readonly targets: readonly FolderTarget[],
     private readonly isMissing: (at: number) => boolean,
     private readonly index: () => IndexClient,
@@ -139,30 +142,46 @@ class SourcesOfFiles implements SourceFinder {
     this.known = this.collect(targets.map(({ file }, at) => ({ at, file })));
   }
 
-  /** Asks for the next ones of those that are missing, round and round. */
+  /** Has the next ones of those that are missing listed again, round and round; in the end as many as may matter. */
   async ask(nobodyIsLeft: boolean): Promise<KnownSources> {
-    const most = nobodyIsLeft ? askedInTheEnd : askedAtOnce;
-    const asked: number[] = [];
-    const count = this.targets.length;
-    let looked = 0;
-    for (; looked < count && asked.length < most; looked++) {
-      if (this.isMissing(this.next)) asked.push(this.next);
-      this.next = (this.next + 1) % count;
+    const found: { at: number; file: ListedFile }[] = [];
+    const unasked = this.missing();
+    for (let pages = nobodyIsLeft ? pagesInTheEnd : 1; pages > 0 && unasked.size > 0; pages--) {
+      const after = justBefore(this.nameAt(firstFrom(unasked, this.next)));
+      const page = await unlessAborted(this.index().listPage(this.pattern, after), this.signal);
+      for (const file of page.files) {
+        const at = this.placeOf(file);
+        if (at !== undefined) found.push({ at, file });
+      }
+      for (const at of unasked) {
+        const name = this.nameAt(at);
+        if (name <= after || (page.next !== undefined && name > page.next)) continue;
+        unasked.delete(at);
+        this.next = at + 1;
+      }
     }
-    const found = await unlessAborted(Promise.all(asked.map((at) => this.askFor(at))), this.signal);
-    const known = this.collect(found);
-    return { addresses: known.addresses, whole: known.whole && looked === count };
+    const { addresses, whole } = this.collect(found);
+    return { addresses, whole: whole && unasked.size === 0 };
   }
 
   follow(): void {}
 
-  private async askFor(at: number): Promise<{ at: number; file: Pick<ListedFile, "sources" | "total"> }> {
-    const { name, root, sizeBytes } = this.targets[at]!.file;
-    const contents = await this.index().query(name);
-    const same = contents.find((content) => content.root === root && content.sizeBytes === sizeBytes);
-    if (same === undefined) return { at, file: { sources: [], total: 0 } };
-    const sources = same.sources.filter(({ partial }) => !partial);
-    return { at, file: { sources, total: sources.length + same.total - same.sources.length } };
+  private missing(): Set<number> {
+    const missing = new Set<number>();
+    for (let at = 0; at < this.targets.length; at++) if (this.isMissing(at)) missing.add(at);
+    return missing;
+  }
+
+  private nameAt(at: number): string {
+    return this.targets[at]!.file.name;
+  }
+
+  /** Undefined when it is none of ours, or another content by now. */
+  private placeOf({ name, root, sizeBytes }: ListedFile): number | undefined {
+    this.places ??= new Map(this.targets.map(({ file }, at) => [file.name, at]));
+    const at = this.places.get(name);
+    const ours = at === undefined ? undefined : this.targets[at]?.file;
+    return ours?.root === root && ours.sizeBytes === sizeBytes ? at : undefined;
   }
 
   private collect(
@@ -184,4 +203,19 @@ class SourcesOfFiles implements SourceFinder {
     }
     return { addresses: [...byAddress.values()], whole };
   }
+}
+
+/** A name that comes before that one, and after most of those before it. */
+function justBefore(name: string): string {
+  return [...name].slice(0, -1).join("");
+}
+
+function firstFrom(places: ReadonlySet<number>, from: number): number {
+  let least = Number.POSITIVE_INFINITY;
+  let next = Number.POSITIVE_INFINITY;
+  for (const at of places) {
+    least = Math.min(least, at);
+    if (at >= from) next = Math.min(next, at);
+  }
+  return next === Number.POSITIVE_INFINITY ? least : next;
 }

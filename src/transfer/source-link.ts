@@ -5,6 +5,7 @@
  * Cost of a byte: received, hashed and written from the one buffer of the chunk (`chunk-intake.ts`); copied there
  * first where Bun brings it, which on a fast line is the smaller part.
  */
+import { monotonicMs } from "../clock.ts";
 import { Bitfield } from "../content/bitfield.ts";
 import { byteRange } from "../content/chunks.ts";
 import { reasonOf } from "../errors.ts";
@@ -45,6 +46,8 @@ const retryUsuallyMs = 250;
 export class SourceLink implements ConnectionUser, PacedLink {
   private connection: Connection | undefined;
   private welcomed = false;
+  private openedMs = 0;
+  private roundTripMs = 0;
   private over = false;
   private readonly asked = new AskedRequests();
   private readonly body: LinkBody;
@@ -63,6 +66,7 @@ export class SourceLink implements ConnectionUser, PacedLink {
 
   /** Tells `connected` once the source has said WELCOME, or `closed`. Never rejects. */
   async open(host: string, port: number): Promise<void> {
+    this.openedMs = monotonicMs();
     try {
       const connection = await connect({ host, port }, this);
       if (this.over) return connection.destroy();
@@ -75,24 +79,25 @@ export class SourceLink implements ConnectionUser, PacedLink {
   }
 
   /** Takes over a connection that an earlier download left. Tells `connected`. */
-  adopt({ connection, watched }: ParkedConnection): void {
+  adopt({ connection, roundTripMs, watched }: ParkedConnection): void {
     this.connection = connection;
+    this.roundTripMs = roundTripMs;
     this.watched = watched;
     this.welcomed = true;
     connection.use(this);
-    this.context.tell({ kind: "connected", connection: this.id });
+    this.context.tell({ kind: "connected", connection: this.id, roundTripMs });
   }
 
   /** Says nothing more to anybody. Leaves the connection to a later download, if it is one that can be left. */
   release(): ParkedConnection | undefined {
-    const { connection, watched } = this;
+    const { connection, roundTripMs, watched } = this;
     const isFit = this.welcomed && !this.over && this.asked.isEmpty && this.body.isIdle;
     if (connection === undefined || !isFit) return this.close();
     this.over = true;
     this.connection = undefined;
     this.body.close();
     this.ended();
-    return { connection, watched };
+    return { connection, roundTripMs, watched };
   }
 
   get(request: number, first: number, count: number): void {
@@ -160,7 +165,10 @@ export class SourceLink implements ConnectionUser, PacedLink {
       this.failed(`it said ${printable(answer.code, 40)}`);
     } else if (answer.type === "WELCOME") {
       this.welcomed = true;
-      this.context.tell({ kind: "connected", connection: this.id });
+      // Once to and fro for the connection itself, once for HELLO and WELCOME.
+      this.roundTripMs = (monotonicMs() - this.openedMs) / 2;
+      const { id: connection, roundTripMs } = this;
+      this.context.tell({ kind: "connected", connection, roundTripMs });
     } else {
       this.failed("it does not speak our protocol: it did not say WELCOME");
     }

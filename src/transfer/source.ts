@@ -50,10 +50,12 @@ export interface Source extends SourceAddress, SourceStatistics {
   connections: number;
   /** Chunks that its connections were asked for and have not delivered. */
   owedChunks: number;
-  /** Chunks it has; undefined: all of them. Known while it is connected, and always when they are files. */
+  /** Chunks it has; undefined: all of them. Known while it is connected; of files it is `files`, always. */
   held: Bitfield | undefined;
   /** How many of `held` are missing here. */
   useful: number;
+  /** Where to go on among `files`. */
+  nextFile: number;
   /** Files that it was said to have and has not; undefined: there was none. */
   lacking: Bitfield | undefined;
   /** `freed` of the picker when there was nothing to ask it for; undefined: it has something new since. */
@@ -124,6 +126,7 @@ export function newSource(key: string, { host, port, partial, files }: SourceAdd
     owedChunks: 0,
     held: files,
     useful: 0,
+    nextFile: 0,
     lacking: undefined,
     barrenAt: undefined,
     sent: undefined,

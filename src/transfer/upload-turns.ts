@@ -21,7 +21,7 @@ import { type Downloader, keepsSlotUntilMs, keyOf, type UploadingConnection } fr
 export interface TurnLimits {
   /** Turns at a time, beside such as keep no slot any more. */
   slots: number;
-  /** At a time to one address, and in all, also such as take nothing (SECURITY 1.5). Loopback is no address. */
+  /** At a time to one address, and in all, also such as take nothing. Loopback is no address. */
   perHost: number;
   total: number;
 }

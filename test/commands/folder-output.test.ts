@@ -67,6 +67,14 @@ const fetched: FolderFetched = {
       waitedSeconds: 0,
     },
   ],
+  receipt: {
+    bytesPerSecond: 12_000,
+    bestBytesPerSecond: 13_000,
+    bottleneck: "disk",
+    because: "writing took 60 % of the threads' time",
+    hashingSeconds: 0.01,
+    writingSeconds: 0.07,
+  },
 };
 
 function storedFile(name: string, alreadyThere = false): StoredFile {
@@ -151,9 +159,26 @@ test("with --json everything is an event, progress twice a second at most", () =
       seconds: 0.123,
       resumedBytes: 500,
       sources: fetched.sources.map((source) => ({ ...source })),
+      receipt: { ...fetched.receipt! },
     },
   ]);
   expect(screen.written).toBe("warning: source 10.0.0.5:7767: connection reset; trying again\n");
+});
+
+test.each<[Partial<FolderFetched>, string]>([
+  [
+    { seconds: 1.5 },
+    "12.0 kB/s, 13.0 kB/s at best; the bottleneck was the disk: writing took 60 % of the threads' time",
+  ],
+  [{ seconds: 0.9 }, ""],
+  [{ seconds: 1.5, receipt: undefined }, ""],
+])("what held it back is said on standard error when it took a while, row %#", (different, line) => {
+  const { said, screen } = make({});
+  said.planned(plan);
+  said.close();
+  said.complete({ ...fetched, ...different });
+  if (line === "") expect(screen.written).toBe("");
+  else expect(screen.written).toContain(line);
 });
 
 test("in words: what it stands for and what came of it; failures on standard error", () => {

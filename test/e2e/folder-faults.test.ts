@@ -82,8 +82,8 @@ test("killed again and again, it goes on; nothing is left, and nothing is shared
   expect(finalNamesBelow(cwd)).toEqual(Object.keys(mixed).sort());
   const drafts = namesBelow(cwd).filter((name) => mixed[name] === undefined);
   expect(drafts.filter((name) => !name.endsWith(".draft"))).toEqual([]);
-  // Somebody might be writing those; after a minute nobody is.
-  const old = new Date(Date.now() - 61_000);
+  // Somebody might be writing those; after ten minutes nobody is.
+  const old = new Date(Date.now() - 601_000);
   for (const name of drafts) utimesSync(join(cwd, name), old, old);
   swarm.box.put(cwd, "d/.p2p-new.draft", "");
   swarm.box.put(cwd, "d/.p2p-something else", "");

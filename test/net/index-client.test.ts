@@ -6,6 +6,7 @@ import { Announcer } from "../../src/library/announcer.ts";
 import { IndexClient } from "../../src/net/index-client.ts";
 import { IndexLink } from "../../src/net/index-link.ts";
 import { IndexRefusal } from "../../src/net/index-refusal.ts";
+import { listAll } from "../../src/net/list-all.ts";
 import type { FileName } from "../../src/wire/file-name.ts";
 import { fileEntry, rootOf, wireEntry } from "../helpers/file-entries.ts";
 
@@ -136,10 +137,10 @@ describe("against a real index", () => {
     );
     const client = await open(port);
     const pages: string[][] = [];
-    for await (const files of client.list("data/")) pages.push(files.map(({ name }) => name));
+    for await (const files of listAll(client, "data/")) pages.push(files.map(({ name }) => name));
     expect(pages.map(({ length }) => length)).toEqual([1_000, 1_000, 300]);
     expect(pages.flat()).toEqual(names);
-    for await (const files of client.list("none/")) expect(files).toEqual([]);
+    for await (const files of listAll(client, "none/")) expect(files).toEqual([]);
   });
 
   test("a refusal has its code and leaves the connection alive", async () => {
@@ -192,7 +193,7 @@ describe("an index that is wrong about what it was asked", () => {
   const content = JSON.stringify({ ...wireEntry("a"), names: ["b"], total: 0, sources: [] });
   const asksList = async (client: IndexClient) => {
     let pages = 0;
-    for await (const files of client.list("x/")) pages += files.length;
+    for await (const files of listAll(client, "x/")) pages += files.length;
     return pages;
   };
 
@@ -201,7 +202,7 @@ describe("an index that is wrong about what it was asked", () => {
       "a page of other names",
       names('"more":false'),
       async (client) => {
-        for await (const _ of client.list("y/")) break;
+        for await (const _ of listAll(client, "y/")) break;
       },
     ],
     ["a page that leads nowhere", names('"more":true,"next":"x/a"').replace('"id":1', '"id":ID'), asksList],

@@ -1,12 +1,16 @@
 /** The sums of the downloads of a folder: never less than before while nothing fails, and right at the end. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import type { CompleteSource } from "../../src/output/events.ts";
+import type { CompleteSource, Receipt } from "../../src/output/events.ts";
 import { FolderSums } from "../../src/transfer/folder-progress.ts";
 
 function source(port: number, different: Partial<CompleteSource> = {}): CompleteSource {
   const nothing = { bytes: 0, badChunks: 0, bytesPerSecond: 0, stalls: 0, busyAnswers: 0, waitedSeconds: 0 };
   return { host: "h", port, connections: 1, ...nothing, ...different };
+}
+
+function reportOf(...sources: CompleteSource[]) {
+  return { sources, receipt: undefined };
 }
 
 describe("while downloads run", () => {
@@ -19,9 +23,9 @@ describe("while downloads run", () => {
     sums.stored(200);
     sums.stored(300);
     expect(sums.now(200)).toMatchObject({ files: 2, bytes: 3_500 });
-    sums.end(many, []);
+    sums.end(many, reportOf());
     sums.stored(3_000);
-    sums.end(one, []);
+    sums.end(one, reportOf());
     expect(sums.now(300)).toMatchObject({ files: 3, bytes: 3_500, sources: 0 });
     expect(sums.fetched).toEqual({ files: 3, bytes: 3_500 });
   });
@@ -37,17 +41,17 @@ describe("while downloads run", () => {
     expect(bytesPerSecond).toBeGreaterThan(0);
     expect(bytesPerSecond).toBeLessThan(2e6);
     sums.stored(1e9 + 1e6);
-    sums.end(one, []);
+    sums.end(one, reportOf());
     expect(sums.resumedBytes).toBe(1e9);
   });
 
   test("news of one that is over change nothing", () => {
     const sums = new FolderSums(0);
     const one = sums.begin(false);
-    sums.end(one, []);
+    sums.end(one, reportOf());
     sums.progress(one, { bytes: 100, sources: 3 }, 1);
     sums.resumed(one, 100);
-    sums.end(one, []);
+    sums.end(one, reportOf());
     expect(sums.now(1)).toMatchObject({ files: 0, bytes: 0, sources: 0 });
     expect(sums.resumedBytes).toBe(0);
   });
@@ -61,7 +65,7 @@ describe("while downloads run", () => {
     sums.progress(fine, { bytes: 40, sources: 1 }, 1);
     sums.end(failed, undefined);
     sums.stored(40);
-    sums.end(fine, []);
+    sums.end(fine, reportOf());
     expect(sums.now(2).bytes).toBe(40);
     expect(sums.resumedBytes).toBe(30);
   });
@@ -78,17 +82,48 @@ describe("sources", () => {
       waitedSeconds: 0.5,
       bytesPerSecond: 100,
     };
-    sums.end(sums.begin(true), [source(1, first), source(2)]);
-    sums.end(sums.begin(false), [source(1, { bytes: 5, connections: 2, bytesPerSecond: 50 })]);
+    sums.end(sums.begin(true), reportOf(source(1, first), source(2)));
+    sums.end(sums.begin(false), reportOf(source(1, { bytes: 5, connections: 2, bytesPerSecond: 50 })));
     expect(sums.sources).toEqual([source(1, { ...first, bytes: 15, connections: 3 }), source(2)]);
   });
 
   test("those given are not changed", () => {
     const sums = new FolderSums(0);
     const given = source(1, { bytes: 10 });
-    for (let i = 0; i < 2; i++) sums.end(sums.begin(false), [given]);
+    for (let i = 0; i < 2; i++) sums.end(sums.begin(false), reportOf(given));
     expect(given.bytes).toBe(10);
     expect(sums.sources[0]?.bytes).toBe(20);
+  });
+});
+
+describe("the receipt of all", () => {
+  const receipt = (bottleneck: Receipt["bottleneck"], hashingSeconds: number): Receipt => ({
+    bytesPerSecond: 1,
+    bestBytesPerSecond: 1,
+    bottleneck,
+    because: `of ${bottleneck}`,
+    hashingSeconds,
+    writingSeconds: 2 * hashingSeconds,
+  });
+
+  test("names what held back the one that brought the most, and adds up the rest", () => {
+    const sums = new FolderSums(0);
+    const [small, large] = [sums.begin(true), sums.begin(false)];
+    sums.progress(large, { bytes: 9_000, sources: 1 }, 1_500);
+    sums.stored(9_000);
+    sums.stored(1_000);
+    sums.end(small, { sources: [source(1, { bytes: 1_000 })], receipt: receipt("source", 1) });
+    sums.end(large, { sources: [source(1, { bytes: 9_000 })], receipt: receipt("disk", 3) });
+    const all = sums.receipt(10)!;
+    expect(all).toMatchObject({ bytesPerSecond: 1_000, bottleneck: "disk", because: "of disk" });
+    expect([all.hashingSeconds, all.writingSeconds]).toEqual([4, 8]);
+    expect(all.bestBytesPerSecond).toBeGreaterThan(1_000);
+  });
+
+  test("is none when nothing was fetched", () => {
+    const sums = new FolderSums(0);
+    sums.end(sums.begin(false), undefined);
+    expect(sums.receipt(1)).toBeUndefined();
   });
 });
 
@@ -120,7 +155,7 @@ test("while all goes well the bytes only grow, up to those of all files", () => 
       }
       for (const { id, size } of runs) {
         sums.stored(size);
-        sums.end(id, []);
+        sums.end(id, reportOf());
         grows();
       }
       expect(before).toBe(files.reduce((sum, { size }) => sum + size, 0));

@@ -59,7 +59,7 @@ describe("the place of a file", () => {
       folder.write(name, "");
     const ago = (ms: number) => new Date(Date.now() - ms);
     for (const name of readdirSync(folder.path)) {
-      const time = ago(name.includes("new") ? 55_000 : 61_000);
+      const time = ago(name.includes("new") ? 590_000 : 610_000);
       utimesSync(folder.at(name), time, time);
     }
     placed(new FolderTargets(folder.path), "a");

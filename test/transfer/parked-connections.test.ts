@@ -41,8 +41,8 @@ test("are had by address, each once", async () => {
   using other = new Source();
   const parked = new ParkedConnections();
   const [a, b, c] = [await one.opened(), await one.opened(), await other.opened()];
-  for (const connection of [a, b]) parked.park(host, one.port, { connection, watched });
-  parked.park(host, other.port, { connection: c, watched });
+  for (const connection of [a, b]) parked.park(host, one.port, { connection, roundTripMs: 1, watched });
+  parked.park(host, other.port, { connection: c, roundTripMs: 1, watched });
   expect(parked.take(host, 1)).toBeUndefined();
   expect(parked.take("127.0.0.2", one.port)).toBeUndefined();
   const taken = [1, 2, 3].map(() => parked.take(host, one.port)?.connection);
@@ -64,7 +64,7 @@ test("that the other side closes, or says nonsense over, are gone", async () => 
   ];
   for (const be of odd) {
     const connection = await source.opened();
-    parked.park(host, source.port, { connection, watched });
+    parked.park(host, source.port, { connection, roundTripMs: 1, watched });
     be(source.connections.at(-1)!);
     await until(
       () => connection.closed,
@@ -79,7 +79,7 @@ test("what comes meanwhile is taken and not looked at, and nobody hears of it la
   const parked = new ParkedConnections();
   const connection = await source.opened();
   connection.pause();
-  parked.park(host, source.port, { connection, watched });
+  parked.park(host, source.port, { connection, roundTripMs: 1, watched });
   const before = connection.bytesRead;
   const news = line({ type: "HAVE", root: "00", chunk: 1 });
   source.connections[0]!.send(news.repeat(3));
@@ -106,7 +106,7 @@ test("are all closed in the end", async () => {
   using source = new Source();
   const parked = new ParkedConnections();
   const all = [await source.opened(), await source.opened()];
-  for (const connection of all) parked.park(host, source.port, { connection, watched });
+  for (const connection of all) parked.park(host, source.port, { connection, roundTripMs: 1, watched });
   parked.closeAll();
   await until(
     () => all.every(({ closed }) => closed),

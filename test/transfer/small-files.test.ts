@@ -12,7 +12,7 @@ import type { FolderTarget } from "../../src/transfer/folder-targets.ts";
 import { fetchSmallFiles, type SmallFilesOptions } from "../../src/transfer/small-files.ts";
 import { Uploader } from "../../src/transfer/uploader.ts";
 import type { FileName } from "../../src/wire/file-name.ts";
-import type { FoundContent } from "../../src/wire/messages.ts";
+import type { ListedFile, Names } from "../../src/wire/messages.ts";
 import { type TestContent, testContent } from "../helpers/contents.ts";
 import { fakeFiles, wrong } from "../helpers/fake-files.ts";
 import { Random } from "../helpers/random.ts";
@@ -50,24 +50,37 @@ async function sharing(folder: TemporaryFolder, contents: readonly TestContent[]
   return { port: uploader.port, [Symbol.asyncDispose]: () => uploader.stop() };
 }
 
-/** An index of which only QUERY is asked. Counts. */
+/** An index of which only LIST is asked. Counts the questions. */
 class AskedIndex {
   asked = 0;
   ports: readonly number[] = [];
   isAway = false;
 
-  constructor(private readonly contents: readonly TestContent[]) {}
+  constructor(
+    private readonly contents: readonly TestContent[],
+    private readonly pageFiles = 1_000,
+  ) {}
 
   readonly client = (): IndexClient => {
     if (this.isAway) throw new IndexError("away");
-    return { query: (name: string) => this.query(name) } as unknown as IndexClient;
+    return {
+      listPage: (_: string, after: string) => this.page(after),
+    } as unknown as IndexClient;
   };
 
-  private async query(name: string): Promise<FoundContent[]> {
+  private async page(after: string): Promise<Pick<Names, "files" | "next">> {
     this.asked++;
-    const { root, sizeBytes } = this.contents[Number(name)]!;
     const sources = sourcesAt(this.ports);
-    return [{ root, sizeBytes, md5: "", names: [name], total: sources.length, sources }];
+    const names = this.contents.map((_, at) => String(at)).sort();
+    const behind = names.filter((name) => name > after);
+    const files = behind.slice(0, this.pageFiles).map((name): ListedFile => {
+      const { root, sizeBytes } = this.contents[Number(name)]!;
+      return { name: name as FileName, root, sizeBytes, md5: "", total: sources.length, sources };
+    });
+    return {
+      files: sources.length === 0 ? [] : files,
+      next: behind.length > this.pageFiles ? files.at(-1)?.name : undefined,
+    };
   }
 }
 
@@ -102,6 +115,7 @@ function start(
     return { file, path: folder.at(name), shown: name };
   });
   const promise = fetchSmallFiles({
+    pattern: "**",
     targets,
     replace: false,
     pool,

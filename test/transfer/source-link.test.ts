@@ -475,7 +475,9 @@ describe("a connection that goes from one download to the next", () => {
     const left = link.release();
     const next = bench.newLink(9);
     next.adopt(left!);
-    expect(bench.told.at(-1)).toEqual({ kind: "connected", connection: 9 });
+    const { roundTripMs } = left!;
+    expect(roundTripMs).toBeGreaterThan(0);
+    expect(bench.told.at(-1)).toEqual({ kind: "connected", connection: 9, roundTripMs });
     next.getFile(1, 5, bench.fileOf(second, "5"));
     await bench.until(() => bench.told.length === 4);
     expect(bench.told.at(-1)).toMatchObject({ kind: "chunk", connection: 9, chunk: 5 });
