@@ -24,7 +24,8 @@ test("every size arrives as it is", async () => {
       expect(last).toMatchObject({ md5: md5Of(bytes) });
       expect(holds(join(folder, name), bytes), name).toBe(true);
       expect(readdirSync(folder)).toEqual([name]);
-      expect(process.stderr).toBe("");
+      // Of one that took a second, what kept it from being faster is said.
+      expect(process.stderr.replace(/^.*; the bottleneck was .*\n/, "")).toBe("");
     }),
   );
 });
