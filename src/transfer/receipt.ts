@@ -80,7 +80,11 @@ function bottleneckOf(
       because: `for ${percent(waited)} of the time nothing came of what was asked`,
     };
   }
-  if (busy > 0) return { bottleneck: "source", because: `it had too much to do ${busy === 1 ? "once" : `${busy} times`}` };
+  if (busy > 0)
+    return {
+      bottleneck: "source",
+      because: `it had too much to do ${busy === 1 ? "once" : `${busy} times`}`,
+    };
   return {
     bottleneck: "network",
     because: "what came, came without a pause: the line, or a limit of the source",
