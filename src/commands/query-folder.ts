@@ -1,11 +1,9 @@
 /** `p2p query` for a folder or a pattern: fetches everything that it stands for, or lists it. */
-import { resolve } from "node:path";
 import { NotFoundError } from "../errors.ts";
 import { listAll } from "../net/list-all.ts";
-import { formatDuration } from "../output/format.ts";
 import { printable } from "../printable.ts";
 import type { QueryNode } from "../query-node.ts";
-import { aborted, unlessAborted } from "../shutdown.ts";
+import { unlessAborted } from "../shutdown.ts";
 import { isMeant, type Meant } from "../transfer/choose-content.ts";
 import type { TransferOptions } from "../transfer/fetch.ts";
 import { fetchFolder } from "../transfer/fetch-folder.ts";
@@ -15,6 +13,7 @@ import { maxNameBytes } from "../wire/limits.ts";
 import type { CommandContext } from "./context.ts";
 import { FolderOutput, folderPlanEvent } from "./folder-output.ts";
 import type { QueryOptions } from "./query.ts";
+import { serveOn } from "./serve-on.ts";
 import { worstOf } from "./worst.ts";
 
 /** Throws the worst of what kept files from being fetched, when the others are there. */
@@ -87,22 +86,4 @@ class RememberingOutput extends FolderOutput {
     super.stored(file);
     this.files.push(file);
   }
-}
-
-/** A signal ends it, and is no failure: the files are there. */
-async function serveOn(
-  node: QueryNode,
-  files: readonly StoredFile[],
-  seconds: number,
-  { log, signal }: CommandContext,
-): Promise<void> {
-  try {
-    for (const { name, path, ...content } of files)
-      await node.shareWhole(name, content, resolve(path), signal);
-  } catch (error) {
-    if (signal.aborted) return;
-    throw error;
-  }
-  log.info(`serving them for ${formatDuration(seconds)}; Ctrl-C ends that`);
-  await Promise.race([aborted(signal), Bun.sleep(seconds * 1000)]);
 }

@@ -1,7 +1,6 @@
 /**
  * `p2p query NAME`: finds a file and fetches it from everybody who has it.
  */
-import { resolve } from "node:path";
 import { loopbackHost } from "../config.ts";
 import { chunkCountOf } from "../content/chunks.ts";
 import { UsageError } from "../errors.ts";
@@ -9,15 +8,13 @@ import { isLoopback } from "../loopback.ts";
 import * as kinds from "../options/kinds.ts";
 import { argument, declare, flag, type OptionsOf, optional, single } from "../options/options.ts";
 import type { PlanEvent } from "../output/events.ts";
-import { formatDuration } from "../output/format.ts";
 import { Output } from "../output/output.ts";
 import { printable } from "../printable.ts";
 import { QueryNode } from "../query-node.ts";
-import { aborted, unlessAborted } from "../shutdown.ts";
+import { unlessAborted } from "../shutdown.ts";
 import type { Meant } from "../transfer/choose-content.ts";
 import {
   contentsMeant,
-  type Fetched,
   type FetchPlan,
   fetchByName,
   isPossibleName,
@@ -30,6 +27,7 @@ import { chunkBytes, maxContentBytes, maxNameBytes } from "../wire/limits.ts";
 import type { CommandContext } from "./context.ts";
 import { FetchOutput } from "./fetch-output.ts";
 import { fetchFolderAndServe, listFolder } from "./query-folder.ts";
+import { serveOn } from "./serve-on.ts";
 import {
   checkOpen,
   downloading,
@@ -193,7 +191,11 @@ async function fetchAndServe(
     );
     said.close();
     said.complete(fetched);
-    if (serveForSeconds > 0) await serveOn(node, fetched, options, context);
+    if (serveForSeconds > 0) {
+      const { content, path } = fetched;
+      const { sizeBytes, md5, root } = content;
+      await serveOn(node, [{ name, path, sizeBytes, md5, root }], serveForSeconds, context);
+    }
   } catch (error) {
     // `p2p query film.mkv -o - | head -c 1000`: whoever reads has enough.
     if (!(error instanceof ReaderGone)) throw error;
@@ -228,23 +230,6 @@ function planEvent(
 /** Others must be able to come: a loopback address is of use only to those on the index's own machine. */
 function canBeReached({ host, index: indexes }: QueryOptions): boolean {
   return !isLoopback(host) || indexes.every((index) => isLoopback(index.host));
-}
-
-/** A signal ends it, and is no failure: the file is there. */
-async function serveOn(
-  node: QueryNode,
-  { content, path }: Fetched,
-  { name, serveForSeconds }: QueryOptions,
-  { log, signal }: CommandContext,
-): Promise<void> {
-  try {
-    await node.shareWhole(name, content, resolve(path), signal);
-  } catch (error) {
-    if (signal.aborted) return;
-    throw error;
-  }
-  log.info(`serving it for ${formatDuration(serveForSeconds)}; Ctrl-C ends that`);
-  await Promise.race([aborted(signal), Bun.sleep(serveForSeconds * 1000)]);
 }
 
 /** Standard output is the file's: what is said goes to standard error. */

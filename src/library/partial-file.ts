@@ -11,7 +11,6 @@ import {
   fstatSync,
   fsyncSync,
   ftruncateSync,
-  linkSync,
   lstatSync,
   openSync,
   renameSync,
@@ -24,6 +23,7 @@ import { LocalIoError, reasonOf, systemCode, WouldOverwriteError } from "../erro
 import { printable } from "../printable.ts";
 import { partialPrefix } from "../wire/file-name.ts";
 import { checkRoom, syncFolder } from "./disk.ts";
+import { giveName } from "./give-name.ts";
 import { readRegularFile, writeNewFile } from "./private-file.ts";
 import { ProcessLock } from "./process-lock.ts";
 
@@ -124,7 +124,7 @@ export class PartialFile {
       fsyncSync(this.fd);
       fchmodSync(this.fd, completeMode & ~process.umask());
       if (replace) renameSync(this.path, target);
-      else this.renameWithoutReplacing();
+      else if (!giveName(this.path, target)) throw wouldOverwrite(target);
       syncFolder(dirname(target));
     } catch (error) {
       fchmodSync(this.fd, partMode);
@@ -191,23 +191,6 @@ export class PartialFile {
       if (size === 0) removeIfThere(this.path);
       throw error;
     }
-  }
-
-  /** A hard link fails where a name exists already; a rename would replace it. */
-  private renameWithoutReplacing(): void {
-    const { target } = this.options;
-    try {
-      linkSync(this.path, target);
-      return;
-    } catch (error) {
-      const code = systemCode(error);
-      if (code === "EEXIST") throw wouldOverwrite(target);
-      if (!["EPERM", "EOPNOTSUPP", "ENOTSUP", "ENOSYS", "EMLINK"].includes(code ?? "")) throw error;
-    }
-    // A file system without hard links (FAT, some network shares): look first. Somebody who makes the file in
-    // this very moment loses it; there is nothing better to be had there.
-    if (exists(target)) throw wouldOverwrite(target);
-    renameSync(this.path, target);
   }
 
   private failed(verb: string, path: string, error: unknown): LocalIoError {

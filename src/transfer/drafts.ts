@@ -3,9 +3,10 @@
  * folder where it belongs. It gets its name when it is on the disk, and nothing else is replaced by that. There is no
  * partial file: what is not there as a whole is fetched again.
  */
-import { linkSync, lstatSync, renameSync, unlinkSync } from "node:fs";
+import { renameSync, unlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { reasonOf, systemCode } from "../errors.ts";
+import { giveName } from "../library/give-name.ts";
 import { readRegularFile, writeNewFile } from "../library/private-file.ts";
 import { partialPrefix } from "../wire/file-name.ts";
 import { chunkBytes } from "../wire/limits.ts";
@@ -24,8 +25,6 @@ export interface Draft {
 
 /** Nothing more can be stored: no sense in fetching the others. */
 const hopeless = new Set(["ENOSPC", "EDQUOT", "EIO", "EMFILE", "ENFILE"]);
-/** What a file system without hard links says of one. */
-const noLinks = new Set(["EPERM", "EOPNOTSUPP", "ENOTSUP", "ENOSYS", "EMLINK"]);
 /** Less the umask. Not executable: a download is no program. */
 const fileMode = 0o666;
 
@@ -57,7 +56,7 @@ export function nameDraft({ draft, path, replace }: Draft): StoreFailure | undef
   try {
     if (replace) renameSync(draft, path);
     // Somebody else may have fetched it in the meantime.
-    else if (!link(draft, path) && !isSame(draft, path)) return { kind: "different" };
+    else if (!giveName(draft, path) && !isSame(draft, path)) return { kind: "different" };
     return undefined;
   } catch (error) {
     return failureOf(error);
@@ -82,22 +81,6 @@ export function removeDraft(draft: string): void {
   } catch {
     // Renamed, or never made.
   }
-}
-
-/** False when something has the name: a hard link fails then, where a rename would replace it. */
-function link(draft: string, path: string): boolean {
-  try {
-    linkSync(draft, path);
-    return true;
-  } catch (error) {
-    const code = systemCode(error) ?? "";
-    if (code === "EEXIST") return false;
-    if (!noLinks.has(code)) throw error;
-  }
-  // Look first: there is nothing better to be had there (see PartialFile).
-  if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) return false;
-  renameSync(draft, path);
-  return true;
 }
 
 function isSame(draft: string, path: string): boolean {
