@@ -20,8 +20,8 @@ export type FromStreamWorker =
   | { kind: "written" }
   | { kind: "failed"; code: string | undefined; reason: string };
 
-/** How far ahead of the reader is fetched: fills a line of 1 Gbit/s and 200 ms, and what a reader leaves for later. */
-const ringChunks = 32;
+/** How far ahead of the reader is fetched: what a line of 1 Gbit/s and 200 ms holds. All of it is memory. */
+const ringChunks = 24;
 /** Given to the writing thread in advance, so that it need not wait for us between two chunks. */
 const maxGiven = 4;
 
