@@ -7,6 +7,7 @@ import type { Address } from "./address.ts";
 import { IndexError } from "./errors.ts";
 import { Announcer } from "./library/announcer.ts";
 import { hashOneFile } from "./library/hash-one-file.ts";
+import { identityAt } from "./library/identity-at.ts";
 import type { IndexClient } from "./net/index-client.ts";
 import { IndexLink } from "./net/index-link.ts";
 import type { RateLimit } from "./net/rate-limit.ts";
@@ -85,25 +86,28 @@ export class QueryNode {
     return serving?.begin(name, content, offer);
   }
 
-  /** Serves the complete file at `path`. Resolves when it can be found. */
+  /** Serves the complete file at `path`, unless it does so already. Resolves when it can be found. */
   async shareWhole(
     name: string,
     content: Omit<FileEntry, "name">,
-    path: string,
+    { path, chunkHashes }: { path: string; chunkHashes: Uint8Array | undefined },
     signal: AbortSignal,
   ): Promise<void> {
     this.serving ??= this.serve();
     const serving = await this.serving;
-    const outcome = await hashOneFile(path, content.sizeBytes, signal);
-    if (serving === undefined || outcome.kind !== "hashed" || outcome.hashes.root !== content.root) {
+    if (serving?.servesWhole(name, content.root)) return;
+    const known =
+      chunkHashes === undefined
+        ? await hashedAgain(path, content, signal)
+        : { identity: identityAt(path), chunkHashes };
+    if (serving === undefined || known?.identity === undefined) {
       this.options.onNotice(`cannot serve ${lastPart(name)}: it is not what was fetched any more`);
       return;
     }
-    const { identity, root, chunkHashes } = outcome.hashes;
-    const { sizeBytes } = content;
-    const folder = dirname(path);
-    const file = { folder, path, identity, root, sizeBytes, chunkHashes, trusted: true };
-    await serving.serveWhole(name, content, file);
+    const { sizeBytes, root } = content;
+    const { identity } = known;
+    const file = { folder: dirname(path), path, root, sizeBytes, trusted: true };
+    await serving.serveWhole(name, content, { ...file, identity, chunkHashes: known.chunkHashes });
   }
 
   /** Idempotent. Never rejects. */
@@ -148,4 +152,10 @@ export class QueryNode {
   private announce(client: IndexClient): void {
     if (this.uploader !== undefined) this.announcer.connected(client, this.uploader.port);
   }
+}
+
+/** Undefined when it is not that content any more. Rejects with the signal's reason and nothing else. */
+async function hashedAgain(path: string, { sizeBytes, root }: Omit<FileEntry, "name">, signal: AbortSignal) {
+  const outcome = await hashOneFile(path, sizeBytes, signal);
+  return outcome.kind === "hashed" && outcome.hashes.root === root ? outcome.hashes : undefined;
 }

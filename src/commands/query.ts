@@ -192,9 +192,10 @@ async function fetchAndServe(
     said.close();
     said.complete(fetched);
     if (serveForSeconds > 0) {
-      const { content, path } = fetched;
+      const { content, path, report } = fetched;
       const { sizeBytes, md5, root } = content;
-      await serveOn(node, [{ name, path, sizeBytes, md5, root }], serveForSeconds, context);
+      const file = { name, path, sizeBytes, md5, root, chunkHashes: report.chunkHashes };
+      await serveOn(node, [file], serveForSeconds, context);
     }
   } catch (error) {
     // `p2p query film.mkv -o - | head -c 1000`: whoever reads has enough.

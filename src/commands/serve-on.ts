@@ -11,6 +11,8 @@ export interface FileToServe {
   sizeBytes: number;
   md5: string;
   root: string;
+  /** As they have just been verified. Without them the file is read again. */
+  chunkHashes?: Uint8Array | undefined;
 }
 
 /** A signal ends it, and is no failure: the files are there. */
@@ -21,8 +23,8 @@ export async function serveOn(
   { log, signal }: CommandContext,
 ): Promise<void> {
   try {
-    for (const { name, path, ...content } of files)
-      await node.shareWhole(name, content, resolve(path), signal);
+    for (const { name, path, chunkHashes, ...content } of files)
+      await node.shareWhole(name, content, { path: resolve(path), chunkHashes }, signal);
   } catch (error) {
     if (signal.aborted) return;
     throw error;

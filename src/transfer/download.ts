@@ -79,6 +79,8 @@ export interface DownloadReport {
   sources: CompleteSource[];
   /** Undefined when nothing had to be fetched. */
   receipt: Receipt | undefined;
+  /** Of the file that was written, when it may be offered to others. */
+  chunkHashes?: Uint8Array | undefined;
 }
 
 /** Resolves when the file is complete under its name, or all is written; rejects with what says why not. */
@@ -102,7 +104,7 @@ export async function download(options: DownloadOptions, destination: Destinatio
     const report = await new Downloader(options, shared?.store ?? storeOf(content, partial), pool).run();
     partial.complete(replace);
     isWhole = true;
-    return report;
+    return { ...report, chunkHashes: shared?.chunkHashes };
   } finally {
     await shared?.over(isWhole ? path : undefined);
     partial.close();

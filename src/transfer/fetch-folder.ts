@@ -205,7 +205,7 @@ class FolderFetch {
       report = fetched.report;
       this.silent.onFetched(report.sources);
       if (fetched.alreadyThere) this.outcome.wasThere(target);
-      else this.outcome.isStored(target);
+      else this.outcome.isStored(target, report.chunkHashes);
     } catch (error) {
       this.expected(error);
       if (error instanceof NoSourceError) this.silent.onFailed(file, monotonicMs() - startMs);

@@ -32,11 +32,11 @@ export class FolderOutcome {
     this.listener.stored({ ...file, path: shown, alreadyThere: true });
   }
 
-  isStored(target: FolderTarget): void {
+  isStored(target: FolderTarget, chunkHashes?: Uint8Array): void {
     const { file, shown } = target;
     this.stored.push(target);
     this.sums.stored(file.sizeBytes);
-    this.listener.stored({ ...file, path: shown, alreadyThere: false });
+    this.listener.stored({ ...file, path: shown, alreadyThere: false, chunkHashes });
   }
 
   notStored({ file, shown }: FolderTarget, failure: StoreFailure): void {

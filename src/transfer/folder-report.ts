@@ -49,6 +49,8 @@ export interface StoredFile {
   md5: string;
   root: string;
   alreadyThere: boolean;
+  /** When they were verified just now, and are more than one. */
+  chunkHashes?: Uint8Array | undefined;
 }
 
 export interface FileFailure {

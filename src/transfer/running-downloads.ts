@@ -2,10 +2,9 @@
  * Downloads of this process that others may fetch from meanwhile, and afterwards: offered by the uploader, announced to
  * the index. Shared by a peer, which shares a folder beside them, and by a query, which shares nothing else.
  */
-import { lstatSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Announcer } from "../library/announcer.ts";
-import { identityOf } from "../library/file-identity.ts";
+import { identityAt } from "../library/identity-at.ts";
 import type { FileName } from "../wire/file-name.ts";
 import type { FileEntry } from "../wire/messages.ts";
 import type { ServedFileOptions } from "./served-file.ts";
@@ -15,6 +14,8 @@ import type { Uploader } from "./uploader.ts";
 
 export class RunningDownloads {
   private readonly offers = new Map<string, PartialOffer>();
+  /** Roots of those served whole, by name. */
+  private readonly whole = new Map<string, string>();
 
   constructor(
     private readonly uploader: Uploader,
@@ -39,18 +40,23 @@ export class RunningDownloads {
     };
   }
 
+  servesWhole(name: string, root: string): boolean {
+    return this.whole.get(name) === root;
+  }
+
   /** Serves a complete file that was not offered before. */
   async serveWhole(name: string, content: Omit<FileEntry, "name">, file: ServedFileOptions): Promise<void> {
     await this.uploader.becameWhole(content.root, file);
     const entry = entryOf(name, content);
     this.announcer.downloading(entry);
     this.announcer.downloaded(entry.name);
+    this.whole.set(name, content.root);
   }
 
   private async over({ name }: FileEntry, offer: PartialOffer, path: string | undefined): Promise<void> {
     const { root, sizeBytes, chunkHashes } = offer;
     this.offers.delete(root);
-    const identity = path === undefined ? undefined : identityOfFile(path);
+    const identity = path === undefined ? undefined : identityAt(path);
     if (path === undefined || identity === undefined) {
       this.announcer.downloadEnded(name);
       await this.uploader.forget(root);
@@ -59,6 +65,7 @@ export class RunningDownloads {
     const file = { folder: dirname(path), path, identity, root, sizeBytes, chunkHashes, trusted: true };
     await this.uploader.becameWhole(root, file);
     this.announcer.downloaded(name);
+    this.whole.set(name, root);
   }
 }
 
@@ -66,13 +73,4 @@ export class RunningDownloads {
 function entryOf(name: string, { sizeBytes, md5, root }: Omit<FileEntry, "name">): FileEntry {
   // The index has answered for it, so it is a legal one.
   return { name: name as FileName, sizeBytes, md5, root };
-}
-
-/** Undefined when it has gone already: then there is nothing to serve. */
-function identityOfFile(path: string) {
-  try {
-    return identityOf(lstatSync(path, { bigint: true }));
-  } catch {
-    return undefined;
-  }
 }

@@ -22,14 +22,21 @@ export interface OfferedDownload {
 /** Undefined when it cannot be offered, which is said elsewhere. Never rejects. */
 export type OfferDownload = (offer: PartialOffer) => Promise<OfferedDownload | undefined>;
 
-/** No rate is to be had before, and most files are there by then. */
-const leastElapsedMs = 200;
-/** To be found and asked takes others about as long. */
-const leastLeftMs = 500;
+/**
+ * What a download must seem to need yet, after so long, to be offered. To serve others costs a download a third more
+ * CPU, so one that is over soon is quicker alone, and so are its neighbours: 4 that shared 512 MiB on two cores needed
+ * 2.5 s, and 2.0 s when none served. Early on the rate is too low by a factor of five: connections are few, and the
+ * code is not compiled yet: at the end of its first second such a one seemed to need between two and four more.
+ */
+const offers = [
+  { elapsedMs: 1_000, leastLeftMs: 4_000 },
+  { elapsedMs: 200, leastLeftMs: 10_000 },
+];
 
 /** Whether a download that has fetched `fetchedBytes` in `elapsedMs` will take long enough to be offered. Pure. */
 export function isWorthOffering(fetchedBytes: number, leftBytes: number, elapsedMs: number): boolean {
-  return elapsedMs >= leastElapsedMs && (leftBytes * elapsedMs) / Math.max(1, fetchedBytes) >= leastLeftMs;
+  const leftMs = (leftBytes * elapsedMs) / Math.max(1, fetchedBytes);
+  return offers.some((offer) => elapsedMs >= offer.elapsedMs && leftMs >= offer.leastLeftMs);
 }
 
 export class SharedStore {
@@ -37,7 +44,8 @@ export class SharedStore {
   private readonly verified: SharedArrayBuffer;
   private readonly bits: Uint8Array;
   private readonly startMs = monotonicMs();
-  private chunkHashes: Uint8Array | undefined;
+  /** As soon as they are known. */
+  chunkHashes: Uint8Array | undefined;
   private fetchedBytes = 0;
   private leftBytes: number;
   private offering: Promise<OfferedDownload | undefined> | undefined;
