@@ -52,9 +52,12 @@ export class LongWork {
       case "LIST":
         return this.list(request);
       case "REGISTER":
-        return this.change(request.id, (news) => this.register(request, news));
+        // No library is held after its peer has gone.
+        return this.change(encodeOk(request.id, request.library && false), (news) =>
+          this.register(request, news),
+        );
       case "UPDATE":
-        return this.change(request.id, (news) => this.update(request, isRegistered, news));
+        return this.change(encodeOk(request.id), (news) => this.update(request, isRegistered, news));
     }
   }
 
@@ -78,10 +81,10 @@ export class LongWork {
     return { steps, slice: readOnly, answer, news: [] };
   }
 
-  private change(id: number, begin: (news: FileEntry[]) => Iterator<void>): Work {
+  private change(done: string, begin: (news: FileEntry[]) => Iterator<void>): Work {
     const news: FileEntry[] = [];
     const slice = (run: () => void) => this.parts.catalog.tryTransaction(run);
-    return { steps: begin(news), slice, answer: () => encodeOk(id), news };
+    return { steps: begin(news), slice, answer: () => done, news };
   }
 
   private *register({ port, files }: Register, news: FileEntry[]): Generator<void, void> {

@@ -3,7 +3,7 @@
  * it. No socket, no table, no clock: whoever drives it (index-connection.ts) does what it says and tells it how
  * that went.
  */
-import { decodeIndexRequest } from "../wire/decode-index.ts";
+import { decodeIndexRequest } from "../wire/decode-index-request.ts";
 import { decodeHello } from "../wire/decode-parts.ts";
 import { encodeOk, encodeWelcome } from "../wire/encode.ts";
 import type { List, Query, Register, Search, Unsubscribe, Update } from "../wire/messages.ts";
@@ -73,6 +73,11 @@ export class IndexSession {
       case "SEARCH":
       case "LIST":
         break;
+      case "WATCH":
+      case "BROWSE":
+      case "PEERS":
+      case "STATS":
+        throw new ProtocolError("UNKNOWN_TYPE", request.id);
     }
     this.waiting++;
     return { do: "work", request };

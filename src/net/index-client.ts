@@ -8,7 +8,7 @@ import { monotonicMs } from "../clock.ts";
 import { IndexError, reasonOf, systemCode } from "../errors.ts";
 import { printable } from "../printable.ts";
 import { agent } from "../version.ts";
-import { decodeIndexAnswer } from "../wire/decode-index.ts";
+import { decodeIndexAnswer } from "../wire/decode-index-answer.ts";
 import { encodeHello, encodeIndexRequest } from "../wire/encode.ts";
 import { maxFilesPerList, maxIndexAnswerLineBytes, pingIntervalMs } from "../wire/limits.ts";
 import type { FileEntry, FoundContent, IndexAnswer, Matches, Names } from "../wire/messages.ts";
@@ -118,7 +118,7 @@ export class IndexClient implements ConnectionUser {
   }
 
   async search(text: string, limit: number): Promise<Matches> {
-    const answer = await this.ask({ type: "SEARCH", text, limit });
+    const answer = await this.ask({ type: "SEARCH", text, after: "", limit });
     if (answer.type !== "MATCHES") throw this.nonsense();
     return answer;
   }

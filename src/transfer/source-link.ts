@@ -17,7 +17,8 @@ import { agent } from "../version.ts";
 import { decodePeerAnswer } from "../wire/decode-peer.ts";
 import { encodeHello } from "../wire/encode.ts";
 import { maxPeerAnswerLineBytes } from "../wire/limits.ts";
-import type { ErrorMessage, PeerAnswer } from "../wire/messages.ts";
+import type { ErrorMessage } from "../wire/messages.ts";
+import type { PeerAnswer } from "../wire/peer-messages.ts";
 import type { ProtocolError } from "../wire/protocol-error.ts";
 import { AskedRequests } from "./asked.ts";
 import { type ContentHome, FileHome, type FileToFetch } from "./chunk-home.ts";
@@ -245,11 +246,8 @@ export class SourceLink implements ConnectionUser, PacedLink {
         // Of an earlier download over this connection.
         if (root !== content?.root) return 0;
         if (chunk >= content.chunkCount) break;
-        this.context.tell({
-          kind: type === "SENT" ? "sent-news" : "held-news",
-          connection: this.id,
-          chunk,
-        });
+        const kind = type === "SENT" ? "sent-news" : "held-news";
+        this.context.tell({ kind, connection: this.id, chunk });
         return 0;
       }
       case "ERROR":

@@ -11,7 +11,7 @@ import type { AcceptedUser } from "../net/listener.ts";
 import { canSendFiles } from "../net/send-file.ts";
 import { agent } from "../version.ts";
 import { chunkBytes } from "../wire/limits.ts";
-import type { Get } from "../wire/messages.ts";
+import type { Get } from "../wire/peer-messages.ts";
 import type { ProtocolError } from "../wire/protocol-error.ts";
 import type { OpenContents } from "./open-contents.ts";
 import type { ServedContent } from "./served-content.ts";

@@ -13,7 +13,7 @@ import {
   encodeWelcome,
 } from "../wire/encode.ts";
 import { chunkBytes } from "../wire/limits.ts";
-import type { Get, HashesRequest, HaveRequest, PeerRequest } from "../wire/messages.ts";
+import type { Get, HashesRequest, HaveRequest, PeerRequest } from "../wire/peer-messages.ts";
 import { type ErrorCode, ProtocolError } from "../wire/protocol-error.ts";
 import { type NewsworthyContent, UploadNews } from "./upload-news.ts";
 

@@ -6,7 +6,7 @@
 import { errorMessage, requestHead, requestId, typeField, welcome } from "./decode-parts.ts";
 import { type Fields, flagField, parseLine, readableId, rootField, wholeField } from "./json.ts";
 import { maxChunksPerContent, maxContentBytes, maxGetBytes } from "./limits.ts";
-import type { HaveAnswer, PeerAnswer, PeerRequest } from "./messages.ts";
+import type { HaveAnswer, PeerAnswer, PeerRequest } from "./peer-messages.ts";
 import { ProtocolError } from "./protocol-error.ts";
 
 export function decodePeerRequest(line: Uint8Array): PeerRequest {

@@ -1,21 +1,10 @@
 /** Messages to lines: the inverse of `decode-*.ts`. Each function returns the whole line, newline included. */
 import type { FileName } from "./file-name.ts";
 import { protocolVersion } from "./limits.ts";
-import type {
-  FileEntry,
-  FoundContent,
-  Get,
-  HashesRequest,
-  HaveAnswer,
-  HaveNews,
-  HaveRequest,
-  IndexRequest,
-  ListedFile,
-  Match,
-  SentNews,
-  Source,
-} from "./messages.ts";
+import type { FileEntry, FoundContent, IndexRequest, ListedFile, Match, Source } from "./messages.ts";
+import type { Get, HashesRequest, HaveAnswer, HaveNews, HaveRequest, SentNews } from "./peer-messages.ts";
 import type { ProtocolError } from "./protocol-error.ts";
+import type { FolderEntry, RegisteredPeer, StatsAnswer } from "./view-messages.ts";
 
 function line(message: object): string {
   return `${JSON.stringify(message)}\n`;
@@ -36,8 +25,9 @@ export function encodeError(error: ProtocolError): string {
   return line({ type: "ERROR", id, code, message, retryMs });
 }
 
-export function encodeOk(id: number): string {
-  return line({ type: "OK", id });
+/** `held`: only as the answer to a REGISTER with `library`. */
+export function encodeOk(id: number, held?: boolean): string {
+  return line({ type: "OK", id, held });
 }
 
 // --- to and from the index ---
@@ -45,8 +35,9 @@ export function encodeOk(id: number): string {
 export function encodeIndexRequest(request: IndexRequest): string {
   switch (request.type) {
     case "REGISTER": {
-      const { type, id, port, files } = request;
-      return line({ type, id, port, files: files.map(wireEntry) });
+      const { type, id, port, files, library } = request;
+      // `files` also beside a library: an index that does not know of those wants to see it.
+      return line({ type, id, port, library, files: files.map(wireEntry) });
     }
     case "UPDATE": {
       const { type, id, add, remove } = request;
@@ -61,14 +52,27 @@ export function encodeIndexRequest(request: IndexRequest): string {
       });
     case "UNSUBSCRIBE":
       return line({ type: "UNSUBSCRIBE", id: request.id, query: request.query });
-    case "SEARCH":
-      return line({ type: "SEARCH", id: request.id, text: request.text, limit: request.limit });
+    case "SEARCH": {
+      const { type, id, text, after, limit } = request;
+      return line({ type, id, text, after: after === "" ? undefined : after, limit });
+    }
+    case "WATCH":
+      return line({ type: "WATCH", id: request.id, text: request.text });
     case "LIST": {
       const { type, id, pattern, after, limit } = request;
       return line({ type, id, pattern, after: after === "" ? undefined : after, limit });
     }
+    case "BROWSE": {
+      const { type, id, folder, after, limit } = request;
+      return line({ type, id, folder, after: after === "" ? undefined : after, limit });
+    }
+    case "PEERS": {
+      const { type, id, after, limit } = request;
+      return line({ type, id, after: after === "" ? undefined : after, limit });
+    }
+    case "STATS":
     case "PING":
-      return line({ type: "PING", id: request.id });
+      return line({ type: request.type, id: request.id });
   }
 }
 
@@ -100,13 +104,18 @@ function wireSource({ peer, host, port, partial }: Source): object {
   return { peer, host, port, partial: partial || undefined };
 }
 
-export function encodeMatches(id: number, matches: readonly Match[], more: boolean): string {
-  return line({
-    type: "MATCHES",
-    id,
-    matches: matches.map(({ name, sizeBytes, root, sources }) => ({ name, size: sizeBytes, root, sources })),
-    more,
-  });
+/** `next` only where there is `more`. */
+export function encodeMatches(id: number, matches: readonly Match[], more: boolean, next?: string): string {
+  return line({ type: "MATCHES", id, matches: matches.map(wireMatch), more, next });
+}
+
+/** `id` is that of the WATCH. */
+export function encodeFound(id: number, matches: readonly Match[]): string {
+  return line({ type: "FOUND", id, matches: matches.map(wireMatch) });
+}
+
+function wireMatch({ name, sizeBytes, root, sources }: Match): object {
+  return { name, size: sizeBytes, root, sources };
 }
 
 /** A peer stands in the line once, whatever it has. */
@@ -128,6 +137,26 @@ export function encodeNames(id: number, files: readonly ListedFile[], next: File
     sources: sources.map(placeOf),
   }));
   return line({ type: "NAMES", id, files: listed, peers, more: next !== undefined, next });
+}
+
+export function encodeFolder(id: number, entries: readonly FolderEntry[], next: string | undefined): string {
+  return line({ type: "FOLDER", id, entries: entries.map(wireFolderEntry), next });
+}
+
+function wireFolderEntry(entry: FolderEntry): object {
+  if (entry.folder) return { name: entry.name, folder: true };
+  const { name, sizeBytes, md5, root, sources } = entry;
+  return { name, size: sizeBytes, md5, root, sources };
+}
+
+export function encodePeers(id: number, peers: readonly RegisteredPeer[], next: string | undefined): string {
+  const listed = peers.map(({ peer, host, port, files, seconds }) => ({ peer, host, port, files, seconds }));
+  return line({ type: "PEERS", id, peers: listed, next });
+}
+
+export function encodeStats(stats: StatsAnswer): string {
+  const { memoryBytes, storage, ...counts } = stats;
+  return line({ ...counts, memory: memoryBytes, storage });
 }
 
 // --- to and from a peer ---

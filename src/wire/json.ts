@@ -119,11 +119,19 @@ export function listField(fields: Fields, key: string, maxLength: number, id: nu
 }
 
 const md5Text = /^[0-9a-f]{32}$/;
+const digestText = /^[0-9a-f]{32}$/;
 const rootText = /^[0-9a-f]{64}$/;
 
 export function md5Field(fields: Fields, id: number | null): string {
   const value = fields.md5;
   if (typeof value !== "string" || !md5Text.test(value)) throw new ProtocolError("BAD_HASH", id);
+  return value;
+}
+
+/** Of a library. */
+export function digestField(fields: Fields, id: number | null): string {
+  const value = fields.digest;
+  if (typeof value !== "string" || !digestText.test(value)) throw new ProtocolError("BAD_HASH", id);
   return value;
 }
 

@@ -58,7 +58,16 @@ export const maxPatternBytes = 1024;
 export const maxFilesPerList = 1_000;
 export const maxSourcesPerListedFile = 8;
 
-/** Subscribed QUERYs of one connection and of all; who asks for more is not subscribed. */
+/** Entries of one FOLDER, and peers of one PEERS: as many as one LIST has files. */
+export const maxEntriesPerFolder = 1_000;
+export const maxPeersPerPage = 1_000;
+/** What tells the next page of a SEARCH or of PEERS where to begin. */
+export const maxPageMarkBytes = 256;
+/** The id that an index gave a peer, and what it calls its storage. */
+export const maxPeerIdBytes = 128;
+export const maxStorageNameBytes = 64;
+
+/** Subscribed QUERYs and WATCHes of one connection and of all; who asks for more is not subscribed. */
 export const maxSubscriptionsPerConnection = 64;
 export const maxSubscriptions = 65_536;
 /** New sources of a content in one SOURCES, chosen by chance, and the time between two SOURCES of a subscription. */

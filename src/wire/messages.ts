@@ -1,9 +1,19 @@
 /**
- * The messages of both protocols as the program sees them after `decode-*.ts` and before `encode.ts`. What each
- * means, with an example, is in PROTOCOL.md. Hashes are lower-case hex; sizes, offsets and lengths are bytes.
+ * The messages that both protocols share, and those of the index, as the program sees them after `decode-*.ts` and
+ * before `encode.ts`. What each means, with an example, is in PROTOCOL.md. Hashes are lower-case hex; sizes, offsets
+ * and lengths are bytes. Those of a peer are in peer-messages.ts; what only shows an index to people, in
+ * view-messages.ts.
  */
 
 import type { FileName } from "./file-name.ts";
+import type {
+  Browse,
+  Folder,
+  PeersAnswer,
+  PeersRequest,
+  StatsAnswer,
+  StatsRequest,
+} from "./view-messages.ts";
 
 export interface Hello {
   type: "HELLO";
@@ -33,6 +43,8 @@ export interface ErrorMessage {
 export interface Ok {
   type: "OK";
   id: number;
+  /** The answer to a REGISTER with `library`: whether all of that is registered now, or nothing. */
+  held?: boolean;
 }
 
 /** One file as its owner describes it. */
@@ -47,11 +59,20 @@ export interface FileEntry {
 
 // --- to the index ---
 
+/** All that a peer shares, in so few bytes: see library-digest.ts. */
+export interface LibraryClaim {
+  digest: string;
+  files: number;
+}
+
 export interface Register {
   type: "REGISTER";
   id: number;
   port: number;
+  /** Empty beside a `library`. */
   files: FileEntry[];
+  /** "This is what I share: do you still hold it?" */
+  library?: LibraryClaim;
 }
 
 export interface Update {
@@ -81,7 +102,16 @@ export interface Search {
   type: "SEARCH";
   id: number;
   text: string;
+  /** `next` of the page before; empty: from the beginning. */
+  after: string;
   limit: number;
+}
+
+export interface Watch {
+  type: "WATCH";
+  id: number;
+  /** As of a SEARCH. Contents that fit are told as they come, until UNSUBSCRIBE. */
+  text: string;
 }
 
 export interface List {
@@ -99,7 +129,18 @@ export interface Ping {
   id: number;
 }
 
-export type IndexRequest = Register | Update | Query | Unsubscribe | Search | List | Ping;
+export type IndexRequest =
+  | Register
+  | Update
+  | Query
+  | Unsubscribe
+  | Search
+  | Watch
+  | List
+  | Browse
+  | PeersRequest
+  | StatsRequest
+  | Ping;
 
 // --- from the index ---
 
@@ -151,6 +192,16 @@ export interface Matches {
   id: number;
   matches: Match[];
   more: boolean;
+  /** What `after` is to be for the next page; undefined: there is none, or an older index cannot give it. */
+  next: string | undefined;
+}
+
+/** Unasked, after a WATCH: contents that are new and fit. */
+export interface Found {
+  type: "FOUND";
+  /** Of the WATCH. */
+  id: number;
+  matches: Match[];
 }
 
 /** One name and content that some peer has whole. */
@@ -173,73 +224,15 @@ export interface Names {
   next: FileName | undefined;
 }
 
-export type IndexAnswer = Welcome | Ok | Result | NewSources | Matches | Names | ErrorMessage;
-
-// --- to a peer ---
-
-export interface HashesRequest {
-  type: "HASHES";
-  id: number;
-  root: string;
-}
-
-export interface Get {
-  type: "GET";
-  id: number;
-  root: string;
-  offset: number;
-  length: number;
-}
-
-export interface HaveRequest {
-  type: "HAVE";
-  id: number;
-  root: string;
-  /** Also tell what has been sent to somebody. Absent is the same as false. */
-  sent?: boolean;
-}
-
-export type PeerRequest = HashesRequest | Get | HaveRequest;
-
-// --- from a peer ---
-
-/** Followed by `length` raw bytes. */
-export interface HashesAnswer {
-  type: "HASHES";
-  id: number;
-  length: number;
-}
-
-/** Followed by `length` raw bytes. */
-export interface Data {
-  type: "DATA";
-  id: number;
-  offset: number;
-  length: number;
-}
-
-/** The answer to HAVE has `id` and `chunks`; news has neither `id` nor `chunks` but `chunk`. */
-export interface HaveAnswer {
-  type: "HAVE";
-  id: number;
-  root: string;
-  /** Bitfield, first chunk in the highest bit of the first byte. */
-  chunks: Uint8Array;
-  /** Chunks that were sent or promised to somebody, when that was asked for. A hint. */
-  sent?: Uint8Array;
-}
-
-export interface HaveNews {
-  type: "HAVE_NEWS";
-  root: string;
-  chunk: number;
-}
-
-/** The source has now sent the chunk, or promised it, to somebody. */
-export interface SentNews {
-  type: "SENT";
-  root: string;
-  chunk: number;
-}
-
-export type PeerAnswer = Welcome | HashesAnswer | Data | HaveAnswer | HaveNews | SentNews | ErrorMessage;
+export type IndexAnswer =
+  | Welcome
+  | Ok
+  | Result
+  | NewSources
+  | Matches
+  | Found
+  | Names
+  | Folder
+  | PeersAnswer
+  | StatsAnswer
+  | ErrorMessage;

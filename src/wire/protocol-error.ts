@@ -14,6 +14,7 @@ export const errorCodes = {
   BAD_SIZE: "a size is not a whole number in the allowed range",
   BAD_HASH: "a hash is not lower-case hex of the right length",
   BAD_PORT: "the port is not a number from 1 to 65535",
+  BAD_SEARCH: "the text of a search is not understood",
   BAD_RANGE: "the range is not inside the content or longer than allowed",
   TOO_MANY: "more than allowed in one message or for one peer",
   NOT_FOUND: "this content is not here",

@@ -1,7 +1,8 @@
 /** What decoders refuse, with which code, and that whatever was encoded comes back as it was. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { decodeIndexAnswer, decodeIndexRequest } from "../../src/wire/decode-index.ts";
+import { decodeIndexAnswer } from "../../src/wire/decode-index-answer.ts";
+import { decodeIndexRequest } from "../../src/wire/decode-index-request.ts";
 import { decodeHello } from "../../src/wire/decode-parts.ts";
 import { decodePeerAnswer, decodePeerRequest } from "../../src/wire/decode-peer.ts";
 import {
@@ -409,6 +410,7 @@ const requestArbitrary: fc.Arbitrary<IndexRequest> = fc.oneof(
     type: fc.constant("SEARCH" as const),
     id: idArbitrary,
     text: textArbitrary,
+    after: textArbitrary,
     limit: fc.integer({ min: 1, max: 1_000 }),
   }),
   fc.record({ type: fc.constant("PING" as const), id: idArbitrary }),
@@ -491,9 +493,11 @@ describe("what was encoded comes back", () => {
         idArbitrary,
         fc.array(matchArbitrary, { maxLength: 4 }),
         fc.boolean(),
-        (id, matches, more) => {
-          const answer = decodeIndexAnswer(line(encodeMatches(id, matches, more)));
-          expect(answer).toEqual({ type: "MATCHES", id, matches, more });
+        fc.option(fc.string({ minLength: 1, maxLength: 80 }), { nil: undefined }),
+        (id, matches, more, mark) => {
+          const next = more ? mark : undefined;
+          const answer = decodeIndexAnswer(line(encodeMatches(id, matches, more, next)));
+          expect(answer).toEqual({ type: "MATCHES", id, matches, more, next });
         },
       ),
     );
