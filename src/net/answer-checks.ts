@@ -2,6 +2,7 @@
 import { lastPart } from "../wire/file-name.ts";
 import type { FoundContent, Names } from "../wire/messages.ts";
 import type { NamePattern } from "../wire/name-pattern.ts";
+import type { Folder } from "../wire/view-messages.ts";
 
 /** For RESULT and SOURCES. */
 export function areNamed(contents: readonly FoundContent[], name: string): boolean {
@@ -20,4 +21,20 @@ export function isPageOf({ files, next }: Names, pattern: NamePattern, after: st
     before = bytes;
   }
   return true;
+}
+
+/** In order, behind `after`, the folder of a name before its files, and `next` not before what is there already. */
+export function isFolderPageOf({ entries, next }: Folder, after: string): boolean {
+  let before = Buffer.from(after);
+  let isAfterEntry = false;
+  for (const { name, folder } of entries) {
+    const bytes = Buffer.from(name);
+    const order = Buffer.compare(bytes, before);
+    if (order < 0 || (order === 0 && (folder || !isAfterEntry))) return false;
+    isAfterEntry = true;
+    before = bytes;
+  }
+  if (next === undefined) return true;
+  const order = Buffer.compare(Buffer.from(next), before);
+  return entries.length === 0 ? order > 0 : order >= 0;
 }

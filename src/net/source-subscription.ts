@@ -1,14 +1,11 @@
 /** What an index tells of new sources for one name, kept until somebody listens. Made by index-client.ts. */
 import type { FoundContent } from "../wire/messages.ts";
-
-/** There is at most one in 200 ms, and who does not listen within seconds asks again anyway. */
-const maxWaiting = 64;
+import { PushQueue } from "./push-queue.ts";
 
 export class SourceSubscription {
   private id: number | undefined;
   private found: FoundContent[] = [];
-  private waiting: (readonly FoundContent[])[] = [];
-  private listener: ((contents: readonly FoundContent[]) => void) | undefined;
+  private readonly news = new PushQueue<readonly FoundContent[]>();
 
   constructor(
     readonly name: string,
@@ -27,14 +24,12 @@ export class SourceSubscription {
 
   /** Sources that came since then: those that are waiting at once, others as they come. They are hints. */
   listen(listener: (contents: readonly FoundContent[]) => void): void {
-    this.listener = listener;
-    for (const contents of this.waiting.splice(0)) listener(contents);
+    this.news.listen(listener);
   }
 
   /** The index need not tell any more. Idempotent. */
   end(): void {
-    this.listener = undefined;
-    this.waiting = [];
+    this.news.end();
     if (this.id !== undefined) this.onEnd(this.id);
     this.id = undefined;
   }
@@ -48,7 +43,6 @@ export class SourceSubscription {
   }
 
   tell(contents: readonly FoundContent[]): void {
-    if (this.listener !== undefined) this.listener(contents);
-    else if (this.waiting.length < maxWaiting) this.waiting.push(contents);
+    this.news.tell(contents);
   }
 }

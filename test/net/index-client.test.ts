@@ -187,10 +187,134 @@ describe("against a real index", () => {
   });
 });
 
+/** Greets, and answers each request with the lines that `answer` makes of it. */
+function scripted(answer: (request: Record<string, unknown>) => object[]): number {
+  return fakeIndex((line) => {
+    if (line.includes("HELLO")) return welcome;
+    const lines = answer(JSON.parse(line) as Record<string, unknown>);
+    return lines.length === 0 ? undefined : lines.map((each) => JSON.stringify(each)).join("\n");
+  });
+}
+
+describe("what an index is asked", () => {
+  const match = { ...wireEntry("iso/a.iso"), sources: 2 };
+
+  test("a library is resumed when the index holds it, and only then", async () => {
+    const said: object[] = [];
+    const helds = [true, false, undefined];
+    const port = scripted((request) => {
+      said.push(request);
+      return [{ type: "OK", id: request.id, held: helds[said.length - 1] }];
+    });
+    const client = await open(port);
+    const library = { digest: "ab".repeat(16), files: 3 };
+    expect(await client.resume(7767, library)).toBe(true);
+    expect(await client.resume(7767, library)).toBe(false);
+    expect(await client.resume(7767, library)).toBe(false);
+    expect(said[0]).toEqual({ type: "REGISTER", id: 1, port: 7767, files: [], library });
+  });
+
+  test("the pages of a search, of folders and of peers; and numbers", async () => {
+    const said: Record<string, unknown>[] = [];
+    const stats = { peers: 1, files: 2, names: 3, connections: 4, queries: 5, seconds: 6 };
+    const child = { ...wireEntry("a"), sources: 1 };
+    const peer = { peer: "7", host: "10.0.0.1", port: 1, files: 2, seconds: 3 };
+    const port = scripted((request) => {
+      said.push(request);
+      const { type, id, after } = request;
+      const isFirst = after === undefined;
+      switch (type) {
+        case "SEARCH":
+          return [{ type: "MATCHES", id, matches: [match], more: isFirst, next: isFirst ? "2" : undefined }];
+        case "BROWSE":
+          return [{ type: "FOLDER", id, entries: [{ name: "a", folder: true }, child], next: "a" }];
+        case "PEERS":
+          return [{ type: "PEERS", id, peers: [peer], next: isFirst ? "7" : undefined }];
+        default:
+          return [{ type: "STATS", id, ...stats, memory: 7, storage: "memory" }];
+      }
+    });
+    const client = await open(port);
+    expect(await client.search("iso", 10)).toMatchObject({ more: true, next: "2" });
+    expect(await client.search("iso", 10, "2")).toMatchObject({ more: false, next: undefined });
+    const folder = await client.browse("x/y");
+    expect(folder.entries).toMatchObject([
+      { name: "a", folder: true },
+      { folder: false, sources: 1 },
+    ]);
+    expect(folder.next).toBe("a" as FileName);
+    expect(await client.peers()).toMatchObject({ peers: [peer], next: "7" });
+    expect(await client.peers("7")).toMatchObject({ next: undefined });
+    expect(await client.stats()).toMatchObject({ ...stats, memoryBytes: 7, storage: "memory" });
+    expect(said.map(({ type, after }) => `${type} ${after ?? ""}`)).toEqual([
+      "SEARCH ",
+      "SEARCH 2",
+      "BROWSE ",
+      "PEERS ",
+      "PEERS 7",
+      "STATS ",
+    ]);
+    expect(said[2]).toMatchObject({ folder: "x/y", limit: 1_000 });
+  });
+
+  test("to watch: what comes is told until it is closed, also what came with the answer", async () => {
+    const port = scripted(({ type, id }) => {
+      if (type === "WATCH")
+        return [
+          { type: "OK", id },
+          { type: "FOUND", id, matches: [match] },
+        ];
+      if (type === "QUERY") return [{ type: "FOUND", id: 1, matches: [match, match] }, result(id)];
+      return [
+        { type: "OK", id },
+        { type: "FOUND", id: 1, matches: [match] },
+      ];
+    });
+    const result = (id: unknown) => ({ type: "RESULT", id, contents: [] });
+    const client = await open(port);
+    const watch = await client.watch("iso -server");
+    const told: number[] = [];
+    watch.listen((matches) => told.push(matches.length));
+    expect(told).toEqual([1]);
+    await client.query("a");
+    expect(told).toEqual([1, 2]);
+    watch.close();
+    watch.close();
+    await client.query("a");
+    expect(told).toEqual([1, 2]);
+    expect(client.isOpen).toBe(true);
+  });
+
+  test("what an older index does not know is one line", async () => {
+    const error = (id: unknown) => ({ type: "ERROR", id, code: "UNKNOWN_TYPE", message: "what?" });
+    const client = await open(scripted(({ id }) => [error(id)]));
+    for (const asked of [client.watch("x"), client.browse(""), client.peers(), client.stats()]) {
+      const refused = await failure(asked);
+      expect(refused).toBeInstanceOf(IndexRefusal);
+      expect(refused.message).toMatch(/^index 127\.0\.0\.1:\d+ is too old to [a-z ]+: it needs an update$/);
+    }
+    expect(client.isOpen).toBe(true);
+  });
+
+  test("a search that is not understood is refused with the index's words", async () => {
+    const message = "size:x is no size (at 3)";
+    const port = scripted(({ id }) => [{ type: "ERROR", id, code: "BAD_SEARCH", message }]);
+    const client = await open(port);
+    for (const asked of [client.search("x", 1), client.watch("x")])
+      expect((await failure(asked)).message).toContain(message);
+  });
+});
+
 describe("an index that is wrong about what it was asked", () => {
   const entry = JSON.stringify({ ...wireEntry("x/a"), total: 1, sources: [] });
   const names = (rest: string) => `{"type":"NAMES","id":1,"files":[${entry}],"peers":[],${rest}}`;
   const content = JSON.stringify({ ...wireEntry("a"), names: ["b"], total: 0, sources: [] });
+  const matchesPage = '{"type":"MATCHES","id":1,"matches":[],"more":true,"next":"m"}';
+  const folderPage = '{"type":"FOLDER","id":1,"entries":[{"name":"a","folder":true}]}';
+  const watch = async (client: IndexClient) => {
+    await client.watch("x");
+    await client.query("x");
+  };
   const asksList = async (client: IndexClient) => {
     let pages = 0;
     for await (const files of listAll(client, "x/")) pages += files.length;
@@ -214,6 +338,24 @@ describe("an index that is wrong about what it was asked", () => {
     [
       "another name in SOURCES",
       `{"type":"RESULT","id":1,"contents":[]}\n{"type":"SOURCES","id":1,"contents":[${content}]}`,
+      async (client) => {
+        await client.subscribe("a");
+        await client.query("a");
+      },
+    ],
+    ["a search that leads nowhere", matchesPage, (client) => client.search("x", 1, "m")],
+    [
+      "peers that lead nowhere",
+      '{"type":"PEERS","id":1,"peers":[],"next":"7"}',
+      (client) => client.peers("7"),
+    ],
+    ["another answer to WATCH", '{"type":"MATCHES","id":1,"matches":[],"more":false}', watch],
+    ["a page of a folder from before", folderPage, (client) => client.browse("", "b")],
+    ["FOUND of no WATCH", '{"type":"OK","id":1}\n{"type":"FOUND","id":77,"matches":[]}', watch],
+    ["SOURCES of a WATCH", '{"type":"OK","id":1}\n{"type":"SOURCES","id":1,"contents":[]}', watch],
+    [
+      "FOUND of a QUERY",
+      '{"type":"RESULT","id":1,"contents":[]}\n{"type":"FOUND","id":1,"matches":[]}',
       async (client) => {
         await client.subscribe("a");
         await client.query("a");
@@ -402,21 +544,20 @@ describe("a lasting link", () => {
     let connections = 0;
     const port = fakeIndex((line) => {
       if (line.includes("HELLO")) connections++;
-      return line.includes("HELLO") ? welcome : undefined;
+      return line.includes("HELLO") ? welcome : "CUT";
     });
     let nowMs = 0;
     const link = new IndexLink({
       addresses: [{ host: "127.0.0.1", port }],
-      // Dropped at once, as by an index that does.
-      onUp: (client) => client.onClose(undefined),
+      // What is said first ends the connection.
+      onUp: (client) => void client.stats().catch(() => {}),
       onDown: () => {},
       onNotice: () => {},
       nowMs: () => nowMs,
     });
     cleanups.push(() => link.stop());
     await link.start(false);
-    const { failures } = link as unknown as { failures: number };
-    expect(failures).toBe(1);
+    await until(() => (link as unknown as { failures: number }).failures === 1);
     await until(() => connections === 3);
     await until(() => (link as unknown as { failures: number }).failures === 3);
     nowMs = 5_000;

@@ -9,6 +9,8 @@ import {
   encodeDataHeader,
   encodedEntryBytes,
   encodeError,
+  encodeFolder,
+  encodeFound,
   encodeHashesHeader,
   encodeHave,
   encodeHaveNews,
@@ -19,8 +21,10 @@ import {
   encodeNewSources,
   encodeOk,
   encodePeerRequest,
+  encodePeers,
   encodeResult,
   encodeSentNews,
+  encodeStats,
   encodeWelcome,
 } from "../../src/wire/encode.ts";
 import { type FileName, nameProblem } from "../../src/wire/file-name.ts";
@@ -40,6 +44,7 @@ import type {
   Source,
 } from "../../src/wire/messages.ts";
 import { type ErrorCode, errorCodes, ProtocolError } from "../../src/wire/protocol-error.ts";
+import type { FolderEntry, RegisteredPeer, StatsAnswer } from "../../src/wire/view-messages.ts";
 import { fileEntry, rootOf, wireEntry } from "../helpers/file-entries.ts";
 
 const emptyRoot = "0".repeat(64);
@@ -128,6 +133,7 @@ describe("to the index", () => {
     ...register,
     files: [wireEntry("ok"), { ...wireEntry("a"), ...changes }],
   });
+  const library = { digest: "0123456789abcdef".repeat(2), files: 3 };
   const update = { type: "UPDATE", id: 1, add: [wireEntry("a")], remove: ["b"] };
   const table: [object | string, string][] = [
     [register, "fine"],
@@ -207,6 +213,45 @@ describe("to the index", () => {
     [{ type: "LIST", id: 1, pattern: "a", after: "x".repeat(1_025) }, "BAD_MESSAGE 1"],
     [{ type: "LIST", id: 1, pattern: "a", limit: 0 }, "BAD_MESSAGE 1"],
     [{ type: "LIST", id: 1, pattern: "a", limit: 1.5 }, "BAD_MESSAGE 1"],
+    [{ ...register, library }, "BAD_MESSAGE 1"],
+    [{ ...register, library, files: [] }, "fine"],
+    [{ ...register, library, files: undefined }, "fine"],
+    [{ ...register, library, files: {} }, "BAD_MESSAGE 1"],
+    [{ ...register, library: null }, "BAD_MESSAGE 1"],
+    [{ ...register, library: [library] }, "BAD_MESSAGE 1"],
+    [{ ...register, files: undefined }, "BAD_MESSAGE 1"],
+    ...["", "a".repeat(31), "a".repeat(33), "A".repeat(32), `${"a".repeat(32)}\n`, 0, undefined].map(
+      (digest): [object, string] => [
+        { ...register, files: [], library: { ...library, digest } },
+        "BAD_HASH 1",
+      ],
+    ),
+    ...[-1, 1.5, "1", null, undefined].map((files): [object, string] => [
+      { ...register, files: [], library: { ...library, files } },
+      "BAD_MESSAGE 1",
+    ]),
+    [{ ...register, files: [], library, port: 0 }, "BAD_PORT 1"],
+    [{ type: "SEARCH", id: 1, text: "x", after: "é".repeat(128) }, "fine"],
+    [{ type: "SEARCH", id: 1, text: "x", after: "é".repeat(129) }, "BAD_MESSAGE 1"],
+    [{ type: "SEARCH", id: 1, text: "x", after: null }, "BAD_MESSAGE 1"],
+    [{ type: "WATCH", id: 1, text: "x" }, "fine"],
+    [{ type: "WATCH", id: 1 }, "BAD_MESSAGE 1"],
+    [{ type: "WATCH", text: "x" }, "BAD_MESSAGE null"],
+    [{ type: "WATCH", id: 1, text: "x".repeat(1_025) }, "BAD_MESSAGE 1"],
+    ['{"type":"WATCH","id":1,"text":"\\ud800"}', "BAD_MESSAGE 1"],
+    [{ type: "BROWSE", id: 1 }, "fine"],
+    [{ type: "BROWSE", id: 1, folder: "../..", after: "no/child" }, "fine"],
+    [{ type: "BROWSE", id: 1, folder: 7 }, "BAD_MESSAGE 1"],
+    [{ type: "BROWSE", id: 1, folder: "x".repeat(1_025) }, "BAD_MESSAGE 1"],
+    [{ type: "BROWSE", id: 1, folder: "", after: [] }, "BAD_MESSAGE 1"],
+    [{ type: "BROWSE", id: 1, folder: "", limit: 0 }, "BAD_MESSAGE 1"],
+    [{ type: "PEERS", id: 1 }, "fine"],
+    [{ type: "PEERS", id: 1, after: 12 }, "BAD_MESSAGE 1"],
+    [{ type: "PEERS", id: 1, after: "x".repeat(257) }, "BAD_MESSAGE 1"],
+    [{ type: "PEERS", id: 1, limit: "all" }, "BAD_MESSAGE 1"],
+    [{ type: "STATS", id: 1 }, "fine"],
+    [{ type: "STATS" }, "BAD_MESSAGE null"],
+    [{ type: "FOUND", id: 4 }, "UNKNOWN_TYPE 4"],
     [{ type: "GET", id: 4 }, "UNKNOWN_TYPE 4"],
     [{ type: "toString", id: 4 }, "UNKNOWN_TYPE 4"],
   ];
@@ -283,6 +328,36 @@ describe("answers of a hostile index or source", () => {
     peers: [source, { ...source, peer: "2" }],
     more: false,
   });
+  const found = (changes: object) => ({
+    type: "FOUND",
+    id: 1,
+    matches: [{ ...wireEntry("a"), sources: 1, ...changes }],
+  });
+  const folder = (changes: object) => ({
+    type: "FOLDER",
+    id: 1,
+    entries: [
+      { name: "a", folder: true },
+      { ...wireEntry("a"), sources: 1, ...changes },
+    ],
+  });
+  const peers = (changes: object) => ({
+    type: "PEERS",
+    id: 1,
+    peers: [{ ...source, files: 0, seconds: 0, ...changes }],
+  });
+  const stats = {
+    type: "STATS",
+    id: 1,
+    peers: 1,
+    files: 1,
+    names: 1,
+    connections: 1,
+    queries: 1,
+    seconds: 1,
+    memory: 1,
+    storage: "sqlite",
+  };
   const fromIndex: [object, string][] = [
     [result({}), "fine"],
     [result({ sources: [source] }), "fine"],
@@ -325,6 +400,49 @@ describe("answers of a hostile index or source", () => {
     [{ ...names({}), more: false, next: "../b" }, "fine"],
     [{ ...names({}), id: undefined }, "BAD_MESSAGE null"],
     [{ type: "RESULT", contents: [] }, "BAD_MESSAGE null"],
+    [{ type: "OK", id: 1, held: 1 }, "BAD_MESSAGE 1"],
+    [{ type: "OK", id: 1, held: null }, "BAD_MESSAGE 1"],
+    [found({}), "fine"],
+    [found({ name: "../x" }), "BAD_NAME 1"],
+    [found({ sources: -1 }), "BAD_MESSAGE 1"],
+    [found({ size: 0 }), "BAD_HASH 1"],
+    [{ ...found({}), id: null }, "BAD_MESSAGE null"],
+    [{ ...found({}), matches: Array(1_001).fill({}) }, "TOO_MANY 1"],
+    [{ ...found({}), type: "MATCHES", more: true }, "fine"],
+    [{ ...found({}), type: "MATCHES", more: true, next: "x" }, "fine"],
+    [{ ...found({}), type: "MATCHES", more: true, next: "" }, "BAD_MESSAGE 1"],
+    [{ ...found({}), type: "MATCHES", more: true, next: "x".repeat(257) }, "BAD_MESSAGE 1"],
+    [{ ...found({}), type: "MATCHES", more: true, next: 7 }, "BAD_MESSAGE 1"],
+    [{ ...found({}), type: "MATCHES", more: false, next: 7 }, "fine"],
+    [folder({}), "fine"],
+    [folder({ folder: false }), "fine"],
+    [folder({ folder: true, size: "whatever" }), "fine"],
+    [folder({ folder: 1 }), "BAD_MESSAGE 1"],
+    [folder({ name: "a/b" }), "BAD_NAME 1"],
+    [folder({ name: ".." }), "BAD_NAME 1"],
+    [folder({ folder: true, name: "" }), "BAD_NAME 1"],
+    [folder({ md5: "" }), "BAD_HASH 1"],
+    [folder({ size: undefined }), "BAD_SIZE 1"],
+    [folder({ sources: undefined }), "BAD_MESSAGE 1"],
+    [{ ...folder({}), next: "b" }, "fine"],
+    [{ ...folder({}), next: "a/b" }, "BAD_NAME 1"],
+    [{ ...folder({}), next: "" }, "BAD_NAME 1"],
+    [{ ...folder({}), entries: Array(1_001).fill({}) }, "TOO_MANY 1"],
+    [peers({}), "fine"],
+    [peers({ host: "example.org" }), "BAD_MESSAGE 1"],
+    [peers({ port: 0 }), "BAD_PORT 1"],
+    [peers({ peer: "x".repeat(129) }), "BAD_MESSAGE 1"],
+    [peers({ files: -1 }), "BAD_MESSAGE 1"],
+    [peers({ seconds: 1.5 }), "BAD_MESSAGE 1"],
+    [{ ...peers({}), next: "12" }, "fine"],
+    [{ ...peers({}), next: "" }, "BAD_MESSAGE 1"],
+    [{ ...peers({}), peers: Array(1_001).fill({}) }, "TOO_MANY 1"],
+    [stats, "fine"],
+    [{ ...stats, more: [1] }, "fine"],
+    ...Object.keys(stats)
+      .filter((key) => key !== "type" && key !== "id")
+      .map((key): [object, string] => [{ ...stats, [key]: -1 }, "BAD_MESSAGE 1"]),
+    [{ ...stats, storage: "x".repeat(65) }, "BAD_MESSAGE 1"],
     [{ type: "MATCHES", id: 1, matches: [], more: 1 }, "BAD_MESSAGE 1"],
     [{ type: "WELCOME", version: 2, agent: "x" }, "BAD_VERSION null"],
     [{ type: "ERROR", id: 1, code: 7, message: "" }, "BAD_MESSAGE null"],
@@ -378,12 +496,23 @@ const entryArbitrary: fc.Arbitrary<FileEntry> = fc
   .map(({ isPartial, ...entry }) => (isPartial ? { ...entry, partial: true } : entry));
 const portArbitrary = fc.integer({ min: 1, max: 65_535 });
 const textArbitrary = fc.string({ unit: "grapheme", maxLength: 60 });
+const digestArbitrary = fc
+  .uint8Array({ minLength: 16, maxLength: 16 })
+  .map((bytes) => Buffer.from(bytes).toString("hex"));
+const markArbitrary = fc.string({ minLength: 1, maxLength: 80 });
 const requestArbitrary: fc.Arbitrary<IndexRequest> = fc.oneof(
   fc.record({
     type: fc.constant("REGISTER" as const),
     id: idArbitrary,
     port: portArbitrary,
     files: fc.array(entryArbitrary, { maxLength: 5 }),
+  }),
+  fc.record({
+    type: fc.constant("REGISTER" as const),
+    id: idArbitrary,
+    port: portArbitrary,
+    files: fc.constant<FileEntry[]>([]),
+    library: fc.record({ digest: digestArbitrary, files: fc.nat() }),
   }),
   fc.record({
     type: fc.constant("UPDATE" as const),
@@ -413,7 +542,21 @@ const requestArbitrary: fc.Arbitrary<IndexRequest> = fc.oneof(
     after: textArbitrary,
     limit: fc.integer({ min: 1, max: 1_000 }),
   }),
-  fc.record({ type: fc.constant("PING" as const), id: idArbitrary }),
+  fc.record({ type: fc.constant("WATCH" as const), id: idArbitrary, text: textArbitrary }),
+  fc.record({
+    type: fc.constant("BROWSE" as const),
+    id: idArbitrary,
+    folder: textArbitrary,
+    after: textArbitrary,
+    limit: fc.integer({ min: 1, max: 1_000 }),
+  }),
+  fc.record({
+    type: fc.constant("PEERS" as const),
+    id: idArbitrary,
+    after: textArbitrary,
+    limit: fc.integer({ min: 1, max: 1_000 }),
+  }),
+  fc.record({ type: fc.constantFrom("STATS" as const, "PING"), id: idArbitrary }),
 );
 const sourceArbitrary: fc.Arbitrary<Source> = fc.record({
   peer: fc.string({ maxLength: 20 }),
@@ -439,6 +582,31 @@ const contentArbitrary: fc.Arbitrary<FoundContent> = fc
 const matchArbitrary: fc.Arbitrary<Match> = fc
   .tuple(entryArbitrary, fc.nat())
   .map(([{ name, sizeBytes, root }, sources]) => ({ name, sizeBytes, root, sources }));
+const partArbitrary = nameArbitrary.filter((name) => !name.includes("/"));
+const folderEntryArbitrary: fc.Arbitrary<FolderEntry> = fc
+  .tuple(entryArbitrary, partArbitrary, fc.boolean(), fc.nat())
+  .map(([{ sizeBytes, md5, root }, name, folder, sources]) =>
+    folder ? { folder, name } : { folder, name, sizeBytes, md5, root, sources },
+  );
+const registeredArbitrary: fc.Arbitrary<RegisteredPeer> = fc.record({
+  peer: fc.string({ maxLength: 20 }),
+  host: fc.constantFrom("10.0.0.1", "::1"),
+  port: portArbitrary,
+  files: fc.nat(),
+  seconds: fc.nat(),
+});
+const statsArbitrary: fc.Arbitrary<StatsAnswer> = fc.record({
+  type: fc.constant("STATS" as const),
+  id: idArbitrary,
+  peers: fc.nat(),
+  files: fc.maxSafeNat(),
+  names: fc.nat(),
+  connections: fc.nat(),
+  queries: fc.maxSafeNat(),
+  seconds: fc.nat(),
+  memoryBytes: fc.maxSafeNat(),
+  storage: fc.constantFrom("memory", "sqlite", "postgresql", "another"),
+});
 /** A few peers that have some of many files: the same ones stand in many places. */
 const listedArbitrary: fc.Arbitrary<ListedFile[]> = fc
   .uniqueArray(sourceArbitrary, { selector: ({ peer }) => peer, maxLength: 5 })
@@ -493,7 +661,7 @@ describe("what was encoded comes back", () => {
         idArbitrary,
         fc.array(matchArbitrary, { maxLength: 4 }),
         fc.boolean(),
-        fc.option(fc.string({ minLength: 1, maxLength: 80 }), { nil: undefined }),
+        fc.option(markArbitrary, { nil: undefined }),
         (id, matches, more, mark) => {
           const next = more ? mark : undefined;
           const answer = decodeIndexAnswer(line(encodeMatches(id, matches, more, next)));
@@ -514,7 +682,40 @@ describe("what was encoded comes back", () => {
         },
       ),
     );
-    expect(decodeIndexAnswer(line(encodeOk(3)))).toEqual({ type: "OK", id: 3 });
+    expect(Object.keys(decodeIndexAnswer(line(encodeOk(3))))).toEqual(["type", "id"]);
+    for (const held of [true, false])
+      expect(decodeIndexAnswer(line(encodeOk(3, held)))).toEqual({ type: "OK", id: 3, held });
+  });
+
+  test("answers that show what an index has", () => {
+    const next = fc.option(markArbitrary, { nil: undefined });
+    fc.assert(
+      fc.property(idArbitrary, fc.array(matchArbitrary, { maxLength: 4 }), (id, matches) => {
+        expect(decodeIndexAnswer(line(encodeFound(id, matches)))).toEqual({ type: "FOUND", id, matches });
+      }),
+    );
+    fc.assert(
+      fc.property(
+        idArbitrary,
+        fc.array(folderEntryArbitrary, { maxLength: 6 }),
+        fc.option(partArbitrary, { nil: undefined }),
+        (id, entries, last) => {
+          const answer = decodeIndexAnswer(line(encodeFolder(id, entries, last)));
+          expect(answer).toEqual({ type: "FOLDER", id, entries, next: last });
+        },
+      ),
+    );
+    fc.assert(
+      fc.property(idArbitrary, fc.array(registeredArbitrary, { maxLength: 4 }), next, (id, peers, last) => {
+        const answer = decodeIndexAnswer(line(encodePeers(id, peers, last)));
+        expect(answer).toEqual({ type: "PEERS", id, peers, next: last });
+      }),
+    );
+    fc.assert(
+      fc.property(statsArbitrary, (stats) => {
+        expect(decodeIndexAnswer(line(encodeStats(stats)))).toEqual(stats);
+      }),
+    );
   });
 
   test("errors, on both protocols", () => {
@@ -620,7 +821,7 @@ test("the bytes of an entry are counted exactly", () => {
 describe("the largest answers fit into a line", () => {
   // Quotation marks take two bytes each in JSON, and nothing takes more.
   const name = Array(4).fill('"'.repeat(255)).join("/") as FileName;
-  test("RESULT, MATCHES and NAMES", () => {
+  test("RESULT, MATCHES, NAMES and FOLDER", () => {
     const host = "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255";
     const source = { peer: "9007199254740991", host, port: 65_535, partial: false };
     const content = {
@@ -644,6 +845,11 @@ describe("the largest answers fit into a line", () => {
     const names = encodeNames(Number.MAX_SAFE_INTEGER, files, name);
     expect(Buffer.byteLength(names)).toBeLessThanOrEqual(maxIndexAnswerLineBytes);
     expect(verdict(decodeIndexAnswer, names.trimEnd())).toBe("fine");
+    const part = '"'.repeat(255) as FileName;
+    const child = { ...match, folder: false as const, name: part, md5: "0".repeat(32) };
+    const folder = encodeFolder(Number.MAX_SAFE_INTEGER, Array<FolderEntry>(1_000).fill(child), part);
+    expect(Buffer.byteLength(folder)).toBeLessThanOrEqual(maxIndexAnswerLineBytes);
+    expect(verdict(decodeIndexAnswer, folder.trimEnd())).toBe("fine");
   });
 
   test("HAVE", () => {

@@ -10,6 +10,7 @@ import { decodeIndexAnswer } from "../../src/wire/decode-index-answer.ts";
 import { decodeIndexRequest } from "../../src/wire/decode-index-request.ts";
 import { decodeHello } from "../../src/wire/decode-parts.ts";
 import { decodePeerAnswer, decodePeerRequest } from "../../src/wire/decode-peer.ts";
+import { LibraryDigest } from "../../src/wire/library-digest.ts";
 import * as limits from "../../src/wire/limits.ts";
 import { type ErrorCode, errorCodes, ProtocolError } from "../../src/wire/protocol-error.ts";
 import { LineClient } from "../helpers/line-client.ts";
@@ -62,9 +63,13 @@ describe("every message it shows", () => {
     const types = new Set(shown.map(([, direction, json = "{}"]) => `${direction}${JSON.parse(json).type}`));
     expect([...types].sort()).toEqual(
       [
-        ..."HELLO REGISTER UPDATE QUERY UNSUBSCRIBE SEARCH LIST PING".split(" ").map((type) => `>${type}`),
+        ..."HELLO REGISTER UPDATE QUERY UNSUBSCRIBE SEARCH WATCH LIST BROWSE PEERS STATS PING"
+          .split(" ")
+          .map((type) => `>${type}`),
         ..."HASHES GET HAVE".split(" ").map((type) => `>${type}`),
-        ..."WELCOME OK RESULT SOURCES MATCHES NAMES ERROR".split(" ").map((type) => `<${type}`),
+        ..."WELCOME OK RESULT SOURCES MATCHES FOUND NAMES FOLDER PEERS STATS ERROR"
+          .split(" ")
+          .map((type) => `<${type}`),
         ..."HASHES DATA HAVE SENT".split(" ").map((type) => `<${type}`),
       ].sort(),
     );
@@ -86,6 +91,15 @@ test("its hash tree is that of the code", () => {
     expect(Buffer.from(found.root).toString("hex"), String(sizeBytes)).toBe(root);
     expect(Buffer.from(found.chunkHashes).toString("hex")).toBe(chunkHashes.join(""));
   }
+});
+
+test("its digest of a library is that of the code", () => {
+  const registers = exchange("index").filter(({ line }) => line.includes('"REGISTER"'));
+  const request = decodeIndexRequest(Buffer.from(registers[0]?.line ?? ""));
+  const digest = new LibraryDigest();
+  for (const file of request.type === "REGISTER" ? request.files : []) digest.add(file);
+  expect(digest.count).toBe(1);
+  expect(text).toContain(JSON.stringify({ library: digest.claim }).slice(1, -1));
 });
 
 interface Said {
