@@ -2,10 +2,12 @@
  * Keeps an index told of what a peer shares: sends what `Announcements` says over whatever connection there is,
  * one message at a time.
  */
+import { monotonicMs } from "../clock.ts";
 import type { IndexClient } from "../net/index-client.ts";
 import { IndexRefusal } from "../net/index-refusal.ts";
 import type { FileName } from "../wire/file-name.ts";
 import type { FileEntry } from "../wire/messages.ts";
+import { AnnouncePace } from "./announce-pace.ts";
 import { type Announcement, Announcements } from "./announcements.ts";
 
 export interface AnnouncerListener {
@@ -24,6 +26,7 @@ const heldBackRetryMs = 60_000;
 
 export class Announcer {
   private readonly announcements = new Announcements();
+  private pace = new AnnouncePace();
   private client: IndexClient | undefined;
   private hasSettled = false;
   /** Nothing is settled before the first scan is. */
@@ -42,7 +45,7 @@ export class Announcer {
   constructor(private readonly listener: AnnouncerListener) {}
 
   changed(added: Iterable<FileEntry>, removed: Iterable<FileName>): void {
-    this.announcements.changed(added, removed);
+    this.announcements.shared.changed(added, removed);
     this.advance();
   }
 
@@ -51,25 +54,26 @@ export class Announcer {
    * connection. It ends with `downloadEnded`, or by itself once the folder has a file of that name.
    */
   downloading(entry: FileEntry): void {
-    this.announcements.downloading(entry);
+    this.announcements.shared.downloading(entry);
     this.advance();
   }
 
   /** All of it is there and served, though not by the folder, or not yet. */
   downloaded(name: FileName): void {
-    this.announcements.downloaded(name);
+    this.announcements.shared.downloaded(name);
     this.advance();
   }
 
   /** It is not served any more. */
   downloadEnded(name: FileName): void {
-    this.announcements.downloadEnded(name);
+    this.announcements.shared.downloadEnded(name);
     this.advance();
   }
 
   /** All files of the first scan have been told through `changed`. */
   complete(): void {
     this.isComplete = true;
+    this.announcements.complete();
     this.advance();
   }
 
@@ -77,6 +81,7 @@ export class Announcer {
     this.stop();
     this.client = client;
     this.port = port;
+    this.pace = new AnnouncePace();
     this.announcements.connected();
     this.advance();
   }
@@ -95,7 +100,7 @@ export class Announcer {
   private advance(): void {
     const { client } = this;
     if (client === undefined || this.refusedTimer !== undefined) return;
-    const message = this.announcements.nextMessage();
+    const message = this.announcements.nextMessage(this.pace.maxBytes);
     if (message !== undefined) {
       void this.send(client, message);
       return;
@@ -108,16 +113,21 @@ export class Announcer {
   }
 
   /** Never rejects. */
-  private async send(client: IndexClient, { type, add, remove }: Announcement): Promise<void> {
+  private async send(client: IndexClient, message: Announcement): Promise<void> {
+    const beganMs = monotonicMs();
+    let held = false;
     try {
-      if (type === "REGISTER") await client.register(this.port, add);
-      else await client.update(add, remove);
+      if (message.type === "RESUME") held = await client.resume(this.port, message.library);
+      else if (message.type === "REGISTER") await client.register(this.port, message.add);
+      else await client.update(message.add, message.remove);
     } catch (error) {
       // A lost connection is told by its owner; what it had under way goes with it.
       if (this.client === client && error instanceof IndexRefusal) this.onRefused(error);
       return;
     }
     if (this.client !== client) return;
+    if (message.type === "RESUME") this.announcements.resumed(held);
+    else this.pace.answered(monotonicMs() - beganMs);
     const { added, removed } = this.announcements.acknowledged();
     this.lastRefusal = "";
     if (this.hasSettled && added.length + removed.length > 0) this.listener.updated(added, removed);
@@ -151,6 +161,8 @@ export class Announcer {
         this.advance();
         return;
       }
+    } else if (error.wireCode === "BAD_STATE") {
+      this.announcements.forgotten();
     } else {
       this.announcements.refused();
     }

@@ -22,8 +22,11 @@ import { Watch } from "./watch.ts";
  */
 const openTimeoutMs = 5_000;
 const answerTimeoutMs = 4_000;
-/** Registrations wait behind those of others; the index slows us by not answering. */
-const writeAnswerTimeoutMs = 60_000;
+/**
+ * Registrations wait behind those of others; the index slows us by not answering. Whether it is there at all shows in
+ * its answers to PING.
+ */
+const writeAnswerTimeoutMs = 180_000;
 
 export class IndexClient {
   private constructor(private readonly channel: IndexChannel) {}

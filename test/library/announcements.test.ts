@@ -1,16 +1,31 @@
 /** What is announced, when, and that in the end the index's copy is ours, whatever happened in between. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { type Announcement, Announcements } from "../../src/library/announcements.ts";
+import { type Announcement, Announcements, type Change } from "../../src/library/announcements.ts";
 import { encodeIndexRequest } from "../../src/wire/encode.ts";
 import type { FileName } from "../../src/wire/file-name.ts";
+import { LibraryDigest } from "../../src/wire/library-digest.ts";
 import { maxFilesPerMessage, maxIndexLineBytes } from "../../src/wire/limits.ts";
 import type { FileEntry } from "../../src/wire/messages.ts";
 import { fileEntry } from "../helpers/file-entries.ts";
 
 function names(message: Announcement | undefined): string {
   if (message === undefined) return "nothing";
+  if (message.type === "RESUME") return `RESUME ${message.library.files}`;
   return `${message.type} +${message.add.map(({ name }) => name).join()} -${message.remove.join()}`;
+}
+
+/** The next message, which is about files. */
+function change(announcements: Announcements): Change | undefined {
+  const message = announcements.nextMessage();
+  expect(message?.type).not.toBe("RESUME");
+  return message as Change | undefined;
+}
+
+function digestOf(entries: Iterable<FileEntry>): string {
+  const digest = new LibraryDigest();
+  for (const entry of entries) digest.add(entry);
+  return digest.hex;
 }
 
 const files = (...all: string[]) => all.map((name) => fileEntry(name));
@@ -30,15 +45,15 @@ describe("announcements", () => {
 
   test("collect what changes while a message is under way", () => {
     const announcements = new Announcements();
-    announcements.changed(files("a", "b"), []);
+    announcements.shared.changed(files("a", "b"), []);
     announcements.connected();
     expect(names(announcements.nextMessage())).toBe("REGISTER +a,b -");
-    announcements.changed(files("c"), gone("a"));
-    announcements.changed(files("d"), gone("c", "never was"));
-    announcements.changed([fileEntry("b", "new")], []);
+    announcements.shared.changed(files("c"), gone("a"));
+    announcements.shared.changed(files("d"), gone("c", "never was"));
+    announcements.shared.changed([fileEntry("b", "new")], []);
     announcements.acknowledged();
     expect(announcements.settled).toBe(false);
-    const update = announcements.nextMessage();
+    const update = change(announcements);
     expect(update?.add).toEqual([...files("d"), fileEntry("b", "new")]);
     expect(update?.remove).toEqual(gone("a"));
     announcements.acknowledged();
@@ -48,22 +63,22 @@ describe("announcements", () => {
 
   test("do not repeat what the index has", () => {
     const announcements = new Announcements();
-    announcements.changed(files("a"), []);
+    announcements.shared.changed(files("a"), []);
     announcements.connected();
     announcements.nextMessage();
     announcements.acknowledged();
-    announcements.changed(files("a"), []);
+    announcements.shared.changed(files("a"), []);
     expect(names(announcements.nextMessage())).toBe("nothing");
     expect(announcements.settled).toBe(true);
   });
 
   test("begin anew after a loss", () => {
     const announcements = new Announcements();
-    announcements.changed(files("a", "b"), []);
+    announcements.shared.changed(files("a", "b"), []);
     announcements.connected();
     announcements.nextMessage();
     announcements.acknowledged();
-    announcements.changed([], gone("a"));
+    announcements.shared.changed([], gone("a"));
     announcements.nextMessage();
     announcements.lost();
     expect(names(announcements.nextMessage())).toBe("nothing");
@@ -73,15 +88,15 @@ describe("announcements", () => {
 
   test("after a refusal say everything again that may not be known", () => {
     const announcements = new Announcements();
-    announcements.changed(files("a", "b"), []);
+    announcements.shared.changed(files("a", "b"), []);
     announcements.connected();
     announcements.nextMessage();
     announcements.acknowledged();
-    announcements.changed([fileEntry("a", "new"), ...files("c")], gone("b"));
+    announcements.shared.changed([fileEntry("a", "new"), ...files("c")], gone("b"));
     announcements.nextMessage();
     announcements.refused();
     // Back to what was acknowledged; but the index may have taken a part of what it refused.
-    announcements.changed(files("a", "b"), gone("c"));
+    announcements.shared.changed(files("a", "b"), gone("c"));
     expect(names(announcements.nextMessage())).toBe("UPDATE +a,b -c");
     announcements.acknowledged();
     expect(announcements.settled).toBe(true);
@@ -91,11 +106,11 @@ describe("announcements", () => {
     const announcements = new Announcements();
     const long = (i: number) => `${"x".repeat(250)}/${"é".repeat(120)}/${'"'.repeat(200)}/${i}`;
     const many = Array.from({ length: 5_000 }, (_, i) => fileEntry(i % 2 ? `f${i}` : long(i), i));
-    announcements.changed(many, []);
+    announcements.shared.changed(many, []);
     announcements.connected();
     const sent = new Set<string>();
     let messages = 0;
-    for (let next = announcements.nextMessage(); next !== undefined; next = announcements.nextMessage()) {
+    for (let next = change(announcements); next !== undefined; next = change(announcements)) {
       messages++;
       expect(next.type).toBe(messages === 1 ? "REGISTER" : "UPDATE");
       expect(next.add.length).toBeLessThanOrEqual(maxFilesPerMessage);
@@ -111,11 +126,11 @@ describe("announcements", () => {
     }
     expect(sent.size).toBe(5_000);
     expect(messages).toBeLessThan(10);
-    announcements.changed(
+    announcements.shared.changed(
       [],
       many.map(({ name }) => name),
     );
-    for (let next = announcements.nextMessage(); next !== undefined; next = announcements.nextMessage()) {
+    for (let next = change(announcements); next !== undefined; next = change(announcements)) {
       expect(next.remove.length).toBeLessThanOrEqual(maxFilesPerMessage);
       announcements.acknowledged();
     }
@@ -123,11 +138,112 @@ describe("announcements", () => {
   });
 });
 
+describe("a library that is complete", () => {
+  const begun = () => {
+    const announcements = new Announcements();
+    announcements.shared.changed(files("a", "b"), []);
+    announcements.complete();
+    announcements.connected();
+    expect(announcements.nextMessage()).toEqual({
+      type: "RESUME",
+      library: { digest: digestOf(files("a", "b")), files: 2 },
+    });
+    expect(announcements.settled).toBe(false);
+    return announcements;
+  };
+
+  test("is registered by its digest where the index holds it, and nothing else is said", () => {
+    const announcements = begun();
+    expect(names(announcements.nextMessage())).toBe("nothing");
+    announcements.resumed(true);
+    expect(announcements.settled).toBe(true);
+    expect(announcements.acceptedCount).toBe(2);
+    expect(names(announcements.nextMessage())).toBe("nothing");
+    announcements.shared.changed(files("c"), gone("a"));
+    expect(names(announcements.nextMessage())).toBe("UPDATE +c -a");
+    expect(announcements.acknowledged()).toEqual({ added: gone("c"), removed: gone("a") });
+    expect(announcements.settled).toBe(true);
+  });
+
+  test("is told in full where the index holds another, or none", () => {
+    const announcements = begun();
+    announcements.resumed(false);
+    expect(announcements.settled).toBe(false);
+    expect(announcements.acceptedCount).toBe(0);
+    expect(names(announcements.nextMessage())).toBe("UPDATE +a,b -");
+    announcements.acknowledged();
+    expect(announcements.settled).toBe(true);
+  });
+
+  test.each([true, false])("what changes meanwhile is said afterwards (held: %p)", (held) => {
+    const announcements = begun();
+    announcements.shared.changed([fileEntry("b", "new"), ...files("c", "d")], gone("a", "d"));
+    announcements.shared.changed([], gone("d"));
+    announcements.resumed(held);
+    expect(announcements.settled).toBe(false);
+    const update = change(announcements);
+    expect(update?.add.map(({ name }) => name as string).toSorted()).toEqual(["b", "c"]);
+    expect(update?.remove).toEqual(held ? gone("a") : []);
+    announcements.acknowledged();
+    expect(announcements.settled).toBe(true);
+  });
+
+  test("asks again when it is refused, whatever for, and after it was forgotten", () => {
+    const announcements = begun();
+    announcements.shared.changed(files("c"), []);
+    announcements.refused();
+    expect(names(announcements.nextMessage())).toBe("RESUME 3");
+    expect(announcements.refusedForRoom(true)).toBe(false);
+    expect(names(announcements.nextMessage())).toBe("RESUME 3");
+    announcements.resumed(false);
+    announcements.nextMessage();
+    announcements.forgotten();
+    expect(announcements.settled).toBe(false);
+    expect(names(announcements.nextMessage())).toBe("RESUME 3");
+  });
+
+  test("and empty has nothing to ask for", () => {
+    const announcements = new Announcements();
+    announcements.complete();
+    announcements.connected();
+    expect(names(announcements.nextMessage())).toBe("REGISTER + -");
+  });
+
+  test("is one digest whatever the way that led there", () => {
+    const announcements = begun();
+    announcements.shared.downloading(fileEntry("film"));
+    announcements.shared.changed(files("film", "x"), gone("b"));
+    announcements.shared.changed(files("film"), gone("x", "film", "never was"));
+    announcements.shared.downloading(fileEntry("late"));
+    announcements.shared.downloaded("late" as FileName);
+    announcements.shared.downloadEnded("late" as FileName);
+    announcements.connected();
+    const library = { digest: digestOf(files("a", "film")), files: 2 };
+    expect(announcements.nextMessage()).toEqual({ type: "RESUME", library });
+  });
+});
+
+test("a line is as long as it may be and no longer", () => {
+  const announcements = new Announcements();
+  announcements.shared.changed(
+    Array.from({ length: 1_000 }, (_, i) => fileEntry(`f${i}`)),
+    [],
+  );
+  announcements.connected();
+  for (const maxBytes of [10_000, 50_000]) {
+    const { add, remove } = announcements.nextMessage(maxBytes) as Change;
+    const line = encodeIndexRequest({ type: "UPDATE", id: Number.MAX_SAFE_INTEGER, add, remove });
+    expect(Buffer.byteLength(line)).toBeLessThanOrEqual(maxBytes);
+    expect(Buffer.byteLength(line)).toBeGreaterThan(0.85 * maxBytes);
+    announcements.acknowledged();
+  }
+});
+
 describe("a running download", () => {
   const part = (name: string, content: string = name) => ({ ...fileEntry(name, content), partial: true });
   const settle = (announcements: Announcements) => {
     const said: string[] = [];
-    for (let next = announcements.nextMessage(); next !== undefined; next = announcements.nextMessage()) {
+    for (let next = change(announcements); next !== undefined; next = change(announcements)) {
       const added = next.add.map(({ name, partial }) => `${name}${partial === true ? " in part" : ""}`);
       said.push(`${next.type} +${added.join()} -${next.remove.join()}`);
       announcements.acknowledged();
@@ -136,7 +252,7 @@ describe("a running download", () => {
   };
   const connected = () => {
     const announcements = new Announcements();
-    announcements.changed(files("a"), []);
+    announcements.shared.changed(files("a"), []);
     announcements.connected();
     expect(settle(announcements)).toEqual(["REGISTER +a -"]);
     return announcements;
@@ -144,12 +260,12 @@ describe("a running download", () => {
 
   test("is said at once, and again over the next connection, until it ends", () => {
     const announcements = connected();
-    announcements.downloading(fileEntry("film"));
+    announcements.shared.downloading(fileEntry("film"));
     expect(settle(announcements)).toEqual(["UPDATE +film in part -"]);
     announcements.connected();
     expect(settle(announcements)).toEqual(["REGISTER +a,film in part -"]);
-    announcements.downloadEnded("film" as FileName);
-    announcements.downloadEnded("film" as FileName);
+    announcements.shared.downloadEnded("film" as FileName);
+    announcements.shared.downloadEnded("film" as FileName);
     expect(settle(announcements)).toEqual(["UPDATE + -film"]);
     announcements.connected();
     expect(settle(announcements)).toEqual(["REGISTER +a -"]);
@@ -157,33 +273,33 @@ describe("a running download", () => {
 
   test("becomes the folder's own file, which is there to stay", () => {
     const announcements = connected();
-    announcements.downloading(fileEntry("film"));
+    announcements.shared.downloading(fileEntry("film"));
     settle(announcements);
-    announcements.changed(files("film"), []);
+    announcements.shared.changed(files("film"), []);
     expect(settle(announcements)).toEqual(["UPDATE +film -"]);
-    announcements.downloaded("film" as FileName);
-    announcements.downloadEnded("film" as FileName);
+    announcements.shared.downloaded("film" as FileName);
+    announcements.shared.downloadEnded("film" as FileName);
     expect(settle(announcements)).toEqual([]);
-    announcements.changed([], gone("film"));
+    announcements.shared.changed([], gone("film"));
     expect(settle(announcements)).toEqual(["UPDATE + -film"]);
   });
 
   test("can be whole and served before the folder has it, or without it", () => {
     const announcements = connected();
-    announcements.downloading(fileEntry("film"));
+    announcements.shared.downloading(fileEntry("film"));
     settle(announcements);
-    announcements.downloaded("film" as FileName);
+    announcements.shared.downloaded("film" as FileName);
     expect(settle(announcements)).toEqual(["UPDATE +film -"]);
     // Nothing is new to the index when the folder has found it.
-    announcements.changed(files("film"), []);
+    announcements.shared.changed(files("film"), []);
     expect(settle(announcements)).toEqual([]);
   });
 
   test("takes no name from a file of the folder", () => {
     const announcements = connected();
-    announcements.downloading(fileEntry("a", "another"));
-    announcements.downloaded("a" as FileName);
-    announcements.downloadEnded("a" as FileName);
+    announcements.shared.downloading(fileEntry("a", "another"));
+    announcements.shared.downloaded("a" as FileName);
+    announcements.shared.downloadEnded("a" as FileName);
     expect(settle(announcements)).toEqual([]);
   });
 
@@ -194,33 +310,35 @@ describe("a running download", () => {
       const { added, removed } = announcements.acknowledged();
       return `+${added.join()} -${removed.join()}`;
     };
-    announcements.downloading(fileEntry("film"));
-    announcements.downloading(fileEntry("other"));
+    announcements.shared.downloading(fileEntry("film"));
+    announcements.shared.downloading(fileEntry("other"));
     expect(news()).toBe("+ -");
-    announcements.downloadEnded("other" as FileName);
+    announcements.shared.downloadEnded("other" as FileName);
     expect(news()).toBe("+ -");
-    announcements.changed(files("film"), gone("a"));
+    announcements.shared.changed(files("film"), gone("a"));
     expect(news()).toBe("+film -a");
   });
 
   test("counts as a name where the index has little room", () => {
     const announcements = connected();
-    announcements.downloading(fileEntry("film"));
-    expect(announcements.nextMessage()?.add).toEqual([part("film")]);
+    announcements.shared.downloading(fileEntry("film"));
+    expect(change(announcements)?.add).toEqual([part("film")]);
     expect(announcements.refusedForRoom(true)).toBe(true);
     expect(announcements.nextMessage()).toBeUndefined();
     expect(announcements.heldBackCount).toBe(1);
-    announcements.downloadEnded("film" as FileName);
+    announcements.shared.downloadEnded("film" as FileName);
     expect(settle(announcements)).toEqual([]);
     expect(announcements.heldBackCount).toBe(0);
   });
 });
 
-// --- the model: an index that acknowledges, refuses (having applied any part), and is lost ---
+// --- the model: an index that acknowledges, refuses (having applied any part), forgets, and is lost ---
 
 type Step =
   | { do: "change"; add: FileEntry[]; remove: FileName[] }
-  | { do: "connect" | "lose" | "send" | "acknowledge" | "lose late" }
+  | {
+      do: "connect" | "lose" | "send" | "acknowledge" | "lose late" | "complete" | "forget" | "say forgotten";
+    }
   | { do: "downloading" | "downloaded" | "ended"; entry: FileEntry }
   | { do: "refuse"; applied: number };
 
@@ -245,6 +363,9 @@ const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
       "lose late",
       "send",
       "acknowledge",
+      "complete",
+      "forget",
+      "say forgotten",
     ),
   }),
   fc.record({
@@ -264,12 +385,24 @@ function shared(files: Map<string, FileEntry>, downloads = new Map<string, FileE
 /** What an index does with the first `parts` of a message. */
 function apply(
   index: Map<string, FileEntry>,
-  { type, add, remove }: Announcement,
+  { type, add, remove }: Change,
   parts = Number.POSITIVE_INFINITY,
 ) {
   if (type === "REGISTER") index.clear();
   for (const name of remove.slice(0, parts)) index.delete(name);
   for (const entry of add.slice(0, parts)) index.set(entry.name, entry);
+}
+
+/** What an index does with any message, and that it is told. */
+function accept(index: Map<string, FileEntry>, message: Announcement, announcements?: Announcements): void {
+  if (message.type !== "RESUME") {
+    apply(index, message);
+    announcements?.acknowledged();
+    return;
+  }
+  const held = digestOf(index.values()) === message.library.digest;
+  if (!held) index.clear();
+  announcements?.resumed(held);
 }
 
 test("whatever is lost or refused, once all is acknowledged the index has what we share", () => {
@@ -284,7 +417,7 @@ test("whatever is lost or refused, once all is acknowledged the index has what w
       for (const step of steps) {
         switch (step.do) {
           case "change":
-            announcements.changed(step.add, step.remove);
+            announcements.shared.changed(step.add, step.remove);
             for (const name of step.remove) ours.delete(name);
             for (const entry of step.add) {
               ours.set(entry.name, entry);
@@ -292,28 +425,43 @@ test("whatever is lost or refused, once all is acknowledged the index has what w
             }
             break;
           case "downloading":
-            announcements.downloading(step.entry);
+            announcements.shared.downloading(step.entry);
             if (!ours.has(step.entry.name)) downloads.set(step.entry.name, { ...step.entry, partial: true });
             break;
           case "downloaded": {
-            announcements.downloaded(step.entry.name);
+            announcements.shared.downloaded(step.entry.name);
             const entry = downloads.get(step.entry.name);
             if (entry !== undefined) downloads.set(entry.name, { ...entry, partial: false });
             break;
           }
           case "ended":
-            announcements.downloadEnded(step.entry.name);
+            announcements.shared.downloadEnded(step.entry.name);
             downloads.delete(step.entry.name);
             break;
+          case "complete":
+            announcements.complete();
+            break;
           case "connect":
+            // What the index has on its disk stays there.
             announcements.connected();
-            index.clear();
             underWay = undefined;
             connected = true;
             break;
+          case "forget":
+            // It tells nobody: it was started without its disk.
+            index.clear();
+            announcements.lost();
+            underWay = undefined;
+            connected = false;
+            break;
+          case "say forgotten":
+            if (underWay === undefined) break;
+            underWay = undefined;
+            announcements.forgotten();
+            break;
           case "lose late":
             // The index had applied it, the answer was lost.
-            if (underWay !== undefined) apply(index, underWay);
+            if (underWay !== undefined) accept(index, underWay);
             announcements.lost();
             underWay = undefined;
             connected = false;
@@ -331,13 +479,13 @@ test("whatever is lost or refused, once all is acknowledged the index has what w
           }
           case "acknowledge":
             if (underWay === undefined) break;
-            apply(index, underWay);
+            accept(index, underWay, announcements);
             underWay = undefined;
-            announcements.acknowledged();
             break;
           case "refuse":
             if (underWay === undefined) break;
-            apply(index, underWay, step.applied);
+            if (underWay.type !== "RESUME") apply(index, underWay, step.applied);
+            else if (step.applied > 0) index.clear();
             underWay = undefined;
             announcements.refused();
             break;
@@ -346,16 +494,14 @@ test("whatever is lost or refused, once all is acknowledged the index has what w
       }
       if (!connected) {
         announcements.connected();
-        index.clear();
         underWay = undefined;
       }
       for (let i = 0; !announcements.settled; i++) {
         expect(i).toBeLessThan(20);
         underWay ??= announcements.nextMessage();
         if (underWay === undefined) continue;
-        apply(index, underWay);
+        accept(index, underWay, announcements);
         underWay = undefined;
-        announcements.acknowledged();
       }
       expect(shared(index)).toEqual(shared(ours, downloads));
     }),
@@ -367,7 +513,7 @@ test("whatever is lost or refused, once all is acknowledged the index has what w
 
 type LimitedStep =
   | { do: "change"; add: FileEntry[]; remove: FileName[] }
-  | { do: "exchange" | "retry" | "reconnect" }
+  | { do: "exchange" | "retry" | "reconnect" | "forget" | "complete" }
   | { do: "limit"; names: number };
 
 const manyNames = fc.nat(12).map((i) => `n${i}`) as unknown as fc.Arbitrary<FileName>;
@@ -380,7 +526,17 @@ const limitedStepArbitrary: fc.Arbitrary<LimitedStep> = fc.oneof(
     ),
     remove: fc.array(manyNames, { maxLength: 8 }),
   }),
-  fc.record({ do: fc.constantFrom("exchange" as const, "exchange", "exchange", "retry", "reconnect") }),
+  fc.record({
+    do: fc.constantFrom(
+      "exchange" as const,
+      "exchange",
+      "exchange",
+      "retry",
+      "reconnect",
+      "forget",
+      "complete",
+    ),
+  }),
   fc.record({ do: fc.constant("limit" as const), names: fc.nat(14) }),
 );
 
@@ -394,6 +550,10 @@ class LimitedIndex {
   exchange(isWhole: boolean): boolean {
     const message = this.announcements.nextMessage();
     if (message === undefined) return false;
+    if (message.type === "RESUME") {
+      accept(this.files, message, this.announcements);
+      return true;
+    }
     const after = new Map(this.files);
     apply(after, message);
     if (after.size <= this.limit || after.size <= this.files.size) {
@@ -426,7 +586,7 @@ test.each([true, false])(
         for (const step of steps) {
           switch (step.do) {
             case "change":
-              announcements.changed(step.add, step.remove);
+              announcements.shared.changed(step.add, step.remove);
               for (const name of step.remove) ours.delete(name);
               for (const entry of step.add) ours.set(entry.name, entry);
               break;
@@ -436,9 +596,15 @@ test.each([true, false])(
             case "retry":
               announcements.retryHeldBack();
               break;
+            case "forget":
+              index.files.clear();
+              announcements.connected();
+              break;
             case "reconnect":
               announcements.connected();
-              index.files.clear();
+              break;
+            case "complete":
+              announcements.complete();
               break;
             case "limit":
               index.limit = Math.max(step.names, index.files.size);
