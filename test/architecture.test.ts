@@ -43,6 +43,8 @@ const layers: readonly Layer[] = [
 const pureFiles = [
   "src/wire/**",
   "src/content/**",
+  "src/index-server/counters.ts",
+  "src/index-server/metrics.ts",
   "src/index-server/recent-sources.ts",
   "src/index-server/session.ts",
   "src/index-server/subscriptions.ts",
@@ -94,7 +96,8 @@ const forbidden: readonly ForbiddenCode[] = [
   {
     what: "opens a socket: sockets belong to net/ and to the workers",
     pattern: /\bBun\.(?:listen|connect|udpSocket|serve)\b/,
-    except: ["src/net/**", "src/**/*-worker.ts"],
+    // The second talks to those who watch over an index and to nobody of the network.
+    except: ["src/net/**", "src/index-server/http.ts", "src/**/*-worker.ts"],
   },
   {
     what: "copies with Object.assign, which sets the prototype from a `__proto__` key",

@@ -2,12 +2,14 @@
  * `p2p serve-index`: runs an index until a signal.
  */
 import { join } from "node:path";
+import { formatAddress } from "../address.ts";
 import { defaultIndexPort, stateFolder } from "../config.ts";
+import { HttpStatus } from "../index-server/http.ts";
 import { IndexServer } from "../index-server/server.ts";
 import { addressLimit } from "../net/address-limits.ts";
 import { indexConnectionLimits } from "../net/connection-limits.ts";
 import * as kinds from "../options/kinds.ts";
-import { declare, type OptionsOf, single } from "../options/options.ts";
+import { declare, type OptionsOf, optional, single } from "../options/options.ts";
 import { aborted } from "../shutdown.ts";
 import { maxFilesPerIndex, maxFilesPerPeer, maxPeersPerAddress } from "../wire/limits.ts";
 import type { CommandContext } from "./context.ts";
@@ -33,6 +35,12 @@ export const declaration = declare({
       description: "SQLite database of the index; :memory: keeps it in memory",
     }),
     open: listening.open,
+    http: optional(kinds.listenAddress, {
+      flag: "http",
+      defaultText: "off",
+      description:
+        "Tell those who watch over it how it is: /metrics, /healthz and /readyz on PORT or HOST:PORT",
+    }),
     ...connectionLimiting(indexConnectionLimits),
     maxPeersPerAddress: countLimitPerAddress({
       flag: "max-peers-per-address",
@@ -56,27 +64,39 @@ export const declaration = declare({
 export type ServeIndexOptions = OptionsOf<typeof declaration>;
 
 export async function run(options: ServeIndexOptions, context: CommandContext): Promise<void> {
-  checkOpen(options.host, options.open);
+  const { host, databasePath, http } = options;
+  checkOpen(host, options.open);
+  if (http !== undefined) checkOpen(http.host, options.open, "http");
   const { output, log, terminal, signal } = context;
-  const { host, databasePath } = options;
   const fatal = Promise.withResolvers<never>();
-  const server = IndexServer.start({
-    host,
-    port: options.port,
-    databasePath,
-    log,
-    connectionLimits: connectionLimitsOf(options, indexConnectionLimits, log),
-    peersPerAddress: addressLimit(maxPeersPerAddress, options.maxPeersPerAddress),
-    limits: { filesPerPeer: options.maxFilesPerPeer, filesPerIndex: options.maxFilesPerIndex },
-    onFatal: (error) => fatal.reject(error),
-  });
-  const tellStatistics = () => terminal.print(`${server.statistics()}\n`);
-  process.on("SIGUSR1", tellStatistics);
+  let server: IndexServer | undefined;
+  // First, so that a database that takes its time is seen as that.
+  const status =
+    http &&
+    HttpStatus.start({
+      address: http,
+      index: () => server,
+      onFailure: (error) => log.error(`--http: ${error instanceof Error ? error.message : String(error)}`),
+    });
+  const tellStatistics = () => terminal.print(`${server?.statistics()}\n`);
   try {
-    output.event({ event: "listening", host, port: server.port, db: databasePath });
+    server = IndexServer.start({
+      host,
+      port: options.port,
+      databasePath,
+      log,
+      connectionLimits: connectionLimitsOf(options, indexConnectionLimits, log),
+      peersPerAddress: addressLimit(maxPeersPerAddress, options.maxPeersPerAddress),
+      limits: { filesPerPeer: options.maxFilesPerPeer, filesPerIndex: options.maxFilesPerIndex },
+      onFatal: (error) => fatal.reject(error),
+    });
+    process.on("SIGUSR1", tellStatistics);
+    const watched = http && status && { http: formatAddress({ host: http.host, port: status.port }) };
+    output.event({ event: "listening", host, port: server.port, db: databasePath, ...watched });
     await Promise.race([aborted(signal), fatal.promise]);
   } finally {
     process.off("SIGUSR1", tellStatistics);
-    server.stop();
+    server?.stop();
+    status?.stop();
   }
 }

@@ -119,10 +119,10 @@ export const uploadSlots = single(kinds.integer({ min: 1, max: 1_024 }), {
 });
 
 /** Throws when `host` can be reached by other machines and nobody said that this is meant. */
-export function checkOpen(host: string, open: boolean): void {
+export function checkOpen(host: string, open: boolean, flagName = "host"): void {
   if (open || isLoopback(host)) return;
   throw new UsageError(
-    `--host ${printable(host)} lets everybody who can reach this machine in, without a password: ` +
+    `--${flagName} ${printable(host)} lets everybody who can reach this machine in, without a password: ` +
       "add --open if that is meant",
   );
 }

@@ -12,12 +12,19 @@ import { printable } from "../printable.ts";
 import { openRebuildableDatabase } from "../sqlite.ts";
 import type { ErrorCode } from "../wire/protocol-error.ts";
 
+/** What makes the tables; so many are the newest schema. */
+export const migrations: readonly string[] = [catalogSql, partialSql];
+
 export const inMemory = ":memory:";
 
 export interface IndexDatabase {
   database: Database;
   /** False when the file has been removed or replaced: what is written then is seen by nobody. */
   isInPlace(): boolean;
+  /** Of the file and what belongs to it; undefined in memory. */
+  bytesOnDisk(): number | undefined;
+  /** Writes something that changes nothing, within a transaction of the caller; throws what keeps it from that. */
+  tryWriting(): void;
   /** Closes it, and lets another process have the file. */
   close(): void;
 }
@@ -26,15 +33,18 @@ export interface IndexDatabase {
 export function openIndexDatabase(path: string, warn: (line: string) => void): IndexDatabase {
   const lock = path === inMemory ? undefined : lockFile(path);
   try {
-    const database = openRebuildableDatabase({ path, migrations: [catalogSql, partialSql] }, warn);
+    const database = openRebuildableDatabase({ path, migrations }, warn);
     // What is in here is true only while its peers are connected, so a power cut costs nothing: a file damaged by
     // it is noticed at the start and replaced. Waiting for the disk cost stalls of 100 to 900 ms.
     database.run("PRAGMA synchronous = OFF");
     database.run("PRAGMA temp_store = MEMORY");
     const opened = identityOf(path);
+    const schema = migrations.length;
     return {
       database,
       isInPlace: () => identityOf(path) === opened,
+      bytesOnDisk: () => (path === inMemory ? undefined : bytesOnDisk(path)),
+      tryWriting: () => void database.run(`PRAGMA user_version = ${schema}`),
       close() {
         database.close(true);
         lock?.close(true);
@@ -95,6 +105,13 @@ function identityOf(path: string): string {
   if (path === inMemory) return "";
   const found = statSync(path, { bigint: true, throwIfNoEntry: false });
   return found === undefined ? "" : `${found.dev} ${found.ino}`;
+}
+
+export function bytesOnDisk(path: string): number {
+  return ["", "-wal"].reduce(
+    (sum, suffix) => sum + (statSync(path + suffix, { throwIfNoEntry: false })?.size ?? 0),
+    0,
+  );
 }
 
 /** `SQLITE_FULL` …, or empty when `error` is none of SQLite's. */

@@ -11,6 +11,7 @@ import { encodeError, encodeNewSources, encodeOk, encodeResult } from "../wire/e
 import { leaseMs, maxIndexLineBytes } from "../wire/limits.ts";
 import type { FileEntry, FoundContent, Query, Unsubscribe } from "../wire/messages.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
+import type { IndexCounters } from "./counters.ts";
 import { codeForPeer } from "./database.ts";
 import { sourceOf } from "./holders.ts";
 import type { LivePeer } from "./live-peers.ts";
@@ -18,7 +19,7 @@ import { LongWork, type LongWorkParts } from "./long-work.ts";
 import type { Lookup } from "./lookup.ts";
 import type { Rounds } from "./rounds.ts";
 import type { SearchTurns } from "./search-turns.ts";
-import { IndexSession, type LongRequest } from "./session.ts";
+import { IndexSession, type LongRequest, type Step } from "./session.ts";
 import type { NewsReader, SourceNews } from "./source-news.ts";
 import type { Push } from "./subscriptions.ts";
 import { type Job, LockedError, type WorkQueue } from "./work-queue.ts";
@@ -31,7 +32,7 @@ export interface IndexParts extends LongWorkParts {
   readonly queue: WorkQueue;
   readonly rounds: Rounds;
   readonly welcome: { agent: string; epoch: string };
-  onQuery(): void;
+  readonly counters: IndexCounters;
   /** The database, or a bug: a line for the log. */
   onFailure(error: unknown): void;
   /** The peer's rows are to be purged. */
@@ -84,19 +85,22 @@ export class IndexConnection implements AcceptedUser, NewsReader {
   onLine(line: Uint8Array): number {
     this.restAfterTurn();
     const wasGreeted = this.session.greeted;
-    const step = this.session.onLine(line);
+    const step = this.stepFor(line);
     if (!wasGreeted) this.connection.maxLineBytes = maxIndexLineBytes;
     switch (step.do) {
       case "answer":
+        if (wasGreeted) this.parts.counters.request("PING");
         this.connection.send(step.line);
         break;
       case "find":
-        this.answerQuery(step.query);
+        this.find(step.query);
         break;
       case "unsubscribe":
+        this.parts.counters.request(step.request.type);
         this.unsubscribe(step.request);
         break;
       case "work":
+        this.parts.counters.request(step.request.type);
         this.wait({ request: step.request, keptBytes: line.length * parsedBytesPerByte });
         break;
     }
@@ -128,17 +132,35 @@ export class IndexConnection implements AcceptedUser, NewsReader {
 
   // --- internal ---
 
+  private stepFor(line: Uint8Array): Step {
+    try {
+      return this.session.onLine(line);
+    } catch (error) {
+      if (error instanceof ProtocolError) this.parts.counters.error(error.code);
+      throw error;
+    }
+  }
+
+  private find(query: Query): void {
+    const { counters } = this.parts;
+    const startMs = counters.query() ? monotonicMs() : undefined;
+    this.answerQuery(query);
+    if (startMs !== undefined) counters.queryTimes.observe((monotonicMs() - startMs) / 1000);
+  }
+
   private answerQuery({ id, name, subscribe }: Query): void {
-    this.parts.onQuery();
     let contents: FoundContent[];
     try {
       contents = this.parts.lookup.find(name);
       if (subscribe === true) this.parts.news.subscriptions.subscribe(this, id, name, contents);
     } catch (error) {
       // A limit of subscriptions.
-      if (error instanceof ProtocolError) throw error;
+      if (error instanceof ProtocolError) {
+        this.parts.counters.error(error.code);
+        throw error;
+      }
       this.parts.onFailure(error);
-      this.connection.send(encodeError(new ProtocolError(codeForPeer(error), id)));
+      this.refuse(new ProtocolError(codeForPeer(error), id));
       return;
     }
     this.connection.send(encodeResult(id, contents));
@@ -198,12 +220,17 @@ export class IndexConnection implements AcceptedUser, NewsReader {
         if (!refused) this.parts.onFailure(error);
         const code = error instanceof LockedError ? "RETRY" : codeForPeer(error);
         const told = refused ? error : new ProtocolError(code);
-        this.connection.send(encodeError(new ProtocolError(told.code, request.id, told.message)));
+        this.refuse(new ProtocolError(told.code, request.id, told.message));
         // What was applied before is news; when the rest is said again, it is not any more.
         this.spread(work.news);
         this.goOn();
       },
     };
+  }
+
+  private refuse(error: ProtocolError): void {
+    this.parts.counters.error(error.code);
+    this.connection.send(encodeError(error));
   }
 
   /** Others are told of what can be found here now. */

@@ -13,13 +13,15 @@ import { connectionsWithin } from "../net/file-limit.ts";
 import { Listener } from "../net/listener.ts";
 import type { Log } from "../output/log.ts";
 import { printable } from "../printable.ts";
-import { agent } from "../version.ts";
+import { agent, version } from "../version.ts";
 import { maxPeersPerAddress } from "../wire/limits.ts";
 import { Catalog, type CatalogLimits } from "./catalog.ts";
-import { describeFailure, type IndexDatabase, openIndexDatabase } from "./database.ts";
+import { IndexCounters } from "./counters.ts";
+import { describeFailure, type IndexDatabase, inMemory, openIndexDatabase } from "./database.ts";
 import { IndexConnection, type IndexParts } from "./index-connection.ts";
 import { NameList } from "./list.ts";
 import { Lookup } from "./lookup.ts";
+import type { IndexMetrics, IndexSnapshot } from "./metrics.ts";
 import { Rounds } from "./rounds.ts";
 import { Search } from "./search.ts";
 import { SearchTurns } from "./search-turns.ts";
@@ -49,7 +51,7 @@ const placeCheckMs = 2_000;
 /** The same trouble is logged once in this time. */
 const failureLogMs = 10_000;
 
-export class IndexServer {
+export class IndexServer implements IndexMetrics {
   private readonly log: IndexServerOptions["log"];
   private readonly catalog: Catalog;
   private readonly queue: WorkQueue;
@@ -61,7 +63,9 @@ export class IndexServer {
   private placeCheck: Timer | undefined;
   private readonly startedMs = monotonicMs();
   private readonly failuresLoggedMs = new Map<string, number>();
-  private queries = 0;
+  private readonly counters = new IndexCounters();
+  /** When `statistics` was last asked. */
+  private queriesBefore = 0;
   private queriesSinceMs = monotonicMs();
   private stopped = false;
 
@@ -78,7 +82,7 @@ export class IndexServer {
   }
 
   private constructor(
-    options: IndexServerOptions,
+    private readonly options: IndexServerOptions,
     private readonly database: IndexDatabase,
   ) {
     this.log = options.log;
@@ -102,7 +106,7 @@ export class IndexServer {
       peersPerAddress: options.peersPerAddress ?? addressLimit(maxPeersPerAddress),
       // What peers registered before is not known any more, so every start has another one.
       welcome: { agent, epoch: crypto.randomUUID() },
-      onQuery: () => this.queries++,
+      counters: this.counters,
       onFailure: (error) => this.logFailure(error),
       onLeft: (peer) => {
         if (this.stopped) return;
@@ -139,8 +143,9 @@ export class IndexServer {
   statistics(): string {
     const nowMs = monotonicMs();
     const { peers, names, holdings } = this.catalog.counts;
-    const perSecond = this.queries / Math.max(0.001, (nowMs - this.queriesSinceMs) / 1000);
-    this.queries = 0;
+    const { queries } = this.counters;
+    const perSecond = (queries - this.queriesBefore) / Math.max(0.001, (nowMs - this.queriesSinceMs) / 1000);
+    this.queriesBefore = queries;
     this.queriesSinceMs = nowMs;
     const uptimeSeconds = Math.round((nowMs - this.startedMs) / 1000);
     const memoryMiB = Math.round(process.memoryUsage.rss() / 1024 / 1024);
@@ -148,6 +153,40 @@ export class IndexServer {
       `peers ${peers}, names ${names}, holdings ${holdings}, connections ${this.listener.connectionCount}, ` +
       `queries/s ${perSecond.toFixed(1)}, uptime ${uptimeSeconds} s, memory ${memoryMiB} MiB`
     );
+  }
+
+  snapshot(): IndexSnapshot {
+    const { peers, names } = this.catalog.counts;
+    const { user, system } = process.cpuUsage();
+    return {
+      version,
+      storage: this.options.databasePath === inMemory ? "memory" : "sqlite",
+      uptimeSeconds: (monotonicMs() - this.startedMs) / 1000,
+      memoryBytes: process.memoryUsage.rss(),
+      cpuSeconds: (user + system) / 1e6,
+      peers,
+      files: this.catalog.live.all().reduce((sum, peer) => sum + peer.holdings, 0),
+      names,
+      connections: this.listener.connectionCount,
+      connectionsAccepted: this.listener.acceptedCount,
+      connectionsRefused: this.listener.refusedCount,
+      subscriptions: this.news.subscriptions.size,
+      waiting: this.queue.size,
+      databaseBytes: this.database.bytesOnDisk(),
+      counters: this.counters,
+    };
+  }
+
+  notReady(): string | undefined {
+    if (this.stopped) return "the index is being stopped";
+    const problem = placeProblem(this.database, this.options.databasePath);
+    if (problem !== undefined) return problem.message;
+    try {
+      if (this.catalog.tryTransaction(() => this.database.tryWriting())) return undefined;
+      return "another program keeps the index database locked";
+    } catch (error) {
+      return describeFailure(error);
+    }
   }
 
   /** Cuts every connection, says in the database that nobody is there, and closes it. May be called again. */
@@ -203,6 +242,7 @@ export class IndexServer {
   }
 
   private logFailure(error: unknown): void {
+    this.counters.failures++;
     const line = describeFailure(error);
     const nowMs = monotonicMs();
     const loggedMs = this.failuresLoggedMs.get(line);

@@ -60,6 +60,11 @@ export class WorkQueue {
     this.jobs.delete(owner);
   }
 
+  /** Owners whose jobs are begun or wait. */
+  get size(): number {
+    return this.jobs.size;
+  }
+
   get idle(): boolean {
     return this.jobs.size === 0;
   }

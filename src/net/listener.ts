@@ -66,6 +66,8 @@ export class Listener {
   private readonly leaving = new Set<Connection>();
   private readonly sweeper: Timer;
   private reviewing: Timer | undefined;
+  private accepts = 0;
+  private refusals = 0;
 
   /** Throws the system's error (`code` EADDRINUSE …) when the port cannot be listened on. */
   constructor(private readonly options: ListenerOptions) {
@@ -95,6 +97,16 @@ export class Listener {
     return this.visitors.size;
   }
 
+  /** Let in since the start. */
+  get acceptedCount(): number {
+    return this.accepts;
+  }
+
+  /** Not let in, or turned away again before they had said HELLO, since the start. */
+  get refusedCount(): number {
+    return this.refusals;
+  }
+
   /** Stops accepting and cuts every connection. */
   stop(): void {
     clearInterval(this.sweeper);
@@ -115,6 +127,7 @@ export class Listener {
     }
     const visitor = new Visitor(connection, this.options.accept(connection), origin);
     connection.use(visitor.user);
+    this.accepts++;
     this.admission.enter(visitor);
     this.visitors.set(connection, visitor);
     if (this.admission.isCrowded) this.reviewSoon();
@@ -132,6 +145,7 @@ export class Listener {
   }
 
   private turnAway(connection: Connection): void {
+    this.refusals++;
     if (this.leaving.size >= maxLeaving) {
       connection.destroy();
       return;

@@ -4,6 +4,7 @@
  */
 
 import { type Address, formatAddress } from "../address.ts";
+import { loopbackHost } from "../config.ts";
 
 /** Reads and shows one kind of value. `parse` answers undefined for what is none; `expected` says what is one. */
 export interface Kind<Value> {
@@ -164,6 +165,20 @@ export const address: Kind<Address> = {
     const bare = match?.[1] ?? match?.[2];
     const number = within(Number(match?.[3]), { min: 1, max: 65_535 });
     if (bare === undefined || number === undefined || !isHost(bare)) return undefined;
+    return (match?.[1] !== undefined) === bare.includes(":") ? { host: bare, port: number } : undefined;
+  },
+  show: formatAddress,
+};
+
+/** `PORT` or `HOST:PORT` of something to listen on, on this machine alone unless a host is named; port 0: any free one. */
+export const listenAddress: Kind<Address> = {
+  hint: "PORT",
+  expected: "PORT or HOST:PORT such as 9100 or 10.0.0.5:9100",
+  parse: (given) => {
+    const match = /^(?:(?:\[([^\]]+)\]|([^:]+)):)?(\d{1,5})$/.exec(given);
+    const bare = match?.[1] ?? match?.[2] ?? loopbackHost;
+    const number = within(Number(match?.[3]), { min: 0, max: 65_535 });
+    if (number === undefined || !isHost(bare)) return undefined;
     return (match?.[1] !== undefined) === bare.includes(":") ? { host: bare, port: number } : undefined;
   },
   show: formatAddress,

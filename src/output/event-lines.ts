@@ -13,7 +13,8 @@ export function eventLines(event: OutputEvent): string[] {
   switch (event.event) {
     case "listening": {
       const what = event.db === undefined ? "peer" : `index (database ${printable(event.db, pathLimit)})`;
-      return [`${what} listening on ${hostAndPort(event)}`];
+      const line = `${what} listening on ${hostAndPort(event)}`;
+      return event.http === undefined ? [line] : [line, `metrics on http://${printable(event.http)}/metrics`];
     }
     case "registered": {
       const files = `${formatCount(event.files, "file")}, ${formatBytes(event.bytes)}`;

@@ -9,6 +9,8 @@ export interface IndexListeningEvent {
   port: number;
   /** Path of the index database; a peer has none. */
   db?: string;
+  /** `HOST:PORT` of the pages for those who watch over it. */
+  http?: string;
 }
 
 export interface RegisteredEvent {

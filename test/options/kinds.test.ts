@@ -79,6 +79,20 @@ describe("address", () => {
   ])("%p is none", (text) => expect(kinds.address.parse(text)).toBeUndefined());
 });
 
+describe("an address to listen on", () => {
+  test.each([
+    ["9100", { host: "127.0.0.1", port: 9100 }],
+    ["0", { host: "127.0.0.1", port: 0 }],
+    ["10.0.0.5:9100", { host: "10.0.0.5", port: 9100 }],
+    ["[::]:9100", { host: "::", port: 9100 }],
+  ])("%s", (text, expected) => expect(kinds.listenAddress.parse(text)).toEqual(expected));
+
+  test.each(["", "65536", "x", ":9100", "host:", "::1:9100", "[127.0.0.1]:1", "9100:"])(
+    "%p is none",
+    (text) => expect(kinds.listenAddress.parse(text)).toBeUndefined(),
+  );
+});
+
 test.each([
   [kinds.port, "0", 0],
   [kinds.port, "65535", 65535],
