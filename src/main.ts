@@ -42,6 +42,7 @@ const verbs = {
   peer: async () => verb(await import("./commands/peer.ts")),
   query: async () => verb(await import("./commands/query.ts")),
   search: async () => verb(await import("./commands/search.ts")),
+  index: async () => verb(await import("./commands/index-database.ts")),
 } satisfies Record<string, () => Promise<Verb>>;
 
 function verb<Declared extends Declaration & { options: Record<keyof Printing, unknown> }>(

@@ -57,6 +57,34 @@ export function openRebuildableDatabase(options: DatabaseOptions, warn: (line: s
   }
 }
 
+/**
+ * A database that is there already and has the newest schema, for whoever looks at it: nothing is made, set aside or
+ * migrated. Throws as `openDatabase` does.
+ */
+export function openExistingDatabase({ path, migrations, busyTimeoutMs = 5_000 }: DatabaseOptions): Database {
+  const shown = printable(path, pathLimit);
+  let database: Database | undefined;
+  try {
+    if (!existsSync(path)) throw new LocalIoError(`there is no database ${shown}`);
+    // Not read-only: SQLite could not tidy up what a killed process has left, and would leave files of its own. Where
+    // the file may not be written, it is read all the same.
+    database = new Database(path, { readwrite: true, create: false, strict: true });
+    database.run(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
+    database.run("PRAGMA trusted_schema = OFF");
+    checkOurs(database, path, migrations.length);
+    const version = versionOf(database);
+    if (version === 0) throw new LocalIoError(`the database ${shown} is empty: nobody has used it yet`);
+    if (version === migrations.length) return database;
+    throw new LocalIoError(
+      `the database ${shown} has schema ${version} of an older p2p, this one has schema ${migrations.length}: ` +
+        "let this one use it once, which converts it",
+    );
+  } catch (error) {
+    database?.close();
+    throw explained(error, path, busyTimeoutMs);
+  }
+}
+
 const pathLimit = 500;
 
 /** Made here and not by SQLite: state is for its owner alone, whatever the umask; and errors have their code. */
@@ -144,7 +172,8 @@ function hasTables(database: Database): boolean {
   return database.query("SELECT 1 FROM sqlite_schema LIMIT 1").values().length > 0;
 }
 
-function explained(error: unknown, path: string, busyTimeoutMs: number): unknown {
+/** What SQLite has thrown, as a LocalIoError that says what to do; anything else as it is. */
+export function explained(error: unknown, path: string, busyTimeoutMs: number): unknown {
   if (!(error instanceof SQLiteError)) return error;
   const shown = printable(path, pathLimit);
   const code = error.code ?? "";

@@ -1,9 +1,8 @@
 /**
  * `p2p serve-index`: runs an index until a signal.
  */
-import { join } from "node:path";
 import { formatAddress } from "../address.ts";
-import { defaultIndexPort, stateFolder } from "../config.ts";
+import { defaultIndexPort } from "../config.ts";
 import { HttpStatus } from "../index-server/http.ts";
 import { IndexServer } from "../index-server/server.ts";
 import { addressLimit } from "../net/address-limits.ts";
@@ -14,7 +13,7 @@ import { aborted } from "../shutdown.ts";
 import { maxFilesPerIndex, maxFilesPerPeer, maxPeersPerAddress } from "../wire/limits.ts";
 import type { CommandContext } from "./context.ts";
 import { connectionLimiting, connectionLimitsOf, countLimit, countLimitPerAddress } from "./limit-options.ts";
-import { checkOpen, listening, printing } from "./shared-args.ts";
+import { checkOpen, indexDatabase, listening, printing } from "./shared-args.ts";
 
 export const declaration = declare({
   verb: "serve-index",
@@ -27,13 +26,7 @@ export const declaration = declare({
       default: defaultIndexPort,
       description: "Port to listen on; 0 takes any free one",
     }),
-    /** A path, or `:memory:`. */
-    databasePath: single(kinds.text("PATH"), {
-      flag: "db",
-      defaultFrom: (environment) => join(stateFolder(environment), "index.db"),
-      defaultText: "$P2P_HOME/index.db",
-      description: "SQLite database of the index; :memory: keeps it in memory",
-    }),
+    databasePath: indexDatabase("SQLite database of the index; :memory: keeps it in memory"),
     open: listening.open,
     http: optional(kinds.listenAddress, {
       flag: "http",

@@ -2,7 +2,8 @@
  * Options that several verbs have, declared once, and the checks that go with them.
  */
 import { availableParallelism } from "node:os";
-import { defaultIndexPort, loopbackHost } from "../config.ts";
+import { join } from "node:path";
+import { defaultIndexPort, loopbackHost, stateFolder } from "../config.ts";
 import { UsageError } from "../errors.ts";
 import { isLoopback } from "../loopback.ts";
 import { RateLimit } from "../net/rate-limit.ts";
@@ -29,6 +30,16 @@ export const index = repeated(kinds.address, {
   default: [{ host: loopbackHost, port: defaultIndexPort }],
   description: "Index to ask; give it again for others to try when one cannot be reached",
 });
+
+/** A path, or `:memory:`. */
+export function indexDatabase(description: string) {
+  return single(kinds.text("PATH"), {
+    flag: "db",
+    defaultFrom: (environment) => join(stateFolder(environment), "index.db"),
+    defaultText: "$P2P_HOME/index.db",
+    description,
+  });
+}
 
 /** For both servers; `checkOpen` goes with it. */
 export const listening = {

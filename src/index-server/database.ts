@@ -60,7 +60,7 @@ export function openIndexDatabase(path: string, warn: (line: string) => void): I
  * A lock beside the database and not on it, because people read the database meanwhile: an open transaction on an
  * empty file. The system ends it with the process, however that dies; the file stays.
  */
-function lockFile(path: string): Database {
+export function lockFile(path: string): Database {
   const shown = printable(path, 500);
   let lock: Database | undefined;
   try {

@@ -37,6 +37,8 @@ export class HttpStatus {
         Bun.serve({
           hostname: host,
           port,
+          // Or else two processes would share the port, and each tell half of it.
+          reusePort: false,
           idleTimeout: idleTimeoutSeconds,
           // Whoever sends a body is told so (413) and cut off.
           maxRequestBodySize: 0,

@@ -45,8 +45,11 @@ export function checkConfig(config: ConfigFile, declarations: readonly Declarati
   const verbs = declarations.map((declaration) => declaration.verb);
   for (const [key, value] of Object.entries(config.entries)) {
     const declaration = declarations.find((one) => one.verb === key);
-    if (declaration === undefined) {
-      checkKey(config, key, key, flags(declarations), [...verbs, ...flags(declarations)]);
+    const all = flags(declarations);
+    // `index` is both: a table is the command's, a value the option's.
+    if (declaration === undefined || (all.includes(key) && !isTable(value))) {
+      checkKey(config, key, key, all, [...verbs, ...all]);
+      if (isTable(value)) throw new UsageError(`${key} in ${fileOf(config)} must be a value and no table`);
       continue;
     }
     if (!isTable(value)) throw new UsageError(`[${key}] in ${fileOf(config)} must be a table of options`);
@@ -92,6 +95,8 @@ function valueWithoutFlag(verb: string, option: Option<unknown>, sources: Option
   for (const entries of [isTable(table) ? table : {}, config?.entries ?? {}]) {
     for (const key of keysOf(option)) {
       if (entries[key] === undefined || config === undefined) continue;
+      // Of the command of that name.
+      if (entries === config.entries && isTable(entries[key])) continue;
       const where = `${key} in ${fileOf(config)}`;
       return negatedIf(key !== option.flag, read(option, textsOf(option, entries[key], where), where));
     }

@@ -7,6 +7,7 @@ import { printable } from "../printable.ts";
 import { completeLines, folderPlanLines, matchedLines, planLines, summaryLines } from "./download-lines.ts";
 import type { AmbiguousEvent, OutputEvent, StatusEvent, UpdatedEvent } from "./events.ts";
 import { formatBytes, formatCount, formatDuration, formatRate } from "./format.ts";
+import { indexLines } from "./index-lines.ts";
 import { column, hostAndPort, nameLimit, pathLimit, shortRoot } from "./line-parts.ts";
 
 export function eventLines(event: OutputEvent): string[] {
@@ -59,6 +60,10 @@ export function eventLines(event: OutputEvent): string[] {
       return [];
     case "summary":
       return summaryLines(event);
+    case "checked":
+    case "problem":
+    case "vacuumed":
+      return indexLines(event);
     case "match": {
       const sources = formatCount(event.sources, "source").padStart(10);
       return [

@@ -3,6 +3,8 @@
  * line, without it `event-lines.ts` says it in words. Fields may be added, never changed.
  */
 
+import type { IndexEvent } from "./index-events.ts";
+
 export interface IndexListeningEvent {
   event: "listening";
   host: string;
@@ -275,5 +277,6 @@ export type OutputEvent =
   | StoredEvent
   | FailedEvent
   | SummaryEvent
+  | IndexEvent
   | MatchEvent
   | ErrorEvent;

@@ -55,6 +55,17 @@ export class Output {
     this.writeText(`${lines.join("\n")}\n`);
   }
 
+  /** Data that is no event, as it is. Resolves when it has left this process: so that not all of it waits in memory. */
+  async data(text: string): Promise<void> {
+    this.writeText(text);
+    await this.flush();
+  }
+
+  /** False when nobody will read what is still written. */
+  get isRead(): boolean {
+    return !this.closed;
+  }
+
   /** Resolves when all that was written has left this process (or never will). Call it before `process.exit`. */
   async flush(): Promise<void> {
     while (this.pending.size > 0) await Promise.all(this.pending);

@@ -141,9 +141,7 @@ test.each([
 });
 
 test("a port that is taken is said in one line, with what to do", () => {
-  const taken = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => {} } });
-  stops.push(() => taken.stop(true));
-  const { port } = taken;
+  const { port } = startHttp(() => undefined).http;
   const start = () =>
     HttpStatus.start({
       address: { host: "127.0.0.1", port },

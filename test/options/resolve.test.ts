@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { declaration as indexDatabase } from "../../src/commands/index-database.ts";
 import { declaration as peer } from "../../src/commands/peer.ts";
 import { declaration as query } from "../../src/commands/query.ts";
 import { declaration as search } from "../../src/commands/search.ts";
@@ -78,6 +79,16 @@ test("defaults that depend on the machine", () => {
   expect(resolveOptions(peer, sources([])).threads).toBeGreaterThanOrEqual(1);
 });
 
+test("a command and an option may have one name", () => {
+  const value = resolveOptions(query, sources(["x"], {}, { index: "a:1" })).index;
+  expect(value).toEqual([{ host: "a", port: 1 }]);
+  const config = { index: { db: "x" } };
+  expect(resolveOptions(query, sources(["x"], {}, config)).index).toEqual([
+    { host: "127.0.0.1", port: 7766 },
+  ]);
+  expect(resolveOptions(indexDatabase, sources(["check"], {}, config)).databasePath).toBe("x");
+});
+
 test("words", () => {
   expect(resolveOptions(peer, sources([])).folder).toBe("./shared");
   expect(resolveOptions(peer, sources(["d"])).folder).toBe("d");
@@ -137,10 +148,11 @@ describe("one clear line for", () => {
 });
 
 describe("keys of the config file", () => {
-  const all = [serveIndex, peer, query, search];
+  const all = [serveIndex, peer, query, search, indexDatabase];
   const check = (entries: Record<string, unknown>) => checkConfig({ path, entries }, all);
 
   test("of any verb at the top, of the verb itself in its table", () => {
+    check({ index: { db: "x" } });
     check({ db: "x", index: "a:1", peer: { port: 1, "no-prompt": true }, search: { limit: 1 } });
   });
 
@@ -148,6 +160,7 @@ describe("keys of the config file", () => {
     [{ prot: 1 }, "unknown key prot in the config file /c/config.toml (did you mean port?)"],
     [{ peers: {} }, "unknown key peers in the config file /c/config.toml (did you mean peer?)"],
     [{ peer: { limit: 1 } }, "unknown key peer.limit in the config file /c/config.toml"],
+    [{ port: {} }, "port in the config file /c/config.toml must be a value and no table"],
     [{ peer: 1 }, "[peer] in the config file /c/config.toml must be a table of options"],
   ])("%p", (entries, expected) => expect(() => check(entries)).toThrow(new UsageError(expected)));
 });

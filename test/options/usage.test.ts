@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { declaration as indexDatabase } from "../../src/commands/index-database.ts";
 import { declaration as peer } from "../../src/commands/peer.ts";
 import { declaration as query } from "../../src/commands/query.ts";
 import { declaration as search } from "../../src/commands/search.ts";
@@ -8,7 +9,7 @@ import { nearest } from "../../src/options/nearest.ts";
 import { spelling, variableOf } from "../../src/options/options.ts";
 import { programUsage, verbUsage, wrapHanging } from "../../src/options/usage.ts";
 
-const all = [serveIndex, peer, query, search];
+const all = [serveIndex, peer, query, search, indexDatabase];
 
 describe.each(all.map((declaration) => [declaration.verb, declaration] as const))(
   "help of %s",
@@ -40,7 +41,7 @@ test("the defaults people look for", async () => {
 
 test("the help of the program names every verb", async () => {
   const text = await programUsage(all, "9.8.7", 80);
-  for (const { verb, summary } of all) expect(text).toContain(`${verb}    ${summary}`);
+  for (const { verb, summary } of all) expect(text.replaceAll(/\s+/g, " ")).toContain(`${verb} ${summary}`);
   expect(text).toContain("9.8.7");
 });
 
