@@ -43,6 +43,7 @@ const layers: readonly Layer[] = [
 const pureFiles = [
   "src/wire/**",
   "src/content/**",
+  "src/index-server/browse.ts",
   "src/index-server/counters.ts",
   "src/index-server/metrics.ts",
   "src/index-server/recent-sources.ts",
