@@ -48,6 +48,7 @@ const pureFiles = [
   "src/index-server/metrics.ts",
   "src/index-server/recent-sources.ts",
   "src/index-server/session.ts",
+  "src/index-server/show.ts",
   "src/index-server/subscriptions.ts",
   "src/library/announce-pace.ts",
   "src/library/announcements.ts",

@@ -70,8 +70,8 @@ export class Catalog {
   // --- coming and going ---
 
   /** A peer that is about to register. */
-  join(host: string, port: number): LivePeer {
-    const peer: LivePeer = { id: this.nextPeerId++, host, port, holdings: 0 };
+  join(host: string, port: number, nowMs = 0): LivePeer {
+    const peer: LivePeer = { id: this.nextPeerId++, host, port, holdings: 0, sinceMs: nowMs };
     this.live.add(peer);
     return peer;
   }

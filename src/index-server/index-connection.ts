@@ -11,15 +11,18 @@ import { encodeError, encodeNewSources, encodeOk, encodeResult } from "../wire/e
 import { leaseMs, maxIndexLineBytes } from "../wire/limits.ts";
 import type { FileEntry, FoundContent, Query, Unsubscribe } from "../wire/messages.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
+import type { PeersRequest, StatsRequest } from "../wire/view-messages.ts";
 import type { IndexCounters } from "./counters.ts";
 import { codeForPeer } from "./database.ts";
 import { sourceOf } from "./holders.ts";
 import type { LivePeer } from "./live-peers.ts";
 import { LongWork, type LongWorkParts } from "./long-work.ts";
 import type { Lookup } from "./lookup.ts";
+import type { IndexSnapshot } from "./metrics.ts";
 import type { Rounds } from "./rounds.ts";
 import type { SearchTurns } from "./search-turns.ts";
 import { IndexSession, type LongRequest, type Step } from "./session.ts";
+import { peersLine, statsLine } from "./show.ts";
 import type { NewsReader, SourceNews } from "./source-news.ts";
 import type { Push } from "./subscriptions.ts";
 import { type Job, LockedError, type WorkQueue } from "./work-queue.ts";
@@ -33,6 +36,7 @@ export interface IndexParts extends LongWorkParts {
   readonly rounds: Rounds;
   readonly welcome: { agent: string; epoch: string };
   readonly counters: IndexCounters;
+  snapshot(): IndexSnapshot;
   /** The database, or a bug: a line for the log. */
   onFailure(error: unknown): void;
   /** The peer's rows are to be purged. */
@@ -98,6 +102,10 @@ export class IndexConnection implements AcceptedUser, NewsReader {
       case "unsubscribe":
         this.parts.counters.request(step.request.type);
         this.unsubscribe(step.request);
+        break;
+      case "show":
+        this.parts.counters.request(step.request.type);
+        this.show(step.request);
         break;
       case "work":
         this.parts.counters.request(step.request.type);
@@ -171,6 +179,15 @@ export class IndexConnection implements AcceptedUser, NewsReader {
     this.connection.send(encodeOk(id));
   }
 
+  private show(request: PeersRequest | StatsRequest): void {
+    const { catalog, snapshot } = this.parts;
+    const line =
+      request.type === "PEERS"
+        ? peersLine(request, catalog.live.inOrder(), monotonicMs())
+        : statsLine(request, snapshot());
+    this.connection.send(line);
+  }
+
   private wait(waiting: Waiting): void {
     this.waiting.push(waiting);
     this.connection.keptByUser(waiting.keptBytes);
@@ -181,8 +198,7 @@ export class IndexConnection implements AcceptedUser, NewsReader {
   private begin(request: LongRequest): void {
     const { queue, searchTurns } = this.parts;
     const job = this.jobFor(request);
-    const isSearch = request.type === "SEARCH" || request.type === "LIST";
-    if (!isSearch) queue.add(job);
+    if (request.type === "REGISTER" || request.type === "UPDATE") queue.add(job);
     else
       searchTurns.enter(
         this,

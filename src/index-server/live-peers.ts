@@ -8,6 +8,8 @@ export interface LivePeer {
   port: number;
   /** How many names it has registered. */
   holdings: number;
+  /** When it first registered, on the monotonic clock. */
+  readonly sinceMs: number;
 }
 
 export class LivePeers {
@@ -54,6 +56,10 @@ export class LivePeers {
   get oldestId(): number {
     for (const id of this.byId.keys()) return id;
     return Number.POSITIVE_INFINITY;
+  }
+
+  inOrder(): Iterable<LivePeer> {
+    return this.byId.values();
   }
 
   all(): readonly LivePeer[] {

@@ -2,10 +2,13 @@
  * What a long request of a connection does, in steps that can rest, and what it is answered with; and the peer that
  * the connection has become by REGISTER. When the steps run is work-queue.ts's to say, what is sent index-connection.ts's.
  */
+import { monotonicMs } from "../clock.ts";
 import type { AddressLimit } from "../net/address-limits.ts";
-import { encodeMatches, encodeNames, encodeOk } from "../wire/encode.ts";
+import { encodeFolder, encodeMatches, encodeNames, encodeOk } from "../wire/encode.ts";
 import type { FileEntry, List, Register, Search as SearchRequest, Update } from "../wire/messages.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
+import type { Browse } from "../wire/view-messages.ts";
+import { browse, type FolderPage, type NameSource } from "./browse.ts";
 import type { Catalog } from "./catalog.ts";
 import type { ListPage, NameList } from "./list.ts";
 import type { LivePeer } from "./live-peers.ts";
@@ -16,6 +19,7 @@ export interface LongWorkParts {
   readonly catalog: Catalog;
   readonly search: Search;
   readonly list: NameList;
+  readonly names: NameSource;
   readonly peersPerAddress: AddressLimit;
 }
 
@@ -51,6 +55,8 @@ export class LongWork {
         return this.search(request);
       case "LIST":
         return this.list(request);
+      case "BROWSE":
+        return this.browse(request);
       case "REGISTER":
         // No library is held after its peer has gone.
         return this.change(encodeOk(request.id, request.library && false), (news) =>
@@ -81,6 +87,15 @@ export class LongWork {
     return { steps, slice: readOnly, answer, news: [] };
   }
 
+  private browse({ id, folder, after, limit }: Browse): Work {
+    const steps = browse(this.parts.names, folder, after, limit);
+    const answer = (result: unknown) => {
+      const { entries, next } = result as FolderPage;
+      return encodeFolder(id, entries, next);
+    };
+    return { steps, slice: readOnly, answer, news: [] };
+  }
+
   private change(done: string, begin: (news: FileEntry[]) => Iterator<void>): Work {
     const news: FileEntry[] = [];
     const slice = (run: () => void) => this.parts.catalog.tryTransaction(run);
@@ -92,7 +107,7 @@ export class LongWork {
     if (this.registered === undefined && !catalog.live.hasRoom(this.remoteHost, peersPerAddress)) {
       throw new ProtocolError("RETRY", null, "this address has as many peers as it may have");
     }
-    this.registered ??= catalog.join(this.remoteHost, port);
+    this.registered ??= catalog.join(this.remoteHost, port, monotonicMs());
     yield* catalog.register(this.registered, port, files, (file) => this.gather(file, news));
   }
 

@@ -16,6 +16,7 @@ import { printable } from "../printable.ts";
 import { agent, version } from "../version.ts";
 import { maxPeersPerAddress } from "../wire/limits.ts";
 import { Catalog, type CatalogLimits } from "./catalog.ts";
+import { CatalogNames } from "./catalog-names.ts";
 import { IndexCounters } from "./counters.ts";
 import { describeFailure, type IndexDatabase, inMemory, openIndexDatabase } from "./database.ts";
 import { IndexConnection, type IndexParts } from "./index-connection.ts";
@@ -98,6 +99,7 @@ export class IndexServer implements IndexMetrics {
       catalog: this.catalog,
       lookup,
       search: new Search(this.catalog, lookup),
+      names: new CatalogNames(this.catalog, lookup),
       list: new NameList(this.catalog, lookup),
       news: this.news,
       searchTurns: new SearchTurns((run, delayMs) => this.later(run, delayMs)),
@@ -107,6 +109,7 @@ export class IndexServer implements IndexMetrics {
       // What peers registered before is not known any more, so every start has another one.
       welcome: { agent, epoch: crypto.randomUUID() },
       counters: this.counters,
+      snapshot: () => this.snapshot(),
       onFailure: (error) => this.logFailure(error),
       onLeft: (peer) => {
         if (this.stopped) return;

@@ -8,14 +8,16 @@ import { decodeHello } from "../wire/decode-parts.ts";
 import { encodeOk, encodeWelcome } from "../wire/encode.ts";
 import type { List, Query, Register, Search, Unsubscribe, Update } from "../wire/messages.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
+import type { Browse, PeersRequest, StatsRequest } from "../wire/view-messages.ts";
 
 /** Requests that take long: done in turns, one after the other, and answered when they are. */
-export type LongRequest = Register | Update | Search | List;
+export type LongRequest = Register | Update | Search | List | Browse;
 
 export type Step =
   | { do: "answer"; line: string }
   | { do: "find"; query: Query }
   | { do: "unsubscribe"; request: Unsubscribe }
+  | { do: "show"; request: PeersRequest | StatsRequest }
   | { do: "work"; request: LongRequest };
 
 /** Long requests of one connection that may wait, before reading from it stops. */
@@ -72,11 +74,12 @@ export class IndexSession {
         break;
       case "SEARCH":
       case "LIST":
-        break;
-      case "WATCH":
       case "BROWSE":
+        break;
       case "PEERS":
       case "STATS":
+        return { do: "show", request };
+      case "WATCH":
         throw new ProtocolError("UNKNOWN_TYPE", request.id);
     }
     this.waiting++;
