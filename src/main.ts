@@ -42,6 +42,10 @@ const verbs = {
   peer: async () => verb(await import("./commands/peer.ts")),
   query: async () => verb(await import("./commands/query.ts")),
   search: async () => verb(await import("./commands/search.ts")),
+  ls: async () => verb(await import("./commands/ls.ts")),
+  watch: async () => verb(await import("./commands/watch.ts")),
+  peers: async () => verb(await import("./commands/peers.ts")),
+  stats: async () => verb(await import("./commands/stats.ts")),
   index: async () => verb(await import("./commands/index-database.ts")),
 } satisfies Record<string, () => Promise<Verb>>;
 

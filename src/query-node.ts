@@ -21,6 +21,8 @@ import type { FileEntry } from "./wire/messages.ts";
 
 export interface QueryNodeOptions {
   indexes: readonly Address[];
+  /** Starting does not fail when there is none, which is then awaited. */
+  waitForIndex: boolean;
   /** Where it listens, on any free port. */
   host: string;
   threads: number;
@@ -50,13 +52,13 @@ export class QueryNode {
     });
   }
 
-  /** Throws IndexError when the index cannot be reached, and the reason of `signal`. */
+  /** Throws IndexError when the index cannot be reached and is not waited for, and the reason of `signal`. */
   static async start(options: QueryNodeOptions, signal: AbortSignal): Promise<QueryNode> {
     const node = new QueryNode(options);
     node.stopper.add("the connection to the index", () => node.link.stop());
     node.stopper.add("announcing", () => node.announcer.stop());
     try {
-      await unlessAborted(node.link.start(false), signal);
+      await unlessAborted(node.link.start(options.waitForIndex), signal);
       return node;
     } catch (error) {
       await node.stop();

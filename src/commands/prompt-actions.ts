@@ -15,11 +15,15 @@ import { fetchByName, type TransferOptions } from "../transfer/fetch.ts";
 import { fetchFolder, meansMany } from "../transfer/fetch-folder.ts";
 import { targetInFolder } from "../transfer/target.ts";
 import { defaultMatchesPerSearch } from "../wire/limits.ts";
+import type { Match } from "../wire/messages.ts";
 import type { CommandContext } from "./context.ts";
 import { FetchOutput } from "./fetch-output.ts";
 import { FolderOutput } from "./folder-output.ts";
-import { sayMatches, searchText } from "./search.ts";
+import { listFolder } from "./ls.ts";
+import { listPeers } from "./peers.ts";
+import { searchText, showMatches } from "./search.ts";
 import { setRate } from "./shared-args.ts";
+import { showStats } from "./stats.ts";
 import { worstOf } from "./worst.ts";
 
 export interface PeerPromptOptions {
@@ -110,10 +114,24 @@ export class PeerPromptActions implements PromptActions {
 
   async search(words: string, signal: AbortSignal): Promise<void> {
     const { output, log } = this.options.context;
+    const context = { output, log, signal };
+    const remember = ({ name }: Match) => this.remember([name]);
     const text = searchText(words);
-    const answer = await unlessAborted(this.index().search(text, defaultMatchesPerSearch), signal);
-    this.remember(answer.matches.map(({ name }) => name));
-    sayMatches(answer, text, output, log);
+    await unlessAborted(showMatches(this.index(), text, defaultMatchesPerSearch, context, remember), signal);
+  }
+
+  async ls(folder: string, signal: AbortSignal): Promise<void> {
+    const { output } = this.options.context;
+    await unlessAborted(listFolder(this.index(), folder || "/", true, { output, signal }), signal);
+  }
+
+  async peers(signal: AbortSignal): Promise<void> {
+    const { output, log } = this.options.context;
+    await unlessAborted(listPeers(this.index(), { output, log, signal }), signal);
+  }
+
+  async stats(signal: AbortSignal): Promise<void> {
+    await unlessAborted(showStats(this.index(), this.options.context), signal);
   }
 
   list(): void {

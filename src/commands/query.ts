@@ -27,6 +27,7 @@ import { chunkBytes, maxContentBytes, maxNameBytes } from "../wire/limits.ts";
 import type { CommandContext } from "./context.ts";
 import { FetchOutput } from "./fetch-output.ts";
 import { fetchFolderAndServe, listFolder } from "./query-folder.ts";
+import { waitUntilThere } from "./query-wait.ts";
 import { serveOn } from "./serve-on.ts";
 import {
   checkOpen,
@@ -83,6 +84,11 @@ export const declaration = declare({
       default: true,
       description: "Begin even when the disk seems to have too little room",
     }),
+    waitSeconds: single(kinds.patience, {
+      flag: "wait",
+      default: 0,
+      description: "How long to wait until somebody has it, and for the index if need be",
+    }),
     threads,
     host: single(kinds.host, {
       flag: "host",
@@ -125,6 +131,7 @@ export async function run(options: QueryOptions, context: CommandContext): Promi
   const node = await QueryNode.start(
     {
       indexes: options.index,
+      waitForIndex: options.waitSeconds > 0,
       host,
       threads: options.threads,
       uploadSlots: options.uploadSlots,
@@ -136,6 +143,8 @@ export async function run(options: QueryOptions, context: CommandContext): Promi
   const shown = isStreamed ? beside(context) : context;
   try {
     const meant = { rootPrefix, sizeBytes };
+    if (options.waitSeconds > 0)
+      await waitUntilThere(node, { name, meant, seconds: options.waitSeconds }, context);
     const isFolder = await meansMany(name, () => node.index, signal);
     if (isFolder && isStreamed)
       throw new UsageError("-o - takes one file: name a folder for the many that NAME stands for");

@@ -2,20 +2,19 @@
  * `p2p search WORDS`: lists the files whose names have all the words.
  */
 import { NotFoundError, UsageError } from "../errors.ts";
-import { IndexClient } from "../net/index-client.ts";
+import type { IndexClient } from "../net/index-client.ts";
+import { IndexRefusal } from "../net/index-refusal.ts";
 import * as kinds from "../options/kinds.ts";
-import { declare, manyArguments, type OptionsOf, single } from "../options/options.ts";
-import type { Log } from "../output/log.ts";
-import type { Output } from "../output/output.ts";
+import { declare, flag, manyArguments, type OptionsOf, single } from "../options/options.ts";
 import { printable } from "../printable.ts";
-import { unlessAborted } from "../shutdown.ts";
 import {
   defaultMatchesPerSearch,
   maxMatchesPerSearch,
   maxSearchTextBytes,
   maxSearchWords,
 } from "../wire/limits.ts";
-import type { Matches } from "../wire/messages.ts";
+import type { Match, Matches } from "../wire/messages.ts";
+import { withIndex } from "./ask-index.ts";
 import type { CommandContext } from "./context.ts";
 import { index, printing } from "./shared-args.ts";
 
@@ -30,11 +29,12 @@ export const declaration = declare({
   },
   options: {
     index,
-    limit: single(kinds.integer({ min: 1, max: maxMatchesPerSearch }), {
+    limit: single(kinds.integer({ min: 1, max: 1_000_000_000 }), {
       flag: "limit",
       default: defaultMatchesPerSearch,
       description: "Most matches to show",
     }),
+    all: flag({ flag: "all", default: false, description: "Show all matches, however many" }),
     ...printing,
   },
 });
@@ -42,11 +42,9 @@ export const declaration = declare({
 export type SearchOptions = OptionsOf<typeof declaration>;
 
 export async function run(options: SearchOptions, context: CommandContext): Promise<void> {
-  const { output, log, signal } = context;
   const text = searchText(options.words.join(" "));
-  // A connect cannot be cancelled; what comes of it after an interruption is closed and forgotten.
-  const answer = await unlessAborted(searchOnce(options, text, signal), signal);
-  sayMatches(answer, text, output, log);
+  const limit = options.all ? Number.POSITIVE_INFINITY : options.limit;
+  await withIndex(options.index, context.signal, (client) => showMatches(client, text, limit, context));
 }
 
 /** The words as SEARCH sends them; throws when no index would take them. Also for the prompt. */
@@ -59,24 +57,41 @@ export function searchText(words: string): string {
   return text;
 }
 
-/** Also for the prompt. No match is a failure. */
-export function sayMatches(answer: Matches, text: string, output: Output, log: Log): void {
-  if (answer.matches.length === 0)
-    throw new NotFoundError(`no name has all of: ${printable(text)} (parts of names, without wildcards)`);
-  for (const { name, sizeBytes, root, sources } of answer.matches) {
-    output.event({ event: "match", name, size: sizeBytes, root, sources });
-  }
-  if (answer.more) {
-    log.info("there are more matches: add words, or raise --limit");
-  }
+/** Also for the prompt, which is told of each match. No match is a failure. */
+export async function showMatches(
+  client: IndexClient,
+  text: string,
+  limit: number,
+  { output, log, signal }: Pick<CommandContext, "output" | "log" | "signal">,
+  onMatch: (match: Match) => void = () => {},
+): Promise<void> {
+  let shown = 0;
+  let page: Matches | undefined;
+  do {
+    page = await pageOf(client, text, Math.min(limit - shown, maxMatchesPerSearch), page?.next);
+    for (const match of page.matches) {
+      const { name, sizeBytes, root, sources } = match;
+      output.event({ event: "match", name, size: sizeBytes, root, sources });
+      onMatch(match);
+    }
+    shown += page.matches.length;
+    // Whoever reads may be slower than the index.
+    if (page.next !== undefined) await output.flush();
+  } while (page.next !== undefined && shown < limit && !signal.aborted && output.isRead);
+  if (shown === 0) throw new NotFoundError(`nobody shares a file that fits: ${printable(text)}`);
+  if (page.more) log.info("there are more matches: add words, or raise --limit, or say --all");
 }
 
-async function searchOnce(options: SearchOptions, text: string, signal: AbortSignal): Promise<Matches> {
-  const client = await IndexClient.open(options.index);
+/** What an index says of a search that it does not understand is about the words that were typed. */
+export function asUsageError<Problem>(error: Problem): Problem | UsageError {
+  if (!(error instanceof IndexRefusal) || !["BAD_SEARCH", "TOO_MANY"].includes(error.wireCode)) return error;
+  return new UsageError(error.message, { cause: error });
+}
+
+async function pageOf(client: IndexClient, text: string, limit: number, after: string | undefined) {
   try {
-    signal.throwIfAborted();
-    return await client.search(text, options.limit);
-  } finally {
-    client.close();
+    return await client.search(text, limit, after);
+  } catch (error) {
+    throw asUsageError(error);
   }
 }

@@ -126,6 +126,15 @@ export const duration: Kind<number> = {
   show: String,
 };
 
+/** A time to wait; also `true` for the longest and `false` for none: `peer` has a switch of the same name. */
+export const patience: Kind<number> = {
+  ...duration,
+  parse: (given) => {
+    const word = given.toLowerCase();
+    return word === "true" ? maxSeconds : word === "false" ? 0 : duration.parse(given);
+  },
+};
+
 const unitPowers = ["", "k", "m", "g", "t"];
 
 function parseBytes(given: string): number | undefined {

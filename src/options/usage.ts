@@ -60,14 +60,10 @@ K, M, G (or KiB, MiB, GiB) for powers of 1024 and kB, MB, GB for powers of 1000.
 
 function usageOf(option: Option<unknown>): ArgsDef[string] {
   const description = descriptionOf(option);
-  if (option.isBoolean) return { type: "boolean", description, default: "off" as unknown as boolean };
-  return {
-    type: "string",
-    valueHint: option.hint,
-    description,
-    default: option.fallbackText,
-    ...(option.short === undefined ? {} : { alias: option.short }),
-  };
+  const alias = option.short === undefined ? {} : { alias: option.short };
+  if (option.isBoolean)
+    return { type: "boolean", description, default: "off" as unknown as boolean, ...alias };
+  return { type: "string", valueHint: option.hint, description, default: option.fallbackText, ...alias };
 }
 
 function descriptionOf(option: Option<unknown>): string {

@@ -60,6 +60,10 @@ export function eventLines(event: OutputEvent): string[] {
       return [];
     case "summary":
       return summaryLines(event);
+    case "entry":
+    case "peer":
+    case "stats":
+    case "executed":
     case "checked":
     case "problem":
     case "vacuumed":

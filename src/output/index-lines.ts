@@ -1,11 +1,26 @@
 /** The events of `index-events.ts` in words, for people. Pure. */
 import { printable } from "../printable.ts";
 import { formatBytes, formatCount, formatDuration } from "./format.ts";
-import type { IndexEvent } from "./index-events.ts";
-import { pathLimit } from "./line-parts.ts";
+import type { IndexEvent, StatsEvent } from "./index-events.ts";
+import { column, hostAndPort, nameLimit, pathLimit, shortRoot } from "./line-parts.ts";
 
 export function indexLines(event: IndexEvent): string[] {
   switch (event.event) {
+    case "entry": {
+      const name = printable(lastPart(event.name), nameLimit);
+      if (event.folder) return [`${"folder".padStart(7)}  ${" ".repeat(24)}  ${name}/`];
+      const sources = formatCount(event.sources, "source").padStart(10);
+      return [`${column(event.size)}  ${shortRoot(event.root)}  ${sources}  ${name}`];
+    }
+    case "peer": {
+      const since = formatDuration(event.seconds);
+      return [`${hostAndPort(event)}  ${formatCount(event.files, "file")}, registered for ${since}`];
+    }
+    case "stats":
+      return statsLines(event);
+    case "executed":
+      // What the command says is enough; a failure is on standard error.
+      return [];
     case "checked": {
       const { peers, entries, holdings } = event;
       const counts = `${formatCount(peers, "peer")}, ${formatCount(entries, "name")}, ${formatCount(holdings, "holding")}`;
@@ -22,4 +37,21 @@ export function indexLines(event: IndexEvent): string[] {
       return [`${printable(event.db, pathLimit)}: ${sizes}, in ${formatDuration(event.seconds)}`];
     }
   }
+}
+
+function statsLines(event: StatsEvent): string[] {
+  const perPeer = event.peers === 0 ? "" : ` of ${formatCount(event.peers, "peer")}`;
+  return [
+    `index        ${printable(event.index)}, for ${formatDuration(event.seconds)}`,
+    `files        ${formatCount(event.files, "file")}${perPeer}, ${formatCount(event.names, "name")}`,
+    `connections  ${event.connections.toLocaleString("en-US")}`,
+    `queries      ${event.queries.toLocaleString("en-US")}`,
+    `memory       ${formatBytes(event.memoryBytes)}`,
+    `storage      ${printable(event.storage, 40)}`,
+  ];
+}
+
+/** Of a folder's entry; output/ stands below wire/. */
+function lastPart(name: string): string {
+  return name.slice(name.lastIndexOf("/") + 1);
 }

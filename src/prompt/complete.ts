@@ -9,10 +9,10 @@ const maxCompletions = 100;
 
 /**
  * As node:readline wants it: what the text could become, and the part of it that they replace. Verbs first; after
- * QUERY and SEARCH the names seen.
+ * QUERY, SEARCH and LS the names seen.
  */
 export function completePromptLine(line: string, names: Iterable<string>): [string[], string] {
-  const query = /^\s*(?:query|search)\s+/i.exec(line);
+  const query = /^\s*(?:query|search|ls)\s+/i.exec(line);
   if (query !== null) {
     const typed = line.slice(query[0].length);
     return [matchingNames(typed, names), typed];
@@ -20,7 +20,7 @@ export function completePromptLine(line: string, names: Iterable<string>): [stri
   const typed = line.trimStart();
   const isLower = typed !== "" && typed === typed.toLowerCase();
   const verbs = promptVerbs.filter((verb) => verb.startsWith(typed.toLowerCase()));
-  const takesArgument = new Set<string>(["query", "search", "wait", "limit"]);
+  const takesArgument = new Set<string>(["query", "search", "ls", "wait", "limit"]);
   return [
     verbs.map((verb) => `${isLower ? verb : verb.toUpperCase()}${takesArgument.has(verb) ? " " : ""}`),
     typed,

@@ -9,6 +9,10 @@ import { printable } from "../printable.ts";
 export type PromptCommand =
   | { verb: "query"; name: string }
   | { verb: "search"; words: string }
+  /** The folder as typed; empty: the top. */
+  | { verb: "ls"; folder: string }
+  | { verb: "peers" }
+  | { verb: "stats" }
   | { verb: "list" }
   | { verb: "status" }
   /** Without `seconds`: until Enter. */
@@ -29,6 +33,9 @@ export type PromptVerb = PromptCommand["verb"];
 export const promptVerbs: readonly PromptVerb[] = [
   "query",
   "search",
+  "ls",
+  "peers",
+  "stats",
   "list",
   "status",
   "wait",
@@ -57,6 +64,10 @@ export function parsePromptLine(line: string): PromptCommand | undefined {
       return rest === "" ? { verb } : { verb, seconds: secondsOf(rest) };
     case "limit":
       return rest === "" ? { verb } : { verb, change: limitOf(rest) };
+    case "ls":
+      return { verb, folder: rest };
+    case "peers":
+    case "stats":
     case "list":
     case "status":
     case "help":
@@ -101,6 +112,8 @@ export const promptHelp: readonly string[] = [
   "QUERY name      fetch a file, DIR/ or all that fits * ? **; the name is the rest of the line,",
   "                blanks and quotes included",
   "SEARCH words    find files whose names have all the words; -word must not be there",
+  "LS [folder]     what the index has, folder by folder",
+  "PEERS, STATS    who is registered at the index; its numbers",
   "LIST            the files shared from here",
   "STATUS          connections, files, transfers",
   "WAIT [seconds]  keep serving for that long; without a number until Enter (in a pipe: until",

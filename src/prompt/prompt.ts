@@ -25,6 +25,9 @@ import { TerminalLines } from "./terminal-lines.ts";
 export interface PromptActions {
   query(name: string, signal: AbortSignal): Promise<void>;
   search(words: string, signal: AbortSignal): Promise<void>;
+  ls(folder: string, signal: AbortSignal): Promise<void>;
+  peers(signal: AbortSignal): Promise<void>;
+  stats(signal: AbortSignal): Promise<void>;
   list(): Promise<void> | void;
   status(): Promise<void> | void;
   /** Changes a limit if that is wanted, and says what holds. */
@@ -140,6 +143,12 @@ class Prompt {
         return await actions.query(command.name, signal);
       case "search":
         return await actions.search(command.words, signal);
+      case "ls":
+        return await actions.ls(command.folder, signal);
+      case "peers":
+        return await actions.peers(signal);
+      case "stats":
+        return await actions.stats(signal);
       case "list":
         return await actions.list();
       case "status":

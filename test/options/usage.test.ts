@@ -1,15 +1,19 @@
 import { describe, expect, test } from "bun:test";
 import { declaration as indexDatabase } from "../../src/commands/index-database.ts";
+import { declaration as ls } from "../../src/commands/ls.ts";
 import { declaration as peer } from "../../src/commands/peer.ts";
+import { declaration as peers } from "../../src/commands/peers.ts";
 import { declaration as query } from "../../src/commands/query.ts";
 import { declaration as search } from "../../src/commands/search.ts";
 import { declaration as serveIndex } from "../../src/commands/serve-index.ts";
+import { declaration as stats } from "../../src/commands/stats.ts";
+import { declaration as watch } from "../../src/commands/watch.ts";
 import { asksForHelp } from "../../src/options/arguments.ts";
 import { nearest } from "../../src/options/nearest.ts";
 import { spelling, variableOf } from "../../src/options/options.ts";
 import { programUsage, verbUsage, wrapHanging } from "../../src/options/usage.ts";
 
-const all = [serveIndex, peer, query, search, indexDatabase];
+const all = [serveIndex, peer, query, search, ls, watch, peers, stats, indexDatabase];
 
 describe.each(all.map((declaration) => [declaration.verb, declaration] as const))(
   "help of %s",

@@ -11,6 +11,10 @@ const good: [string, PromptCommand | undefined][] = [
   ['Query "quoted" name', { verb: "query", name: '"quoted" name' }],
   ["query d/é 日本.iso", { verb: "query", name: "d/é 日本.iso" }],
   ["SEARCH ubuntu -server", { verb: "search", words: "ubuntu -server" }],
+  ["LS", { verb: "ls", folder: "" }],
+  ["ls my data/ ", { verb: "ls", folder: "my data/" }],
+  ["Peers", { verb: "peers" }],
+  ["stats", { verb: "stats" }],
   ["list", { verb: "list" }],
   ["Status", { verb: "status" }],
   ["WAIT", { verb: "wait" }],
@@ -34,6 +38,7 @@ test.each([
   ["query", "QUERY needs a name: QUERY debian.iso"],
   ["search  ", "SEARCH needs words: SEARCH debian iso -live"],
   ["list all", 'LIST takes no argument, but there is "all"'],
+  ["peers now", 'PEERS takes no argument, but there is "now"'],
   ["exit 1", 'EXIT takes no argument, but there is "1"'],
   ["limit up", "LIMIT is LIMIT up RATE or LIMIT down RATE: LIMIT up 5M, LIMIT down off"],
   ["limit sideways 5M", "LIMIT is LIMIT up RATE or LIMIT down RATE: LIMIT up 5M, LIMIT down off"],
@@ -51,9 +56,13 @@ test("HELP names every verb", () => {
 describe("Tab", () => {
   const names = ["iso/debian-13.iso", "iso/debian-12.iso", "readme.txt", "evil\u001b[31m", "\u009bm"];
   test.each([
-    ["", ["QUERY ", "SEARCH ", "LIST", "STATUS", "WAIT ", "LIMIT ", "HELP", "EXIT"], ""],
-    ["s", ["search ", "status"], "s"],
-    ["ST", ["STATUS"], "ST"],
+    [
+      "",
+      ["QUERY ", "SEARCH ", "LS ", "PEERS", "STATS", "LIST", "STATUS", "WAIT ", "LIMIT ", "HELP", "EXIT"],
+      "",
+    ],
+    ["s", ["search ", "stats", "status"], "s"],
+    ["ST", ["STATS", "STATUS"], "ST"],
     ["x", [], "x"],
     ["query deb", ["debian-12.iso", "debian-13.iso"], "deb"],
     ["  QUERY iso/debian-13", ["iso/debian-13.iso"], "iso/debian-13"],

@@ -53,6 +53,9 @@ function start(options: { isTTY?: boolean; json?: boolean } = {}): Session {
         }).finally(() => calls.push("query over"));
       },
       search: async (words) => void calls.push(`search ${words}`),
+      ls: async (folder) => void calls.push(`ls ${folder}`),
+      peers: async () => void calls.push("peers"),
+      stats: async () => void calls.push("stats"),
       list: () => void calls.push("list"),
       status: () => void calls.push("status"),
       limit: (change) => void calls.push(`limit ${change?.direction} ${change?.bytesPerSecond}`),
@@ -74,12 +77,15 @@ describe("on a pipe", () => {
   test("runs one line after the other, and nothing after EXIT", async () => {
     const { input, calls, ended, screen } = start();
     input.end(
-      "FROBNICATE now\nquery a b.iso\n\r\n\nSearch x -y\nlist\nSTATUS\nlimit up 5M\nQUERY missing\nlist\nexit\nlist\n",
+      "FROBNICATE now\nquery a b.iso\n\r\n\nSearch x -y\nls d/\npeers\nstats\nlist\nSTATUS\nlimit up 5M\nQUERY missing\nlist\nexit\nlist\n",
     );
     expect(await ended).toBe("exit");
     expect(calls).toEqual([
       "query a b.iso",
       "search x -y",
+      "ls d/",
+      "peers",
+      "stats",
       "list",
       "status",
       "limit up 5242880",
