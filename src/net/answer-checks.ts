@@ -12,13 +12,11 @@ export function areNamed(contents: readonly FoundContent[], name: string): boole
 
 /** In order, and behind `after`: a page that does not lead on would be asked for again and again. */
 export function isPageOf({ files, next }: Names, pattern: NamePattern, after: string): boolean {
-  const first = Buffer.from(after);
-  if (next !== undefined && Buffer.compare(Buffer.from(next), first) <= 0) return false;
-  let before = first;
+  if (next !== undefined && !isBefore(after, next)) return false;
+  let before = after;
   for (const { name } of files) {
-    const bytes = Buffer.from(name);
-    if (!pattern.matches(name) || Buffer.compare(bytes, before) < 0 || bytes.equals(first)) return false;
-    before = bytes;
+    if (!pattern.matches(name) || isBefore(name, before) || name === after) return false;
+    before = name;
   }
   return true;
 }
@@ -37,4 +35,13 @@ export function isFolderPageOf({ entries, next }: Folder, after: string): boolea
   if (next === undefined) return true;
   const order = Buffer.compare(Buffer.from(next), before);
   return entries.length === 0 ? order > 0 : order >= 0;
+}
+
+/** Where UTF-16 has another order than UTF-8: a surrogate against what comes behind them. */
+const beyond = /[\ud800-\uffff]/;
+
+/** In the order of their bytes. */
+function isBefore(a: string, b: string): boolean {
+  if (beyond.test(a) && beyond.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b)) < 0;
+  return a < b;
 }

@@ -11,6 +11,7 @@ import { PartialFile } from "../library/partial-file.ts";
 import type { IndexClient } from "../net/index-client.ts";
 import { unlessAborted } from "../shutdown.ts";
 import { chunkBytes } from "../wire/limits.ts";
+import type { Source } from "../wire/messages.ts";
 import type { Meant } from "./choose-content.ts";
 import type { DownloadReport } from "./download.ts";
 import { DownloadThreads } from "./download-threads.ts";
@@ -106,8 +107,15 @@ class FolderFetch {
     const { output, transfer } = this.request;
     const sources = new Map<string, { host: string; port: number }>();
     let bytesOnDisk = 0;
+    // All files of a page name one and the same object for a source.
+    const seen = new Set<Source>();
     for (const { file, path } of missing) {
-      for (const { host, port } of file.sources) sources.set(`${host} ${port}`, { host, port });
+      for (const source of file.sources) {
+        if (seen.has(source)) continue;
+        seen.add(source);
+        const { host, port } = source;
+        sources.set(`${host} ${port}`, { host, port });
+      }
       if (file.sizeBytes > chunkBytes) bytesOnDisk += PartialFile.bytesOnDisk(path, file.root);
     }
     const bytes = bytesOf(missing.map(({ file }) => file));

@@ -9,7 +9,7 @@ import type { ListedFile } from "../wire/messages.ts";
 import { isMeant } from "./choose-content.ts";
 import type { FolderRequest } from "./fetch-folder.ts";
 import type { FolderOutcome } from "./folder-outcome.ts";
-import { planFolder } from "./folder-plan.ts";
+import { FolderPlanner } from "./folder-plan.ts";
 import type { FolderListener } from "./folder-report.ts";
 import { checkContents, type FolderTarget, type FolderTargets, whyNotReplaced } from "./folder-targets.ts";
 
@@ -31,14 +31,14 @@ export async function filesMeant(
   listener: FolderListener,
   outcome: FolderOutcome,
 ): Promise<ListedFile[]> {
-  const listed: ListedFile[] = [];
+  const planner = new FolderPlanner(process.platform);
   const pages = listAll(index(), patternOf(pattern));
   for (;;) {
     const page = await unlessAborted(pages.next(), signal);
     if (page.done) break;
-    listed.push(...page.value.filter((file) => isMeant(file, meant)));
+    planner.add(page.value.filter((file) => isMeant(file, meant)));
   }
-  const { files, problems, clash } = planFolder(listed, process.platform);
+  const { files, problems, clash } = planner.plan();
   if (files.length + problems.length === 0)
     throw new NotFoundError(`nobody shares a file that fits ${printable(pattern, maxNameBytes)}`);
   if (clash !== undefined) {

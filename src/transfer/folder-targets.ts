@@ -1,6 +1,6 @@
 /**
  * Where the files of a folder download go, and which of them are there already. Makes the folders; the names that
- * decide have passed `planFolder`.
+ * decide have passed the `FolderPlanner`.
  */
 import { lstatSync, mkdirSync, readdirSync, unlinkSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -23,6 +23,13 @@ export interface FolderTarget {
   shown: string;
 }
 
+/** What the paths in a folder begin with, and what the folder is. */
+interface FolderPlace {
+  path: string;
+  shown: string;
+  state: "made" | "there" | P2pError;
+}
+
 /** A draft that nobody has touched for so long was left by a process that was killed. */
 const abandonedMs = 600_000;
 
@@ -31,6 +38,8 @@ export class FolderTargets {
   private readonly folders = new Map<string, "made" | "there" | P2pError>();
 
   private readonly top: string;
+  /** By what a name has before its last part. */
+  private readonly places = new Map<string, FolderPlace>();
 
   /** `output` as the user wrote it. */
   constructor(private readonly output: string) {
@@ -39,11 +48,22 @@ export class FolderTargets {
 
   /** Makes the folder of the file. */
   place(file: ListedFile): FolderTarget | P2pError {
-    const shown = join(this.output, ...file.name.split("/"));
+    const end = file.name.lastIndexOf("/") + 1;
+    const place = this.placeOf(file.name.slice(0, end));
+    if (typeof place.state !== "string") return place.state;
+    const last = file.name.slice(end);
+    return { file, path: place.path + last, shown: place.shown + last };
+  }
+
+  private placeOf(folderName: string): FolderPlace {
+    const known = this.places.get(folderName);
+    if (known !== undefined) return known;
+    // With a file in it, of which only the name is taken away again: so there is one way to end a folder, also `.` and `/`.
+    const shown = join(this.output, ...folderName.split("/"), "x");
     const path = resolve(shown);
-    const folder = dirname(path);
-    const state = this.stateOf(folder);
-    return typeof state === "string" ? { file, path, shown } : state;
+    const place = { path: path.slice(0, -1), shown: shown.slice(0, -1), state: this.stateOf(dirname(path)) };
+    this.places.set(folderName, place);
+    return place;
   }
 
   private stateOf(folder: string): "made" | "there" | P2pError {

@@ -1,4 +1,4 @@
-/** Which pages of a folder are accepted. (Those of a list: index-client.test.ts.) */
+/** Which pages of a folder are accepted. (Those of a list: page-checks.test.ts.) */
 import { expect, test } from "bun:test";
 import { isFolderPageOf } from "../../src/net/answer-checks.ts";
 import type { FileName } from "../../src/wire/file-name.ts";

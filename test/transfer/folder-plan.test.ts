@@ -1,12 +1,19 @@
 /** What a folder stands for, and what cannot lie side by side. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { planFolder } from "../../src/transfer/folder-plan.ts";
+import { FolderPlanner } from "../../src/transfer/folder-plan.ts";
 import type { FileName } from "../../src/wire/file-name.ts";
 import type { ListedFile } from "../../src/wire/messages.ts";
 
 function listed(name: string, root = "aa", sizeBytes = 1): ListedFile {
   return { name: name as FileName, root, sizeBytes, md5: "bb", total: 1, sources: [] };
+}
+
+/** Told in pages of two. */
+function planFolder(files: readonly ListedFile[], platform: NodeJS.Platform) {
+  const planner = new FolderPlanner(platform);
+  for (let at = 0; at < files.length; at += 2) planner.add(files.slice(at, at + 2));
+  return planner.plan();
 }
 
 function plan(...names: string[]) {
