@@ -5,17 +5,22 @@ import { planConnections } from "../../src/transfer/connection-plan.ts";
 import { ChunkPicker } from "../../src/transfer/pick.ts";
 import { SourceTable } from "../../src/transfer/source-table.ts";
 
-const chunks = 256;
-
 /** Opens what is planned until nothing more is, each connection with its source's round trip; returns hosts in order. */
 function connected(
   sources: readonly { roundTripMs: number; partial?: boolean }[],
-  maxConnections = 8,
+  { maxConnections = 8, chunks = 256, areFiles = false } = {},
 ): string[] {
   const table = new SourceTable(() => 0.999);
   const picker = new ChunkPicker(new Bitfield(chunks), { random: () => 0 });
-  const addresses = sources.map(({ partial = false }, i) => ({ host: `10.0.0.${i + 1}`, port: 1, partial }));
+  const files = areFiles ? new Bitfield(chunks) : undefined;
+  const addresses = sources.map(({ partial = false }, i) => ({
+    host: `10.0.0.${i + 1}`,
+    port: 1,
+    partial,
+    files,
+  }));
   table.list(addresses, true);
+  for (const source of table.all) source.useful = chunks;
   const hosts: string[] = [];
   for (;;) {
     const { connect } = planConnections(table, picker, maxConnections, 0);
@@ -44,5 +49,15 @@ describe("connections of a download", () => {
     { sources: [near, near, partial], hosts: "12312121", why: "who shares it with others: as before" },
   ])("$why", ({ sources, hosts }) => {
     expect(connected(sources).join("")).toBe(hosts);
+  });
+
+  test.each([
+    { sources: [near], chunks: 2_000, hosts: "1", why: "one to a near source" },
+    { sources: [near, near], chunks: 2_000, hosts: "12", why: "one to each near source" },
+    { sources: [near], chunks: 10_000, hosts: "111", why: "one for each thread that it is worth" },
+    { sources: [near], chunks: 100_000, hosts: "1111", why: "no more than for one content" },
+    { sources: [near, far], chunks: 2_000, hosts: "12222", why: "several to a far one" },
+  ])("of files: $why", ({ sources, chunks, hosts }) => {
+    expect(connected(sources, { chunks, areFiles: true }).join("")).toBe(hosts);
   });
 });
