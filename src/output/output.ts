@@ -32,6 +32,8 @@ export class Output {
   private readonly terminal: Terminal;
   private readonly onFailure: ((error: LocalIoError) => void) | undefined;
   private readonly pending = new Set<Promise<void>>();
+  /** Said in this turn of the event loop: of thousands of files at once, each would be a write of its own. */
+  private unsent = "";
   private closed = false;
   private failed: LocalIoError | undefined;
 
@@ -44,7 +46,7 @@ export class Output {
 
   /** Says `event`: as a JSON line, or as lines for people (none, for some events). */
   event(event: OutputEvent): void {
-    if (event.event === "progress" && this.stream.writableLength > progressBacklogBytes) return;
+    if (event.event === "progress" && this.waitingBytes > progressBacklogBytes) return;
     if (this.json) this.writeText(`${JSON.stringify(event)}\n`);
     else this.text(eventLines(event));
   }
@@ -68,6 +70,7 @@ export class Output {
 
   /** Resolves when all that was written has left this process (or never will). Call it before `process.exit`. */
   async flush(): Promise<void> {
+    this.sendAll();
     while (this.pending.size > 0) await Promise.all(this.pending);
   }
 
@@ -79,7 +82,23 @@ export class Output {
   private writeText(text: string): void {
     if (this.closed) return;
     if (this.stream.isTTY) this.terminal.print(text, (some) => this.send(some));
-    else this.send(text);
+    else this.sendSoon(text);
+  }
+
+  /** Texts counted in UTF-16 units: a bound, not an account. */
+  private get waitingBytes(): number {
+    return this.stream.writableLength + this.unsent.length;
+  }
+
+  private sendSoon(text: string): void {
+    if (this.unsent === "") queueMicrotask(() => this.sendAll());
+    this.unsent += text;
+  }
+
+  private sendAll(): void {
+    const text = this.unsent;
+    this.unsent = "";
+    if (text !== "" && !this.closed) this.send(text);
   }
 
   private send(text: string): void {

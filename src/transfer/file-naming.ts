@@ -7,6 +7,8 @@ import { workerUrl } from "../worker-url.ts";
 import { type Draft, removeDraft, type StoreFailure } from "./drafts.ts";
 import type { FromNameWorker } from "./name-worker.ts";
 
+/** For others to come: each message wakes two threads and has the disk looked at. */
+const gatherMs = 25;
 /** In one message: more only make others wait for what could be told. */
 const mostAtOnce = 1_024;
 /** For what is being written when the user wants no more. */
@@ -22,6 +24,8 @@ export class FileNaming {
   private atWork: Waiting[] = [];
   private readonly end = Promise.withResolvers<void>();
   private isClosing = false;
+  private isHurried = false;
+  private gathering: Timer | undefined;
   private isBroken = false;
 
   constructor() {
@@ -32,7 +36,13 @@ export class FileNaming {
   /** `named` is called once, unless `ended` rejects before. */
   add(draft: Waiting): void {
     this.waiting.push(draft);
-    if (this.atWork.length === 0) this.next();
+    this.nextSoon();
+  }
+
+  /** No others are to come: nobody is kept waiting for them. */
+  hurry(): void {
+    this.isHurried = true;
+    this.next();
   }
 
   /** Rejects with LocalIoError when nothing more can be stored; resolves after `close`. */
@@ -46,7 +56,7 @@ export class FileNaming {
    */
   async close(signal: AbortSignal): Promise<void> {
     this.isClosing = true;
-    this.next();
+    this.hurry();
     const given = Promise.withResolvers<void>();
     let timer: Timer | undefined;
     const onAbort = () => {
@@ -57,12 +67,20 @@ export class FileNaming {
     await Promise.race([this.ended.catch(() => {}), given.promise]);
     signal.removeEventListener("abort", onAbort);
     clearTimeout(timer);
+    clearTimeout(this.gathering);
     // Those that have their names are drafts no more.
     for (const { draft } of [...this.atWork, ...this.waiting]) removeDraft(draft);
     this.worker?.terminate();
   }
 
+  private nextSoon(): void {
+    if (this.isHurried || this.waiting.length >= mostAtOnce) this.next();
+    else if (this.waiting.length > 0) this.gathering ??= setTimeout(() => this.next(), gatherMs);
+  }
+
   private next(): void {
+    clearTimeout(this.gathering);
+    this.gathering = undefined;
     if (this.isBroken || this.atWork.length > 0) return;
     if (this.waiting.length === 0) {
       if (this.isClosing) this.end.resolve();
@@ -91,7 +109,7 @@ export class FileNaming {
     const done = this.atWork;
     this.atWork = [];
     for (const [i, failure] of message.failures.entries()) done[i]?.named(failure);
-    if (message.fatal === undefined) this.next();
+    if (message.fatal === undefined) this.nextSoon();
     else this.fail(new LocalIoError(`cannot store files: ${message.fatal}`));
   }
 }

@@ -5,7 +5,7 @@
 import { Bitfield } from "../content/bitfield.ts";
 import type { IndexClient } from "../net/index-client.ts";
 import { unlessAborted } from "../shutdown.ts";
-import type { ListedFile } from "../wire/messages.ts";
+import type { ListedFile, Source } from "../wire/messages.ts";
 import type { FileToFetch } from "./chunk-home.ts";
 import { type ChunkMap, mapOfFiles } from "./chunk-map.ts";
 import type { DownloadReport, EngineOptions, KnownSources, SourceFinder } from "./download.ts";
@@ -29,6 +29,8 @@ export interface SmallFilesOptions extends Omit<EngineOptions, "sources"> {
   onStored: (target: FolderTarget) => void;
   onNotStored: (target: FolderTarget, failure: StoreFailure) => void;
 }
+
+type FileSource = SourceAddress & { files: Bitfield };
 
 /** Asked for at once when nobody is left: what they do not name, nobody has. */
 const pagesInTheEnd = 8;
@@ -60,6 +62,8 @@ class SmallFiles implements DownloadStore {
   /** Of requests of which nothing has come yet. */
   private readonly drafts = new Map<number, string>();
   private readonly naming = new FileNaming();
+  /** Of which nothing more is to come: they lie in their drafts, or could not be stored. */
+  private came = 0;
   private readonly all = Promise.withResolvers<void>();
 
   constructor(private readonly options: SmallFilesOptions) {
@@ -94,6 +98,7 @@ class SmallFiles implements DownloadStore {
     this.drafts.delete(request);
     const { path } = targets[chunk]!;
     this.naming.add({ draft, path, replace, named: (failure) => this.named(chunk, failure) });
+    this.count();
   }
 
   keptTwice(_chunk: number, request: number): void {
@@ -104,6 +109,7 @@ class SmallFiles implements DownloadStore {
 
   notStored(chunk: number, failure: StoreFailure): void {
     this.named(chunk, failure);
+    this.count();
   }
 
   /** What is verified gets its name, however the download ended; nothing else is left. */
@@ -115,6 +121,10 @@ class SmallFiles implements DownloadStore {
   private asked(request: number, file: FileToFetch | undefined): FileToFetch | undefined {
     if (file !== undefined) this.drafts.set(request, file.draft);
     return file;
+  }
+
+  private count(): void {
+    if (++this.came === this.options.targets.length) this.naming.hurry();
   }
 
   private named(chunk: number, failure: StoreFailure | undefined): void {
@@ -187,16 +197,21 @@ class SourcesOfFiles implements SourceFinder {
   private collect(
     files: readonly { at: number; file: Pick<ListedFile, "sources" | "total"> }[],
   ): KnownSources {
-    const byAddress = new Map<string, SourceAddress & { files: Bitfield }>();
+    const byAddress = new Map<string, FileSource>();
+    // All files of a page name one and the same object for a source.
+    const bySource = new Map<Source, FileSource>();
     let whole = true;
     for (const { at, file } of files) {
       if (file.sources.length < file.total) whole = false;
-      for (const { host, port } of file.sources) {
-        const key = `${host} ${port}`;
-        let source = byAddress.get(key);
+      for (const listed of file.sources) {
+        let source = bySource.get(listed);
         if (source === undefined) {
-          source = { host, port, partial: false, files: new Bitfield(this.targets.length) };
+          const { host, port } = listed;
+          const key = `${host} ${port}`;
+          const files = new Bitfield(this.targets.length);
+          source = byAddress.get(key) ?? { host, port, partial: false, files };
           byAddress.set(key, source);
+          bySource.set(listed, source);
         }
         source.files.add(at);
       }

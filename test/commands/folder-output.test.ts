@@ -31,7 +31,12 @@ function make({ json = false, columns = 0, explain = false }) {
     explain ? (given) => folderPlanEvent("dataset/", given, transfer, false) : undefined,
   );
   started.push(said);
-  return { said, stdout, screen };
+  const printed = () => {
+    // What was said in this turn leaves at once.
+    void output.flush();
+    return stdout;
+  };
+  return { said, printed, screen };
 }
 
 async function until(condition: () => boolean): Promise<void> {
@@ -104,9 +109,9 @@ function tell(said: FolderOutput): void {
 }
 
 test("with --json everything is an event, progress twice a second at most", () => {
-  const { said, stdout, screen } = make({ json: true });
+  const { said, printed, screen } = make({ json: true });
   tell(said);
-  expect(stdout.events).toEqual([
+  expect(printed().events).toEqual([
     { event: "matched", pattern: "dataset/", files: 4, bytes: 3_010, problems: 1 },
     {
       event: "failed",
@@ -182,9 +187,9 @@ test.each<[Partial<FolderFetched>, string]>([
 });
 
 test("in words: what it stands for and what came of it; failures on standard error", () => {
-  const { said, stdout, screen } = make({});
+  const { said, printed, screen } = make({});
   tell(said);
-  expect(stdout.written.split("\n")).toEqual([
+  expect(printed().written.split("\n")).toEqual([
     "dataset/: 4 files, 3.01 kB; 1 other cannot be fetched",
     "out: 2 files, 2.00 kB in 0.12 s (12.2 kB/s), 500 B were there, every chunk verified; 1 was already there, 1 failed",
     "  10.0.0.5:7767  1.50 kB  100 %",
@@ -201,7 +206,7 @@ test("in words: what it stands for and what came of it; failures on standard err
 test("--explain: the plan, as an event and in words", () => {
   const machine = make({ json: true, explain: true });
   machine.said.planned(plan);
-  expect(machine.stdout.events).toEqual([
+  expect(machine.printed().events).toEqual([
     {
       event: "folder-plan",
       pattern: "dataset/",
@@ -220,7 +225,7 @@ test("--explain: the plan, as an event and in words", () => {
   ]);
   const person = make({ explain: true });
   person.said.planned(plan);
-  expect(person.stdout.written).toStartWith("plan: 3 files, 3.00 kB from 1 source\n");
+  expect(person.printed().written).toStartWith("plan: 3 files, 3.00 kB from 1 source\n");
 });
 
 test.each([
@@ -246,12 +251,12 @@ test.each([
 });
 
 test("no bar when all of it is there already", () => {
-  const { said, stdout, screen } = make({ columns: 80 });
+  const { said, printed, screen } = make({ columns: 80 });
   const none = { files: 0, bytes: 0 };
   said.planned({ ...plan, toFetch: none });
   said.complete({ ...fetched, fetched: none, failed: [] });
   expect(screen.written).toBe("");
-  expect(stdout.written).toStartWith("dataset/: the 1 file is already there, verified\n");
+  expect(printed().written).toStartWith("dataset/: the 1 file is already there, verified\n");
 });
 
 describe("many files", () => {
@@ -268,18 +273,18 @@ describe("many files", () => {
       said.complete({ ...fetched, failed: failures });
     }
     expect(person.screen.written.split("\n")).toHaveLength(21);
-    expect(person.stdout.written).toContain("37 failed (--json names all of them)\n");
-    expect(machine.stdout.events.filter(({ event }) => event === "failed")).toHaveLength(37);
+    expect(person.printed().written).toContain("37 failed (--json names all of them)\n");
+    expect(machine.printed().events.filter(({ event }) => event === "failed")).toHaveLength(37);
   });
 
   test("stored files are not even looked at without --json", () => {
-    const { said, stdout, screen } = make({});
+    const { said, printed, screen } = make({});
     const untouchable = new Proxy(storedFile("a"), {
       get: () => {
         throw new Error("something was built that nobody sees");
       },
     });
     said.stored(untouchable);
-    expect(stdout.written + screen.written).toBe("");
+    expect(printed().written + screen.written).toBe("");
   });
 });

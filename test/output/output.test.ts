@@ -34,6 +34,23 @@ test("without --json they are words", async () => {
   expect(stdout.written).toBe("+ a\none\ntwo\n");
 });
 
+test("what is said in one turn is one write", async () => {
+  const { output, stdout } = make();
+  const writes: string[] = [];
+  const write = stdout.write.bind(stdout);
+  stdout.write = (text, done) => {
+    writes.push(text);
+    return write(text, done);
+  };
+  output.text(["one"]);
+  output.text(["two"]);
+  await Bun.sleep(0);
+  output.text(["three"]);
+  output.text(["four"]);
+  await output.flush();
+  expect(writes).toEqual(["one\ntwo\n", "three\nfour\n"]);
+});
+
 test("flush waits for a slow reader, who is spared progress", async () => {
   const { output, stdout } = make();
   output.json = true;
