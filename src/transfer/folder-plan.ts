@@ -2,7 +2,7 @@
  * Which files a folder or a pattern stands for, and whether they can lie beside each other on the receiving side.
  * Pure: decides before anything is written.
  */
-import { type FileName, safeNameProblem } from "../wire/file-name.ts";
+import { type FileName, safePartProblem } from "../wire/file-name.ts";
 import type { ListedFile } from "../wire/messages.ts";
 
 export interface FolderPlan {
@@ -74,7 +74,7 @@ export class FolderPlanner {
   private partProblem(part: string): string | undefined {
     // Nobody has typed it, and it may be one that a shell or an editor obeys. (Peers of ours share none.)
     if (part.startsWith(".")) return "a hidden file is fetched by its whole name only";
-    return safeNameProblem(part, this.platform);
+    return safePartProblem(part, this.platform);
   }
 }
 

@@ -49,8 +49,11 @@ export const partialPrefix = ".p2p-";
 /** Why one part of a name cannot be written on `platform` as it is, or undefined when it can. */
 export function safeNameProblem(part: string, platform: NodeJS.Platform): string | undefined {
   if (part.includes("/")) return "it contains a slash";
-  const problem = nameProblem(part);
-  if (problem !== undefined) return problem;
+  return nameProblem(part) ?? safePartProblem(part, platform);
+}
+
+/** As `safeNameProblem`, for a part of a FileName: as a whole it has passed what its parts would have to. */
+export function safePartProblem(part: string, platform: NodeJS.Platform): string | undefined {
   if (part.startsWith(partialPrefix)) return `names that begin with ${partialPrefix} belong to partial files`;
   if (platform !== "win32") return undefined;
   if (/[<>:"|?*]/.test(part)) return "Windows cannot store one of its characters";

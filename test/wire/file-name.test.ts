@@ -1,7 +1,14 @@
 /** Which names are legal on the wire, and which a receiver's system can store. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { fileName, lastPart, nameProblem, safeName, safeNameProblem } from "../../src/wire/file-name.ts";
+import {
+  fileName,
+  lastPart,
+  nameProblem,
+  safeName,
+  safeNameProblem,
+  safePartProblem,
+} from "../../src/wire/file-name.ts";
 
 const legal = [
   "a",
@@ -125,4 +132,28 @@ describe("to be written", () => {
     expect(safeNameProblem(part, "win32") === undefined).toBe(windows);
     expect(safeName(part, "win32") !== undefined).toBe(windows);
   });
+});
+
+test("the parts of a legal name need no second look at what made it legal", () => {
+  const part = fc.constantFrom(
+    "",
+    ".",
+    "..",
+    "a",
+    ".p2p-a",
+    "con",
+    "a.",
+    "a\\b",
+    "\u0007",
+    "x".repeat(256),
+    "\ud800",
+  );
+  const name = fc.array(part, { minLength: 1, maxLength: 3 }).map((parts) => parts.join("/"));
+  fc.assert(
+    fc.property(name, fc.constantFrom("linux" as const, "win32" as const), (text, platform) => {
+      fc.pre(fileName(text) !== undefined);
+      for (const each of text.split("/"))
+        expect(safePartProblem(each, platform)).toBe(safeNameProblem(each, platform));
+    }),
+  );
 });
