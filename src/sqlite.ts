@@ -16,6 +16,8 @@ export interface DatabaseOptions {
   migrations: readonly string[];
   /** How long a statement waits for the lock of another process (5 s). The wait blocks this thread. */
   busyTimeoutMs?: number;
+  /** Whether the file need not be read from end to end to see that it is whole. Asked before anything else is. */
+  mayTrust?: (database: Database) => boolean;
 }
 
 /** The file is damaged, or no database. Whoever can rebuild its content may set it aside. */
@@ -27,12 +29,12 @@ export class CorruptDatabaseError extends LocalIoError {}
  * beyond 2^53 are rounded silently unless the statement is told `safeIntegers(true)`.
  */
 export function openDatabase(options: DatabaseOptions): Database {
-  const { path, migrations, busyTimeoutMs = 5_000 } = options;
+  const { path, migrations, busyTimeoutMs = 5_000, mayTrust = () => false } = options;
   if (path !== ":memory:") createFile(path);
   let database: Database | undefined;
   try {
     database = new Database(path, { readwrite: true, create: true, strict: true });
-    prepare(database, path, busyTimeoutMs, migrations.length);
+    prepare(database, path, busyTimeoutMs, migrations.length, mayTrust);
     migrate(database, path, migrations);
     return database;
   } catch (error) {
@@ -50,7 +52,7 @@ export function openRebuildableDatabase(options: DatabaseOptions, warn: (line: s
     return openDatabase(options);
   } catch (error) {
     if (!(error instanceof CorruptDatabaseError)) throw error;
-    const aside = setAside(options.path);
+    const aside = setDatabaseAside(options.path);
     const database = openDatabase(options);
     warn(`${error.message}; it was set aside as ${printable(aside, pathLimit)} and is rebuilt from nothing`);
     return database;
@@ -100,12 +102,18 @@ function createFile(path: string): void {
   }
 }
 
-function prepare(database: Database, path: string, busyTimeoutMs: number, knownVersions: number): void {
+function prepare(
+  database: Database,
+  path: string,
+  busyTimeoutMs: number,
+  knownVersions: number,
+  mayTrust: (database: Database) => boolean,
+): void {
   database.run(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
   database.run("PRAGMA trusted_schema = OFF");
   database.run("PRAGMA foreign_keys = ON");
-  const verdict = database.query("PRAGMA quick_check(1)").values()[0]?.[0];
-  if (verdict !== "ok") throw corrupt(path, undefined);
+  const isWhole = () => database.query("PRAGMA quick_check(1)").values()[0]?.[0] === "ok";
+  if (!mayTrust(database) && !isWhole()) throw corrupt(path, undefined);
   // The journal mode is written into the file: not into one that is not ours.
   // In a transaction: another process may be making the tables between two looks.
   database.transaction(() => checkOurs(database, path, knownVersions))();
@@ -200,8 +208,11 @@ function corrupt(path: string, cause: unknown): CorruptDatabaseError {
   });
 }
 
-/** Renames the file and what belongs to it; a `-wal` left behind would be replayed into the new one. */
-function setAside(path: string): string {
+/**
+ * Renames the file and what belongs to it; a `-wal` left behind would be replayed into the new one. Returns its new
+ * path. Nobody may have it open. Throws LocalIoError.
+ */
+export function setDatabaseAside(path: string): string {
   const timestamp = new Date().toISOString().replaceAll(/[-:]|\.\d+/g, "");
   const aside = `${path}.corrupt-${timestamp}`;
   try {

@@ -3,9 +3,9 @@
  */
 import { monotonicMs } from "../clock.ts";
 import { LocalIoError, UsageError } from "../errors.ts";
-import { bytesOnDisk, inMemory, migrations } from "../index-server/database.ts";
-import { checkedDatabase, vacuumDatabase } from "../index-server/database-work.ts";
-import { holdingPages } from "../index-server/export-holdings.ts";
+import { bytesOnDisk, inMemory, migrations } from "../index-server/sqlite/database.ts";
+import { checkedDatabase, vacuumDatabase } from "../index-server/sqlite/database-work.ts";
+import { holdingPages } from "../index-server/sqlite/export-holdings.ts";
 import { nearest } from "../options/nearest.ts";
 import { argument, declare, type OptionsOf } from "../options/options.ts";
 import { printable } from "../printable.ts";

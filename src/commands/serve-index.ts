@@ -4,12 +4,14 @@
 import { formatAddress } from "../address.ts";
 import { defaultIndexPort } from "../config.ts";
 import { HttpStatus } from "../index-server/http.ts";
-import { IndexServer } from "../index-server/server.ts";
+import { DamagedIndexError, IndexServer } from "../index-server/server.ts";
 import { addressLimit } from "../net/address-limits.ts";
 import { indexConnectionLimits } from "../net/connection-limits.ts";
 import * as kinds from "../options/kinds.ts";
 import { declare, type OptionsOf, optional, single } from "../options/options.ts";
+import { printable } from "../printable.ts";
 import { aborted } from "../shutdown.ts";
+import { setDatabaseAside } from "../sqlite.ts";
 import { maxFilesPerIndex, maxFilesPerPeer, maxPeersPerAddress } from "../wire/limits.ts";
 import type { CommandContext } from "./context.ts";
 import { connectionLimiting, connectionLimitsOf, countLimit, countLimitPerAddress } from "./limit-options.ts";
@@ -61,7 +63,6 @@ export async function run(options: ServeIndexOptions, context: CommandContext): 
   checkOpen(host, options.open);
   if (http !== undefined) checkOpen(http.host, options.open, "http");
   const { output, log, terminal, signal } = context;
-  const fatal = Promise.withResolvers<never>();
   let server: IndexServer | undefined;
   // First, so that a database that takes its time is seen as that.
   const status =
@@ -72,24 +73,49 @@ export async function run(options: ServeIndexOptions, context: CommandContext): 
       onFailure: (error) => log.error(`--http: ${error instanceof Error ? error.message : String(error)}`),
     });
   const tellStatistics = () => terminal.print(`${server?.statistics()}\n`);
+  process.on("SIGUSR1", tellStatistics);
+  /** Runs an index until a signal, or until its database turns out to be damaged. */
+  const serve = async (
+    port: number,
+    onListening: (port: number) => void,
+  ): Promise<DamagedIndexError | undefined> => {
+    const fatal = Promise.withResolvers<DamagedIndexError>();
+    try {
+      server = await IndexServer.start({
+        host,
+        port,
+        databasePath,
+        log,
+        connectionLimits: connectionLimitsOf(options, indexConnectionLimits, log),
+        peersPerAddress: addressLimit(maxPeersPerAddress, options.maxPeersPerAddress),
+        limits: { filesPerPeer: options.maxFilesPerPeer, filesPerIndex: options.maxFilesPerIndex },
+        onFatal: (error) => {
+          if (error instanceof DamagedIndexError) fatal.resolve(error);
+          else fatal.reject(error);
+        },
+      });
+      onListening(server.port);
+      return (await Promise.race([aborted(signal), fatal.promise])) ?? undefined;
+    } finally {
+      await server?.stop();
+    }
+  };
   try {
-    server = IndexServer.start({
-      host,
-      port: options.port,
-      databasePath,
-      log,
-      connectionLimits: connectionLimitsOf(options, indexConnectionLimits, log),
-      peersPerAddress: addressLimit(maxPeersPerAddress, options.maxPeersPerAddress),
-      limits: { filesPerPeer: options.maxFilesPerPeer, filesPerIndex: options.maxFilesPerIndex },
-      onFatal: (error) => fatal.reject(error),
+    let listeningPort = options.port;
+    let damage = await serve(options.port, (port) => {
+      listeningPort = port;
+      const watched = http && status && { http: formatAddress({ host: http.host, port: status.port }) };
+      output.event({ event: "listening", host, port, db: databasePath, ...watched });
     });
-    process.on("SIGUSR1", tellStatistics);
-    const watched = http && status && { http: formatAddress({ host: http.host, port: status.port }) };
-    output.event({ event: "listening", host, port: server.port, db: databasePath, ...watched });
-    await Promise.race([aborted(signal), fatal.promise]);
+    while (damage !== undefined) {
+      const aside = setDatabaseAside(databasePath);
+      log.error(
+        `${damage.message}; it was set aside as ${printable(aside, 500)} and is rebuilt by the peers`,
+      );
+      damage = await serve(listeningPort, () => {});
+    }
   } finally {
     process.off("SIGUSR1", tellStatistics);
-    server?.stop();
     status?.stop();
   }
 }

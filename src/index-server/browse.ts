@@ -9,6 +9,7 @@
 import type { FileName } from "../wire/file-name.ts";
 import { maxContentsPerResult } from "../wire/limits.ts";
 import type { FolderEntry, FolderFile } from "../wire/view-messages.ts";
+import type { FolderPage } from "./catalog.ts";
 
 /** All names, whoever has them, in the order of their bytes. */
 export interface NameSource {
@@ -23,12 +24,6 @@ export interface NameSource {
 }
 
 export type FileOfName = Omit<FolderFile, "folder" | "name">;
-
-export interface FolderPage {
-  entries: FolderEntry[];
-  /** Undefined: this is the last one. */
-  next: FileName | undefined;
-}
 
 /** Looked at for one page, whether somebody is there or not: as for LIST. */
 const maxNamesPerPage = 200_000;

@@ -1,239 +1,154 @@
 /**
- * Who has what: the one owner of the index's tables, synchronous. Long changes are generators that can rest after
- * every file, so that whoever runs them (work-queue.ts) decides how long a turn takes. What is found in the tables,
- * and who may be told about it, is in lookup.ts and search.ts.
+ * Who has what: the contract that each store of the index keeps (sqlite/, postgres/), as far as connections and
+ * commands know it. One suite of tests holds for all of them (test/index-server/contract.ts).
  *
- * The rows of a peer that has left stay for a while: it is *hidden* at once, in memory and in the view, and purged
- * later. Counters are kept and not counted, but for once at the start.
+ * - What is applied is found: once `apply` has resolved, `find` has it.
+ * - What is gone is not: once `leave` has been called, `find` does not have that peer, however long its rows take to go.
+ * - `apply` takes the line as it came, because to decode one takes longer than a QUERY should wait. Those
+ *   of different peers take turns, so that a small one is soon done.
+ * - Counters are kept, and never counted by looking at rows.
  */
-import type { Database } from "bun:sqlite";
 import type { FileName } from "../wire/file-name.ts";
-import { maxFilesPerIndex, maxFilesPerPeer } from "../wire/limits.ts";
-import type { FileEntry } from "../wire/messages.ts";
-import { ProtocolError } from "../wire/protocol-error.ts";
-import { sqliteCode } from "./database.ts";
-import { HoldingTables } from "./holding-tables.ts";
-import { type LivePeer, LivePeers } from "./live-peers.ts";
+import type { FileEntry, FoundContent, ListedFile, Match, Source } from "../wire/messages.ts";
+import type { ErrorCode } from "../wire/protocol-error.ts";
+import type { FolderEntry } from "../wire/view-messages.ts";
 
 export interface CatalogLimits {
   filesPerPeer: number;
   filesPerIndex: number;
 }
 
-/** A file that its peer could not be asked for before: new there, another content, or whole now and not before. */
-export type OnNews = (file: FileEntry) => void;
-
-const defaultLimits: CatalogLimits = { filesPerPeer: maxFilesPerPeer, filesPerIndex: maxFilesPerIndex };
-
 export interface CatalogCounts {
   /** Connected and registered. */
   peers: number;
-  /** Names of all peers, each counted once for every peer; those of hidden peers until they are purged. */
-  holdings: number;
-  /** Distinct names, with the same delay. */
+  /** Names of connected peers, each counted once for every peer that has it. */
+  files: number;
+  /** Distinct names; those of peers that left count until their rows are gone. */
   names: number;
 }
 
-export class Catalog {
-  readonly live = new LivePeers();
-  private readonly hidden = new Set<number>();
-  private readonly tables: HoldingTables;
-  private nextPeerId: number;
-  private holdings: number;
-  /** Counters of peers as they were before the running transaction. */
-  private readonly holdingsBefore = new Map<LivePeer, number>();
+/** A peer that is connected. */
+export interface CatalogPeer {
+  /** What QUERY tells of it: opaque, and never another peer's. */
+  readonly id: string;
+  /** As the index sees it. */
+  readonly host: string;
+  /** As it said; 0 before it has. */
+  readonly port: number;
+  /** Names it has registered. */
+  readonly files: number;
+  /** Monotonic: when it came. */
+  readonly sinceMs: number;
+}
 
-  /** Whatever the database holds is hidden from now on. */
-  constructor(
-    readonly database: Database,
-    private readonly limits: CatalogLimits = defaultLimits,
-  ) {
-    this.hideAll();
-    this.tables = new HoldingTables(database);
-    const number = (sql: string) => Number(database.query(sql).values()[0]?.[0]);
-    for (const [id] of database.query("SELECT id FROM peers").values()) this.hidden.add(Number(id));
-    this.nextPeerId = number("SELECT ifnull(max(id), 0) + 1 FROM peers");
-    this.holdings = number("SELECT count(*) FROM holdings");
-    // From here on nobody waits for a lock while peers wait for this thread: the work queue tries again.
-    database.run("PRAGMA busy_timeout = 0");
+export type ChangeType = "REGISTER" | "UPDATE";
+
+/** What a REGISTER or UPDATE has done. */
+export interface Applied {
+  /** Of the request. */
+  id: number;
+  /** A REGISTER with a digest: whether the peer has now all of what it described. */
+  held: boolean | undefined;
+}
+
+/**
+ * The store failed and not the request; of the change a part may have been done. Says what the peer is told
+ * (`RETRY`, `STORAGE_FULL`, `INTERNAL`); what the log is told, `CatalogListener.failed` has heard.
+ */
+export class StoreError extends Error {
+  constructor(readonly code: ErrorCode) {
+    super(code);
+    this.name = "StoreError";
   }
+}
 
-  get counts(): CatalogCounts {
-    return { peers: this.live.size, holdings: this.holdings, names: this.tables.names };
-  }
+export interface MatchPage {
+  matches: Match[];
+  /** There are more than these. */
+  more: boolean;
+  /** Where they go on; undefined when there are none, or they cannot be had. */
+  next: string | undefined;
+}
 
-  /** Peers that left and whose rows are not all gone. */
-  get hiddenPeers(): ReadonlySet<number> {
-    return this.hidden;
-  }
+export interface ListPage {
+  files: ListedFile[];
+  /** Undefined: this is the last page. */
+  next: FileName | undefined;
+}
 
-  // --- coming and going ---
+export interface FolderPage {
+  entries: FolderEntry[];
+  /** `after` for the next page; undefined: this is the last one. */
+  next: FileName | undefined;
+}
 
-  /** A peer that is about to register. */
-  join(host: string, port: number, nowMs = 0): LivePeer {
-    const peer: LivePeer = { id: this.nextPeerId++, host, port, holdings: 0, sinceMs: nowMs };
-    this.live.add(peer);
-    return peer;
-  }
+/** What a store tells its index. */
+export interface CatalogListener {
+  /** Whether anybody is to be told when such a file arrives. Asked for each file of a change, so it must be cheap. */
+  wants(file: FileEntry): boolean;
+  /** These can be found at `source` from now on and could not before, here or at another index of the same store. */
+  arrived(source: Source, files: readonly FileEntry[]): void;
+  /** Something went wrong that the operator should know: one line, printable. May be said often. */
+  failed(line: string): void;
+  /**
+   * The store cannot go on: one line. `isDamaged`: what it holds is not to be trusted, but can be rebuilt by the peers.
+   * Called once.
+   */
+  lost(line: string, isDamaged: boolean): void;
+}
 
-  /** From now on the peer is in no answer; its rows go by `purge`. */
-  leave(peer: LivePeer): void {
-    this.live.remove(peer.id);
-    this.hidden.add(peer.id);
-    try {
-      this.tables.statements.hidePeer.run(peer.id);
-    } catch (error) {
-      // Locked or full: the view learns of it from `purge`. Answers do not come from the view.
-      if (sqliteCode(error) === "") throw error;
-    }
-  }
+export interface Catalog {
+  readonly storage: "memory" | "sqlite" | "postgresql";
+  readonly counts: CatalogCounts;
+  /** Requests that are not done, and peers that left and whose rows are still there. */
+  readonly waiting: number;
+  /** Undefined where there is no file. */
+  bytesOnDisk(): number | undefined;
 
-  /** Removes the rows of a hidden peer. Once the last slice of it is committed, `forget` the peer. */
-  *purge(peerId: number): Generator<void, void> {
-    this.tables.statements.hidePeer.run(peerId);
-    const entries: number[] = [];
-    for (const entry of this.tables.walk(peerId)) {
-      entries.push(entry);
-      yield;
-    }
-    // In the order in which they were made they are neighbours in most tables (2.6 times faster on disk, measured).
-    for (const entry of Float64Array.from(entries).sort()) {
-      this.tables.remove(peerId, entry);
-      this.holdings--;
-      yield;
-    }
-    this.tables.statements.removePeer.run(peerId);
-  }
+  /** Whoever is connected, in the order in which they came. */
+  peers(): Iterable<CatalogPeer>;
 
-  forget(peerId: number): void {
-    this.hidden.delete(peerId);
-  }
+  /** Whether a peer of that id is connected, here or at another index of the same store. */
+  isLive(id: string): boolean;
 
-  /** Nobody is live any more in the view: for whoever reads the file when the index has ended. */
-  hideAll(): void {
-    this.database.run("UPDATE peers SET live = 0 WHERE live = 1");
-  }
-
-  // --- changes ---
-
-  /** Replaces all that the peer had; what stays as it was is not touched. Throws ProtocolError beyond a limit. */
-  *register(
-    peer: LivePeer,
-    port: number,
-    files: readonly FileEntry[],
-    onNews: OnNews = () => {},
-  ): Generator<void, void> {
-    this.checkRoom(peer, files.length - peer.holdings);
-    peer.port = port;
-    this.tables.statements.putPeer.run(peer.id, peer.host, port);
-    const stay = new Set<number>();
-    // Of a name that is there twice the last one counts.
-    for (const file of new Map(files.map((file) => [file.name, file])).values()) {
-      stay.add(this.put(peer, file, onNews));
-      yield;
-    }
-    if (peer.holdings === stay.size) return;
-    for (const entry of this.tables.walk(peer.id)) {
-      if (!stay.has(entry)) this.drop(peer, entry);
-      yield;
-    }
-  }
+  /** Somebody is about to register: has nothing yet, and is in no answer. */
+  join(host: string): CatalogPeer;
 
   /**
-   * Removes, then adds: a name that is added anew has the new content afterwards, and only that. Throws
-   * ProtocolError beyond a limit, before anything is changed.
+   * Applies the line of a REGISTER or UPDATE, as which it is taken already: one that turns out to be something else
+   * is refused. Rejects with a ProtocolError (with the request's id as far as it could
+   * be read) when it is refused and nothing of it was done, with a StoreError otherwise. The bytes are the store's own
+   * from then on. One at a time for each peer.
    */
-  *update(
-    peer: LivePeer,
-    add: readonly FileEntry[],
-    remove: readonly FileName[],
-    onNews: OnNews = () => {},
-  ): Generator<void, void> {
-    yield* this.checkRoomForUpdate(peer, add, remove);
-    for (const name of remove) {
-      const entry = this.tables.held(peer.id, name);
-      if (entry !== undefined) this.drop(peer, entry);
-      yield;
-    }
-    for (const file of add) {
-      this.put(peer, file, onNews);
-      yield;
-    }
-  }
+  apply(peer: CatalogPeer, type: ChangeType, line: Uint8Array): Promise<Applied>;
 
-  /**
-   * Runs a slice of such a change in a transaction: it happens as a whole or not at all, counters included. False
-   * when nothing was run because another process has the lock. Throws what the change or SQLite throws.
-   */
-  tryTransaction(run: () => void): boolean {
-    const { holdings, tables } = this;
-    const { names, statements } = tables;
-    try {
-      statements.begin.run();
-    } catch (error) {
-      if (sqliteCode(error).startsWith("SQLITE_BUSY")) return false;
-      throw error;
-    }
-    try {
-      run();
-      statements.commit.run();
-      return true;
-    } catch (error) {
-      // After some errors SQLite has rolled back by itself.
-      if (this.database.inTransaction) statements.rollback.run();
-      this.holdings = holdings;
-      tables.names = names;
-      for (const [peer, before] of this.holdingsBefore) peer.holdings = before;
-      throw error;
-    } finally {
-      this.holdingsBefore.clear();
-    }
-  }
+  /** The peer is gone, with whatever of it is not applied yet. Idempotent. */
+  leave(peer: CatalogPeer): void;
 
-  // --- internal ---
+  /** Which contents a name stands for, and who has them (DESIGN.md, QUERY). A store at hand answers at once. */
+  find(name: string): FoundContent[] | Promise<FoundContent[]>;
 
-  private checkRoom(peer: LivePeer, more: number): void {
-    if (more <= 0) return;
-    if (peer.holdings + more > this.limits.filesPerPeer) throw new ProtocolError("TOO_MANY");
-    if (this.holdings + more > this.limits.filesPerIndex) throw new ProtocolError("STORAGE_FULL");
-  }
+  /** As `find`, as the end of a RESULT line (`encodeResultEnd`): an answer that is still true is not built again. */
+  answer(name: string): string | Promise<string>;
 
-  /** Counts only where it matters: names that merely change, and removals of what is not there, are not more. */
-  private *checkRoomForUpdate(
-    peer: LivePeer,
-    add: readonly FileEntry[],
-    remove: readonly FileName[],
-  ): Generator<void, void> {
-    const { filesPerPeer, filesPerIndex } = this.limits;
-    if (peer.holdings + add.length <= filesPerPeer && this.holdings + add.length <= filesPerIndex) return;
-    const added = new Set(add.map((file) => file.name));
-    let more = 0;
-    for (const name of added) {
-      if (this.tables.held(peer.id, name) === undefined) more++;
-      yield;
-    }
-    for (const name of new Set(remove)) {
-      if (!added.has(name) && this.tables.held(peer.id, name) !== undefined) more--;
-      yield;
-    }
-    this.checkRoom(peer, more);
-  }
+  /** How many have a content, as far as that can be known for next to nothing: peers that have left may be counted. */
+  keptTotal(content: { root: string; sizeBytes: number }): number;
 
-  private put(peer: LivePeer, file: FileEntry, onNews: OnNews): number {
-    const { entry, more, isNews } = this.tables.put(peer.id, file);
-    this.count(peer, more);
-    if (isNews) onNews(file);
-    return entry;
-  }
+  /** Throws or rejects with ProtocolError BAD_SEARCH or TOO_MANY for a text that is no search, RETRY when busy. */
+  search(owner: object, text: string, after: string, limit: number): Promise<MatchPage>;
 
-  private drop(peer: LivePeer, entry: number): void {
-    this.tables.remove(peer.id, entry);
-    this.count(peer, -1);
-  }
+  /** The files whose names fit the pattern (PROTOCOL.md, LIST). */
+  list(owner: object, pattern: string, after: string, limit: number): Promise<ListPage>;
 
-  private count(peer: LivePeer, more: number): void {
-    if (!this.holdingsBefore.has(peer)) this.holdingsBefore.set(peer, peer.holdings);
-    peer.holdings += more;
-    this.holdings += more;
-  }
+  /** What is in a folder (PROTOCOL.md, BROWSE). */
+  browse(owner: object, folder: string, after: string, limit: number): Promise<FolderPage>;
+
+  /** The owner of a search, list or browse is gone: what it waits for is not needed. Its promise stays open. */
+  forget(owner: object): void;
+
+  /** A line when the store could not take a change now (for `/readyz`); undefined: it can. */
+  problem(): Promise<string | undefined>;
+
+  /** Nobody is connected any more. Idempotent, never rejects. */
+  close(): Promise<void>;
 }

@@ -1,50 +1,24 @@
 /**
- * Drives the session of one accepted connection: reads its lines, asks the catalog, queues what takes long, sends
- * the answers, and sees to it that the peer is in no answer once its connection is gone. Decides nothing about the
- * protocol (session.ts) or about what is true (catalog.ts, lookup.ts, search.ts).
+ * Drives the session of one accepted connection: reads its lines, asks the catalog, sends the answers, and sees to it
+ * that the peer is in no answer once its connection is gone. Decides nothing about the protocol (session.ts) or about
+ * what is true (catalog.ts).
  */
 import { monotonicMs } from "../clock.ts";
 import { systemCode } from "../errors.ts";
 import type { Connection } from "../net/connection.ts";
 import type { AcceptedUser } from "../net/listener.ts";
-import { encodeError, encodeNewSources, encodeOk, encodeResult } from "../wire/encode.ts";
+import { encodeNewSources, encodeOk, encodeResult, encodeResultEnd } from "../wire/encode.ts";
 import { leaseMs, maxIndexLineBytes } from "../wire/limits.ts";
-import type { FileEntry, FoundContent, Query, Unsubscribe } from "../wire/messages.ts";
+import type { FoundContent, Query, Unsubscribe } from "../wire/messages.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
 import type { PeersRequest, StatsRequest } from "../wire/view-messages.ts";
-import type { IndexCounters } from "./counters.ts";
-import { codeForPeer } from "./database.ts";
-import { sourceOf } from "./holders.ts";
-import type { LivePeer } from "./live-peers.ts";
-import { LongWork, type LongWorkParts } from "./long-work.ts";
-import type { Lookup } from "./lookup.ts";
-import type { IndexSnapshot } from "./metrics.ts";
-import type { Rounds } from "./rounds.ts";
-import type { SearchTurns } from "./search-turns.ts";
-import { IndexSession, type LongRequest, type Step } from "./session.ts";
+import { type CatalogPeer, StoreError } from "./catalog.ts";
+import type { IndexParts } from "./index-parts.ts";
+import { type Change, IndexSession, isChange, type LongRequest, type Step } from "./session.ts";
 import { peersLine, statsLine } from "./show.ts";
-import type { NewsReader, SourceNews } from "./source-news.ts";
+import { slowAnswer } from "./slow-answers.ts";
+import type { NewsReader } from "./source-news.ts";
 import type { Push } from "./subscriptions.ts";
-import { type Job, LockedError, type WorkQueue } from "./work-queue.ts";
-
-/** What all connections of an index share. */
-export interface IndexParts extends LongWorkParts {
-  readonly lookup: Lookup;
-  readonly news: SourceNews;
-  readonly searchTurns: SearchTurns;
-  readonly queue: WorkQueue;
-  readonly rounds: Rounds;
-  readonly welcome: { agent: string; epoch: string };
-  readonly counters: IndexCounters;
-  snapshot(): IndexSnapshot;
-  /** The database, or a bug: a line for the log. */
-  onFailure(error: unknown): void;
-  /** The peer's rows are to be purged. */
-  onLeft(peer: LivePeer): void;
-}
-
-/** What a parsed message takes, for each byte of its line (1.5 measured). */
-const parsedBytesPerByte = 2;
 
 /** With more than this waiting to be sent, a connection is not told of new sources. */
 const maxNewsBacklogBytes = 64 * 1024;
@@ -56,7 +30,7 @@ interface Waiting {
 
 export class IndexConnection implements AcceptedUser, NewsReader {
   private readonly session: IndexSession;
-  private readonly work: LongWork;
+  private peer: CatalogPeer | undefined;
   /** Long requests: the first one is being worked on, the others wait for it. */
   private readonly waiting: Waiting[] = [];
   private turnEndsMs: number | undefined;
@@ -68,8 +42,6 @@ export class IndexConnection implements AcceptedUser, NewsReader {
     private readonly parts: IndexParts,
   ) {
     this.session = new IndexSession(parts.welcome);
-    const { subscriptions } = parts.news;
-    this.work = new LongWork(parts, connection.remoteHost, (file) => subscriptions.wants(file));
   }
 
   // --- what the listener asks ---
@@ -91,25 +63,23 @@ export class IndexConnection implements AcceptedUser, NewsReader {
     const wasGreeted = this.session.greeted;
     const step = this.stepFor(line);
     if (!wasGreeted) this.connection.maxLineBytes = maxIndexLineBytes;
+    else if (step.do !== "find")
+      this.parts.counters.request(step.do === "answer" ? "PING" : step.request.type);
     switch (step.do) {
       case "answer":
-        if (wasGreeted) this.parts.counters.request("PING");
         this.connection.send(step.line);
         break;
       case "find":
         this.find(step.query);
         break;
       case "unsubscribe":
-        this.parts.counters.request(step.request.type);
         this.unsubscribe(step.request);
         break;
       case "show":
-        this.parts.counters.request(step.request.type);
-        this.show(step.request);
+        this.connection.send(this.shown(step.request));
         break;
       case "work":
-        this.parts.counters.request(step.request.type);
-        this.wait({ request: step.request, keptBytes: line.length * parsedBytesPerByte });
+        this.wait(step.request);
         break;
     }
     return 0;
@@ -120,10 +90,12 @@ export class IndexConnection implements AcceptedUser, NewsReader {
     // Connections break; anything else that ended this one is a bug, and must not go unheard.
     if (error !== undefined && systemCode(error) === undefined) this.parts.onFailure(error);
     this.waiting.length = 0;
-    this.parts.queue.drop(this);
-    this.parts.searchTurns.leave(this);
-    this.parts.news.subscriptions.drop(this);
-    if (this.work.peer !== undefined) this.parts.onLeft(this.work.peer);
+    const { catalog, news, peersPerAddress } = this.parts;
+    catalog.forget(this);
+    news.subscriptions.drop(this);
+    if (this.peer === undefined) return;
+    catalog.leave(this.peer);
+    peersPerAddress.leave(this.peer.host);
   }
 
   // --- what source-news.ts asks ---
@@ -132,9 +104,13 @@ export class IndexConnection implements AcceptedUser, NewsReader {
     return this.connection.bufferedBytes <= maxNewsBacklogBytes;
   }
 
+  get peerId(): string | undefined {
+    return this.peer?.id;
+  }
+
   tell(id: number, contents: Push<NewsReader>["contents"]): void {
-    const { holders } = this.parts.lookup;
-    const counted = contents.map((content) => ({ ...content, total: holders.keptTotal(content) }));
+    const { catalog } = this.parts;
+    const counted = contents.map((content) => ({ ...content, total: catalog.keptTotal(content) }));
     this.connection.send(encodeNewSources(id, counted));
   }
 
@@ -157,21 +133,29 @@ export class IndexConnection implements AcceptedUser, NewsReader {
   }
 
   private answerQuery({ id, name, subscribe }: Query): void {
-    let contents: FoundContent[];
+    const { catalog } = this.parts;
     try {
-      contents = this.parts.lookup.find(name);
-      if (subscribe === true) this.parts.news.subscriptions.subscribe(this, id, name, contents);
+      if (subscribe === true)
+        this.whenFound(id, catalog.find(name), (found) => this.subscribe(id, name, found));
+      else this.whenFound(id, catalog.answer(name), (end) => this.connection.send(encodeResult(id, end)));
     } catch (error) {
-      // A limit of subscriptions.
-      if (error instanceof ProtocolError) {
-        this.parts.counters.error(error.code);
-        throw error;
-      }
-      this.parts.onFailure(error);
-      this.refuse(new ProtocolError(codeForPeer(error), id));
+      this.refuse(id, error);
+    }
+  }
+
+  /** At once when it is known at once: most are. */
+  private whenFound<Result>(id: number, found: Result | Promise<Result>, use: (found: Result) => void): void {
+    if (!(found instanceof Promise)) {
+      use(found);
       return;
     }
-    this.connection.send(encodeResult(id, contents));
+    found.then(use).catch((error: unknown) => this.refuse(id, error));
+  }
+
+  private subscribe(id: number, name: string, found: FoundContent[]): void {
+    if (this.closed) return;
+    this.parts.news.subscriptions.subscribe(this, id, name, found);
+    this.connection.send(encodeResult(id, encodeResultEnd(found)));
   }
 
   private unsubscribe({ id, query }: Unsubscribe): void {
@@ -179,84 +163,74 @@ export class IndexConnection implements AcceptedUser, NewsReader {
     this.connection.send(encodeOk(id));
   }
 
-  private show(request: PeersRequest | StatsRequest): void {
-    const { catalog, snapshot } = this.parts;
-    const line =
-      request.type === "PEERS"
-        ? peersLine(request, catalog.live.inOrder(), monotonicMs())
-        : statsLine(request, snapshot());
-    this.connection.send(line);
+  private shown(request: PeersRequest | StatsRequest): string {
+    if (request.type === "STATS") return statsLine(request, this.parts.snapshot());
+    return peersLine(request, this.parts.catalog.peers(), monotonicMs());
   }
 
-  private wait(waiting: Waiting): void {
-    this.waiting.push(waiting);
-    this.connection.keptByUser(waiting.keptBytes);
+  private wait(request: LongRequest): void {
+    // Now: when it is done, its line is the catalog's.
+    const keptBytes = "line" in request ? request.line.length : 0;
+    // Begun before more is read: to go on reading may bring the next request at once.
+    if (this.waiting.push({ request, keptBytes }) === 1) void this.work(request);
+    this.connection.keptByUser(keptBytes);
     this.applyPause();
-    if (this.waiting.length === 1) this.begin(waiting.request);
   }
 
-  private begin(request: LongRequest): void {
-    const { queue, searchTurns } = this.parts;
-    const job = this.jobFor(request);
-    if (request.type === "REGISTER" || request.type === "UPDATE") queue.add(job);
-    else
-      searchTurns.enter(
-        this,
-        () => queue.add(job),
-        () => job.failed(new ProtocolError("RETRY")),
-      );
+  /** Never rejects. */
+  private async work(request: LongRequest): Promise<void> {
+    let answer: string;
+    try {
+      answer = await this.answerTo(request);
+      this.session.onDone(request);
+    } catch (error) {
+      this.session.onFailed(request, error instanceof ProtocolError);
+      if (this.closed) return;
+      this.refuse(request.id, error);
+      this.goOn();
+      return;
+    }
+    if (this.closed) return;
+    this.connection.send(answer);
+    this.goOn();
+  }
+
+  private async answerTo(request: LongRequest): Promise<string> {
+    return isChange(request)
+      ? await this.change(request)
+      : await slowAnswer(this.parts.catalog, this, request);
+  }
+
+  private async change({ type, line }: Change): Promise<string> {
+    const { catalog, peersPerAddress } = this.parts;
+    const host = this.connection.remoteHost;
+    if (type === "UPDATE" && (this.peer === undefined || !this.session.registered))
+      throw new ProtocolError("BAD_STATE");
+    if (this.peer === undefined) {
+      if (!peersPerAddress.hasRoom(host))
+        throw new ProtocolError("RETRY", null, "this address has as many peers as it may have");
+      this.peer = catalog.join(host);
+      peersPerAddress.enter(host);
+    }
+    const { id, held } = await catalog.apply(this.peer, type, line);
+    return encodeOk(id, held);
+  }
+
+  private refuse(id: number, error: unknown): void {
+    if (this.closed) return;
+    const told = errorFor(id, error);
+    if (told.code === "INTERNAL" && !(error instanceof StoreError)) this.parts.onFailure(error);
+    this.parts.counters.error(told.code);
+    this.connection.refuse(told);
   }
 
   /** The first request has been answered. */
   private goOn(): void {
-    this.parts.searchTurns.leave(this);
     const done = this.waiting.shift();
-    if (done !== undefined) this.connection.keptByUser(-done.keptBytes);
     const next = this.waiting[0];
-    if (next !== undefined) this.begin(next.request);
+    if (next !== undefined) void this.work(next.request);
+    if (done !== undefined) this.connection.keptByUser(-done.keptBytes);
     this.applyPause();
-  }
-
-  private jobFor(request: LongRequest): Job {
-    const work = this.work.of(request, () => this.session.registered);
-    const { steps } = work;
-    return {
-      owner: this,
-      steps,
-      slice: (run) => work.slice(run),
-      finished: (result) => {
-        this.session.onDone(request);
-        this.connection.send(work.answer(result));
-        this.spread(work.news);
-        this.goOn();
-      },
-      failed: (error) => {
-        const refused = error instanceof ProtocolError;
-        this.session.onFailed(request, refused);
-        if (!refused) this.parts.onFailure(error);
-        const code = error instanceof LockedError ? "RETRY" : codeForPeer(error);
-        const told = refused ? error : new ProtocolError(code);
-        this.refuse(new ProtocolError(told.code, request.id, told.message));
-        // What was applied before is news; when the rest is said again, it is not any more.
-        this.spread(work.news);
-        this.goOn();
-      },
-    };
-  }
-
-  private refuse(error: ProtocolError): void {
-    this.parts.counters.error(error.code);
-    this.connection.send(encodeError(error));
-  }
-
-  /** Others are told of what can be found here now. */
-  private spread(news: readonly FileEntry[]): void {
-    const { peer } = this.work;
-    if (peer === undefined || news.length === 0) return;
-    const { subscriptions } = this.parts.news;
-    const nowMs = monotonicMs();
-    for (const file of news) subscriptions.arrived(this, sourceOf(peer, file.partial === true), file, nowMs);
-    this.parts.news.changed();
   }
 
   /** Thousands of requests may have come in one packet. */
@@ -280,4 +254,10 @@ export class IndexConnection implements AcceptedUser, NewsReader {
     if (this.resting || this.session.full) this.connection.pause();
     else this.connection.resume();
   }
+}
+
+function errorFor(id: number, error: unknown): ProtocolError {
+  if (error instanceof ProtocolError)
+    return new ProtocolError(error.code, error.id ?? id, error.message, error.retryMs);
+  return new ProtocolError(error instanceof StoreError ? error.code : "INTERNAL", id);
 }

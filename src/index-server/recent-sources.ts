@@ -5,8 +5,6 @@ import type { Source } from "../wire/messages.ts";
 interface Arrival {
   /** Larger than that of everything that came before. */
   seq: number;
-  /** Whose source it is. */
-  owner: object;
   source: Source;
 }
 
@@ -27,10 +25,10 @@ export class RecentSources {
     this.arrivals = [];
   }
 
-  /** At most 8 peers that came after `seq`, are not `owner` itself and are still there; whether these are all. */
+  /** At most 8 peers that came after `seq`, are not `asker` itself and are still there; whether these are all. */
   choose(
     seq: number,
-    owner: object,
+    asker: string | undefined,
     isLive: (peer: string) => boolean,
     chance: () => number,
   ): { sources: Source[]; isAll: boolean } {
@@ -46,7 +44,7 @@ export class RecentSources {
       moved.set(at, moved.get(drawn) ?? drawn);
       const { peer } = arrival.source;
       // It may have come in part and then whole.
-      if (arrival.owner === owner || chosen.get(peer)?.partial === false || !isLive(peer)) continue;
+      if (peer === asker || chosen.get(peer)?.partial === false || !isLive(peer)) continue;
       chosen.set(peer, arrival.source);
     }
     return { sources: [...chosen.values()], isAll: drawn === count };

@@ -6,12 +6,26 @@
 import { decodeIndexRequest } from "../wire/decode-index-request.ts";
 import { decodeHello } from "../wire/decode-parts.ts";
 import { encodeOk, encodeWelcome } from "../wire/encode.ts";
-import type { List, Query, Register, Search, Unsubscribe, Update } from "../wire/messages.ts";
+import type { List, Query, Search, Unsubscribe } from "../wire/messages.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
 import type { Browse, PeersRequest, StatsRequest } from "../wire/view-messages.ts";
+import type { ChangeType } from "./catalog.ts";
 
-/** Requests that take long: done in turns, one after the other, and answered when they are. */
-export type LongRequest = Register | Update | Search | List | Browse;
+/** A REGISTER or UPDATE. The store decodes the whole of it: that takes longer than others should wait here. */
+export interface Change {
+  type: ChangeType;
+  id: number;
+  line: Uint8Array;
+}
+
+export type SlowRead = Search | List | Browse;
+
+/** Requests that take long: done one after the other, and answered when they are. */
+export type LongRequest = Change | SlowRead;
+
+export function isChange(request: LongRequest): request is Change {
+  return "line" in request;
+}
 
 export type Step =
   | { do: "answer"; line: string }
@@ -22,6 +36,10 @@ export type Step =
 
 /** Long requests of one connection that may wait, before reading from it stops. */
 const maxWaiting = 2;
+
+/** As every client of ours begins such a line. Others are decoded here to see what they are. */
+const changeStart = /^\{"type":"(REGISTER|UPDATE)","id":(0|[1-9]\d{0,14})[,}]/;
+const maxStartBytes = 48;
 
 export class IndexSession {
   private hasGreeted = false;
@@ -58,6 +76,8 @@ export class IndexSession {
       this.hasGreeted = true;
       return { do: "answer", line: encodeWelcome(this.welcome.agent, this.welcome.epoch) };
     }
+    const change = changeOf(line);
+    if (change !== undefined) return this.onChange(change, line);
     const request = decodeIndexRequest(line);
     switch (request.type) {
       case "PING":
@@ -66,24 +86,20 @@ export class IndexSession {
         return { do: "find", query: request };
       case "UNSUBSCRIBE":
         return { do: "unsubscribe", request };
-      case "REGISTER":
-        this.isRegistered = true;
-        break;
-      case "UPDATE":
-        if (!this.isRegistered) throw new ProtocolError("BAD_STATE", request.id, "REGISTER comes first");
-        break;
-      case "SEARCH":
-      case "LIST":
-      case "BROWSE":
-        break;
       case "PEERS":
       case "STATS":
         return { do: "show", request };
       case "WATCH":
         throw new ProtocolError("UNKNOWN_TYPE", request.id);
+      case "REGISTER":
+      case "UPDATE":
+        return this.onChange(request, line);
+      case "SEARCH":
+      case "LIST":
+      case "BROWSE":
+        this.waiting++;
+        return { do: "work", request };
     }
-    this.waiting++;
-    return { do: "work", request };
   }
 
   /** A long request is done. */
@@ -101,4 +117,22 @@ export class IndexSession {
     if (request.type !== "REGISTER") return;
     this.isRegistered = refused && this.hasRegistered;
   }
+
+  // --- internal ---
+
+  private onChange({ type, id }: Omit<Change, "line">, line: Uint8Array): Step {
+    if (type === "REGISTER") this.isRegistered = true;
+    else if (!this.isRegistered) throw new ProtocolError("BAD_STATE", id, "REGISTER comes first");
+    this.waiting++;
+    // What came lies in a buffer that is used again.
+    return { do: "work", request: { type, id, line: new Uint8Array(line) } };
+  }
+}
+
+/** Undefined when that does not show at its start. What stands further on may contradict it: the store finds out. */
+function changeOf(line: Uint8Array): Omit<Change, "line"> | undefined {
+  const start = String.fromCharCode(...line.subarray(0, maxStartBytes));
+  const [, type, id] = changeStart.exec(start) ?? [];
+  if (type === undefined) return undefined;
+  return { type: type as ChangeType, id: Number(id) };
 }

@@ -1,34 +1,29 @@
 /** PEERS and STATS: what people are shown of an index. Answered at once; BROWSE is browse.ts. Pure. */
 import { encodePeers, encodeStats } from "../wire/encode.ts";
 import type { PeersRequest, RegisteredPeer, StatsRequest } from "../wire/view-messages.ts";
+import type { CatalogPeer } from "./catalog.ts";
 import type { IndexSnapshot } from "./metrics.ts";
 
-/** What is known of a peer that is registered, in the order of the ids. */
-export interface ShownPeer {
-  readonly id: number;
-  readonly host: string;
-  readonly port: number;
-  /** How many names it has registered. */
-  readonly holdings: number;
-  readonly sinceMs: number;
-}
-
-/** `after` that is no id of ours: from the beginning, as for a peer that has left since then. */
+/** At most `limit` peers whose ids come after `after`, in the order of their ids. */
 export function peersLine(
   { id, after, limit }: PeersRequest,
-  peers: Iterable<ShownPeer>,
+  peers: Iterable<CatalogPeer>,
   nowMs: number,
 ): string {
-  const first = Number(after) || 0;
-  const page: RegisteredPeer[] = [];
-  for (const peer of peers) {
-    if (peer.id <= first) continue;
-    if (page.length === limit) return encodePeers(id, page, page.at(-1)?.peer);
-    const { host, port, holdings, sinceMs } = peer;
-    const seconds = Math.max(0, Math.round((nowMs - sinceMs) / 1000));
-    page.push({ peer: String(peer.id), host, port, files: holdings, seconds });
-  }
-  return encodePeers(id, page, undefined);
+  const later = [...peers].filter((peer) => after === "" || compareIds(peer.id, after) > 0);
+  later.sort((one, other) => compareIds(one.id, other.id));
+  const page: RegisteredPeer[] = later.slice(0, limit).map((peer) => {
+    const { host, port, files, sinceMs } = peer;
+    return { peer: peer.id, host, port, files, seconds: Math.max(0, Math.round((nowMs - sinceMs) / 1000)) };
+  });
+  return encodePeers(id, page, later.length > limit ? page.at(-1)?.peer : undefined);
+}
+
+/** Numbers in the order of their values, whatever else ids may be. */
+function compareIds(one: string, other: string): number {
+  if (one.length !== other.length) return one.length - other.length;
+  if (one === other) return 0;
+  return one < other ? -1 : 1;
 }
 
 export function statsLine({ id }: StatsRequest, snapshot: IndexSnapshot): string {

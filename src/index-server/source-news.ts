@@ -2,7 +2,8 @@
  * Tells subscribed connections of new sources, in time and in short turns. Whom, of what and when is decided by
  * subscriptions.ts.
  */
-import type { Push, Subscriber, Subscriptions } from "./subscriptions.ts";
+import type { Subscriber } from "./subscription-state.ts";
+import type { Push, Subscriptions } from "./subscriptions.ts";
 
 export interface NewsReader extends Subscriber {
   /** Whatever it does, it must not throw. */

@@ -17,12 +17,8 @@ import {
 import type { FileEntry, FoundContent, Source } from "../wire/messages.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
 import { RecentSources } from "./recent-sources.ts";
-
-/** One connection: it subscribes, and perhaps registers. */
-export interface Subscriber {
-  /** False while it does not take what it is sent. */
-  readonly takesNews: boolean;
-}
+import type { KnownContent, Subscriber, Subscription, Topic } from "./subscription-state.ts";
+import type { WantedFiles } from "./wanted-files.ts";
 
 export interface Push<Owner> {
   owner: Owner;
@@ -42,36 +38,6 @@ const keepMs = 5_000;
 const maxPassedOver = 64;
 /** Contents of all subscribed names together: 50 MB. */
 const maxLinks = 262_144;
-
-interface KnownContent {
-  key: string;
-  root: string;
-  sizeBytes: number;
-  md5: string;
-  recent: RecentSources;
-  topics: Set<Topic>;
-}
-
-/** A name that somebody has subscribed to. */
-interface Topic {
-  name: string;
-  /** Contents known under it, each with one of its names that match. */
-  contents: Map<KnownContent, string>;
-  subscriptions: Set<Subscription>;
-  /** Of these, such as are neither due nor in a pause. */
-  ready: Set<Subscription>;
-}
-
-interface Subscription {
-  owner: Subscriber;
-  id: number;
-  topic: Topic;
-  /** It has been told of everything up to here, as far as it will ever be. */
-  toldSeq: number;
-  level: number;
-  /** End of its pause. */
-  dueMs: number;
-}
 
 export class Subscriptions<Owner extends Subscriber> {
   private readonly topics = new Map<string, Topic>();
@@ -93,6 +59,7 @@ export class Subscriptions<Owner extends Subscriber> {
   constructor(
     private readonly chance: () => number,
     private readonly isLive: (peer: string) => boolean,
+    private readonly wanted: WantedFiles,
   ) {}
 
   get size(): number {
@@ -142,7 +109,7 @@ export class Subscriptions<Owner extends Subscriber> {
   }
 
   /** The file can be found at `source` now, and could not before. */
-  arrived(owner: Owner, source: Source, file: FileEntry, nowMs: number): void {
+  arrived(source: Source, file: FileEntry, nowMs: number): void {
     for (const name of new Set([file.name, lastPart(file.name)])) {
       const topic = this.topics.get(name);
       if (topic === undefined || topic.contents.size >= maxContentsPerResult || this.links >= maxLinks)
@@ -151,7 +118,7 @@ export class Subscriptions<Owner extends Subscriber> {
     }
     const content = this.contents.get(keyOf(file));
     if (content === undefined) return;
-    content.recent.add({ seq: ++this.seq, owner, source }, nowMs);
+    content.recent.add({ seq: ++this.seq, source }, nowMs);
     this.fresh.delete(content);
     this.fresh.add(content);
     if (this.changed.size === 0) this.changedSinceMs = nowMs;
@@ -205,7 +172,7 @@ export class Subscriptions<Owner extends Subscriber> {
     const contents: Push<Owner>["contents"] = [];
     let hasMore = false;
     for (const [content, name] of topic.contents) {
-      const { sources, isAll } = content.recent.choose(toldSeq, owner, this.isLive, this.chance);
+      const { sources, isAll } = content.recent.choose(toldSeq, owner.peerId, this.isLive, this.chance);
       if (sources.length === 0) continue;
       hasMore ||= !isAll;
       const { root, sizeBytes, md5 } = content;
@@ -250,6 +217,7 @@ export class Subscriptions<Owner extends Subscriber> {
     if (known !== undefined) return known;
     const topic: Topic = { name, contents: new Map(), subscriptions: new Set(), ready: new Set() };
     this.topics.set(name, topic);
+    this.wanted.wantName(name, 1);
     return topic;
   }
 
@@ -260,6 +228,7 @@ export class Subscriptions<Owner extends Subscriber> {
     const { root, sizeBytes, md5 } = described;
     const content = { key, root, sizeBytes, md5, recent: new RecentSources(), topics: new Set<Topic>() };
     this.contents.set(key, content);
+    this.wanted.wantRoot(root, 1);
     return content;
   }
 
@@ -279,11 +248,13 @@ export class Subscriptions<Owner extends Subscriber> {
     topic.subscriptions.delete(subscription);
     if (topic.subscriptions.size > 0) return;
     this.topics.delete(topic.name);
+    this.wanted.wantName(topic.name, -1);
     for (const content of topic.contents.keys()) {
       this.links--;
       content.topics.delete(topic);
       if (content.topics.size > 0) continue;
       this.contents.delete(content.key);
+      this.wanted.wantRoot(content.root, -1);
       this.fresh.delete(content);
       this.changed.delete(content);
     }

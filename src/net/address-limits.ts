@@ -91,3 +91,22 @@ export class ArrivalRates {
     }
   }
 }
+
+/** How many of something each address has, of as many as it may have. */
+export class AddressShares {
+  private readonly counts = new AddressCounts();
+
+  constructor(private readonly limit: AddressLimit) {}
+
+  hasRoom(host: string): boolean {
+    return this.counts.hasRoom(originOf(host), this.limit);
+  }
+
+  enter(host: string): void {
+    this.counts.add(originOf(host));
+  }
+
+  leave(host: string): void {
+    this.counts.remove(originOf(host));
+  }
+}

@@ -86,8 +86,13 @@ function wireEntry(entry: FileEntry): object {
   return { name, size: sizeBytes, md5, root, partial: partial || undefined };
 }
 
-export function encodeResult(id: number, contents: readonly FoundContent[]): string {
-  return line({ type: "RESULT", id, contents: contents.map(wireContent) });
+/** The answer to QUERY. `end` is of `encodeResultEnd`, and the same for whoever asks the same. */
+export function encodeResult(id: number, end: string): string {
+  return `{"type":"RESULT","id":${id},"contents":${end}`;
+}
+
+export function encodeResultEnd(contents: readonly FoundContent[]): string {
+  return `${JSON.stringify(contents.map(wireContent))}}\n`;
 }
 
 /** `id` is that of the QUERY which subscribed. */

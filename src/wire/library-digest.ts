@@ -37,8 +37,7 @@ export class LibraryDigest {
   /** Of a library whose digest was computed before. */
   static of(digest: Uint8Array, count: number): LibraryDigest {
     const made = new LibraryDigest();
-    new Uint8Array(made.sum.buffer).set(digest);
-    made.files = count;
+    made.set(digest, count);
     return made;
   }
 
@@ -71,6 +70,12 @@ export class LibraryDigest {
   remove(file: DigestedFile): void {
     this.files--;
     this.mix(file);
+  }
+
+  /** To what it was before. */
+  set(digest: Uint8Array, count: number): void {
+    new Uint8Array(this.sum.buffer).set(digest);
+    this.files = count;
   }
 
   clear(): void {

@@ -157,7 +157,7 @@ test("SIGUSR1: one line of statistics on stderr", async () => {
   const { process } = swarm.index;
   process.kill("SIGUSR1");
   await process.waitUntil(() => process.stderr.includes("\n"), "statistics");
-  expect(process.stderr).toMatch(/^peers 1, names 2, holdings 2, connections 1, .*\n$/);
+  expect(process.stderr).toMatch(/^peers 1, names 2, files 2, connections 1, .*\n$/);
 });
 
 /** What is sent on a new connection; HELLO comes before it when `greeted`. */

@@ -1,7 +1,8 @@
 /** BROWSE: the children of a folder, against a model that looks at every name. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { browse, type FolderPage, type NameSource } from "../../src/index-server/browse.ts";
+import { browse, type NameSource } from "../../src/index-server/browse.ts";
+import type { FolderPage } from "../../src/index-server/catalog.ts";
 
 /** Names, and for each how many contents live peers have under it (0: a name nobody has any more). */
 class Names implements NameSource {

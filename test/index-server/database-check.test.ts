@@ -5,31 +5,31 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LocalIoError } from "../../src/errors.ts";
-import { migrations } from "../../src/index-server/database.ts";
-import { checkDatabase } from "../../src/index-server/database-check.ts";
-import { holdingPages } from "../../src/index-server/export-holdings.ts";
 import { IndexServer } from "../../src/index-server/server.ts";
+import { migrations } from "../../src/index-server/sqlite/database.ts";
+import { checkDatabase } from "../../src/index-server/sqlite/database-check.ts";
+import { holdingPages } from "../../src/index-server/sqlite/export-holdings.ts";
 import { CorruptDatabaseError, openExistingDatabase } from "../../src/sqlite.ts";
 import { wireEntry } from "../helpers/file-entries.ts";
 import { LineClient } from "../helpers/line-client.ts";
 
 let folder = "";
 let path = "";
-let stops: (() => void)[] = [];
+let stops: (() => unknown)[] = [];
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "p2p-check-"));
   path = join(folder, "index.db");
 });
-afterEach(() => {
-  for (const stop of stops.reverse()) stop();
+afterEach(async () => {
+  for (const stop of stops.reverse()) await stop();
   stops = [];
   rmSync(folder, { recursive: true, force: true });
 });
 
-function start(): IndexServer {
+async function start(): Promise<IndexServer> {
   const log = () => {};
-  const index = IndexServer.start({
+  const index = await IndexServer.start({
     host: "127.0.0.1",
     port: 0,
     databasePath: path,
@@ -62,7 +62,7 @@ function open(at = path): Database {
 }
 
 test("a database in use is right, and counted", async () => {
-  await fill(start());
+  await fill(await start());
   expect(checkDatabase(open())).toEqual({
     schema: migrations.length,
     peers: 2,
@@ -79,7 +79,7 @@ test.each([
   ["DELETE FROM entries WHERE id = (SELECT min(id) FROM entries)", /^1 holdings of an entry /],
   ["DELETE FROM peers WHERE port = 7002", /^100 holdings of a peer /],
 ])("found: %s", async (sql, problem) => {
-  await fill(start());
+  await fill(await start());
   const copy = join(folder, "copy.db");
   open().run(`VACUUM INTO '${copy}'`);
   const tampering = new Database(copy);
@@ -89,7 +89,7 @@ test.each([
 });
 
 test("what is exported is what the view has, in pages", async () => {
-  await fill(start());
+  await fill(await start());
   const database = open();
   const rows = [...holdingPages(database)].flat();
   const view = database.query("SELECT * FROM files").all() as { complete: number }[];
@@ -99,7 +99,7 @@ test("what is exported is what the view has, in pages", async () => {
 });
 
 test("an export holds up nobody: what changes between pages does no harm", async () => {
-  const index = start();
+  const index = await start();
   await using client = await LineClient.greeted(index.port);
   const files = Array.from({ length: 1_500 }, (_, i) => wireEntry(`f${i}`, 1));
   await client.request({ type: "REGISTER", id: 1, port: 7001, files });

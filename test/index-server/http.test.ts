@@ -12,16 +12,16 @@ import { wireEntry } from "../helpers/file-entries.ts";
 import { LineClient } from "../helpers/line-client.ts";
 import { parsePrometheus, sampleOf } from "../helpers/prometheus.ts";
 
-const stops: (() => void)[] = [];
-afterEach(() => {
-  for (const stop of stops.splice(0).reverse()) stop();
+const stops: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0).reverse()) await stop();
 });
 
 const failures: unknown[] = [];
 
-function startIndex(databasePath = ":memory:"): IndexServer {
+async function startIndex(databasePath = ":memory:"): Promise<IndexServer> {
   const log = () => {};
-  const index = IndexServer.start({
+  const index = await IndexServer.start({
     host: "127.0.0.1",
     port: 0,
     databasePath,
@@ -42,7 +42,7 @@ function startHttp(index: () => IndexMetrics | undefined): { http: HttpStatus; u
 }
 
 test("/metrics has the numbers of the running index", async () => {
-  const index = startIndex();
+  const index = await startIndex();
   const { url } = startHttp(() => index);
   await using client = await LineClient.greeted(index.port);
   const files = ["a", "b", "c"].map((name) => wireEntry(name));
@@ -79,7 +79,7 @@ test("/readyz follows the database, /healthz only the process", async () => {
   };
   expect(await said("/readyz")).toEqual([503, "the index is being started or stopped\n"]);
   expect((await said("/metrics"))[0]).toBe(503);
-  index = startIndex(path);
+  index = await startIndex(path);
   expect(await said("/readyz")).toEqual([200, "ok\n"]);
 
   const another = new Database(path);
@@ -90,8 +90,9 @@ test("/readyz follows the database, /healthz only the process", async () => {
   another.close(true);
   expect((await said("/readyz"))[0]).toBe(200);
 
-  index.stop();
+  const stopping = index.stop();
   expect((await said("/readyz"))[0]).toBe(503);
+  await stopping;
   expect(await said("/healthz")).toEqual([200, "ok\n"]);
 });
 
@@ -115,7 +116,7 @@ test.each([
   ["DELETE", "/healthz", 405],
   ["PUT", "/", 404],
 ])("%s %s: %d", async (method, path, status) => {
-  const index = startIndex();
+  const index = await startIndex();
   const { http } = startHttp(() => index);
   expect(
     await raw(http.port, `${method} ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`),
@@ -133,7 +134,7 @@ test.each([
   ],
   ["no HTTP", '{"type":"HELLO"}\n\r\n\r\n', /^(HTTP\/1.1 4\d\d |$)/],
 ])("%s does no harm", async (_what, request, answer) => {
-  const index = startIndex();
+  const index = await startIndex();
   const { http, url } = startHttp(() => index);
   expect(await raw(http.port, request)).toMatch(answer);
   expect((await fetch(`${url}/healthz`)).status).toBe(200);

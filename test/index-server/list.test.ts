@@ -29,7 +29,7 @@ describe("LIST", () => {
     );
     const two = open.peer([fileEntry("d/b", 2), { ...fileEntry("d/part", 1), partial: true }]);
     const left = open.peer([fileEntry("d/left", 1)]);
-    open.catalog.leave(left);
+    open.leave(left);
     // In UTF-16 the clapper would come before U+FFEE.
     expect(shown(open, "d/")).toEqual([
       `d/a 1 ${one.port}`,
@@ -131,7 +131,7 @@ describe("LIST", () => {
     const leaver = open.peer(Array.from({ length: 20 }, (_, i) => fileEntry(`d/${i}`)));
     const steps = open.list.run("d/", "", 1_000);
     steps.next();
-    open.catalog.leave(leaver);
+    open.leave(leaver);
     open.purge(leaver);
     open.peer(Array.from({ length: 20 }, (_, i) => fileEntry(`z/${i}`)));
     let step = steps.next();
@@ -162,7 +162,7 @@ describe("LIST", () => {
     const before = open.lookup.holders.rowsRead;
     while (open.lookup.holders.rowsRead === before) expect(steps.next().done).toBe(false);
     expect(open.lookup.holders.rowsRead - before).toBeLessThan(100);
-    open.catalog.leave(leaver);
+    open.leave(leaver);
     let step = steps.next();
     while (!step.done) step = steps.next();
     expect(step.value.files).toHaveLength(200);
@@ -175,10 +175,10 @@ describe("LIST", () => {
   test("ends a page where it has looked at 200,000 names, found or not", () => {
     using open = new OpenCatalog();
     // As if registered; 200,000 REGISTERs would take too long here.
-    open.catalog.database.run(
+    open.writing.run(
       `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200100)
-       INSERT INTO entries(name, name_key, last_part, content, md5, holders, popularity)
-       SELECT printf('x/%06d', i), 0, printf('%06d', i), 1, zeroblob(16), 1, 0 FROM n`,
+       INSERT INTO entries(id, name, root_key, size, md5, root, holders, partial_holders, popularity)
+       SELECT i + 9, printf('x/%06d', i), 0, 1, zeroblob(16), zeroblob(32), 1, 0, 0 FROM n`,
     );
     open.peer([fileEntry("z/last", 1)]);
     const first = page(open, "**/last");

@@ -1,51 +1,120 @@
-/** A catalog in memory, driven without a queue: changes are applied at once, in slices of a few steps. */
-import { Catalog, type CatalogLimits } from "../../src/index-server/catalog.ts";
-import { openIndexDatabase } from "../../src/index-server/database.ts";
-import { NameList } from "../../src/index-server/list.ts";
-import type { LivePeer } from "../../src/index-server/live-peers.ts";
-import { Lookup } from "../../src/index-server/lookup.ts";
-import { Search } from "../../src/index-server/search.ts";
+/**
+ * A catalog in one thread, driven without a queue: changes are applied at once, in slices of a few steps, and are seen
+ * by the very code that answers questions.
+ */
+import { Database } from "bun:sqlite";
+import type { CatalogLimits } from "../../src/index-server/catalog.ts";
+import { CatalogWriter } from "../../src/index-server/sqlite/catalog-writer.ts";
+import { forWriting, openIndexDatabase } from "../../src/index-server/sqlite/database.ts";
+import { HolderLookup } from "../../src/index-server/sqlite/holders.ts";
+import { NameList } from "../../src/index-server/sqlite/list.ts";
+import { type LivePeer, LivePeers } from "../../src/index-server/sqlite/live-peers.ts";
+import { Lookup } from "../../src/index-server/sqlite/lookup.ts";
+import { Search } from "../../src/index-server/sqlite/search.ts";
 import type { FileName } from "../../src/wire/file-name.ts";
-import type { FileEntry } from "../../src/wire/messages.ts";
+import { maxFilesPerIndex, maxFilesPerPeer } from "../../src/wire/limits.ts";
+import type { FileEntry, LibraryClaim } from "../../src/wire/messages.ts";
+
+const usualLimits = { filesPerPeer: maxFilesPerPeer, filesPerIndex: maxFilesPerIndex };
 
 export class OpenCatalog implements Disposable {
-  readonly catalog: Catalog;
+  readonly writer: CatalogWriter;
+  readonly live = new LivePeers();
   readonly lookup: Lookup;
-  readonly search: Search;
   readonly list: NameList;
-  private readonly database;
+  readonly reading: Database;
+  readonly search: Search;
+  private readonly file;
+  readonly writing: Database;
   private nextPort = 20_000;
+  /** Entries that are gone. */
+  readonly removed: number[] = [];
 
-  constructor(path = ":memory:", limits?: CatalogLimits, chance: () => number = Math.random) {
-    this.database = openIndexDatabase(path, () => {});
-    this.catalog = new Catalog(this.database.database, limits);
-    this.lookup = new Lookup(this.catalog, chance);
-    this.search = new Search(this.catalog, this.lookup);
-    this.list = new NameList(this.catalog, this.lookup);
+  constructor(path = ":memory:", limits: CatalogLimits = usualLimits, chance: () => number = Math.random) {
+    this.file = openIndexDatabase(path, () => {});
+    this.reading = this.file.database;
+    this.writing = new Database(this.file.path, { readwrite: true, create: false, strict: true });
+    forWriting(this.writing);
+    this.writer = new CatalogWriter(this.writing, limits, {
+      fileChanged: () => {},
+      entryRemoved: (id) => this.removed.push(id),
+      portKnown: () => {},
+      committing: () => {},
+      settled: () => {},
+    });
+    this.live.reserve(this.writer.hiddenSlots);
+    const holders = new HolderLookup(this.reading, this.live, chance);
+    this.lookup = new Lookup(this.reading, holders);
+    this.search = new Search(this.reading, holders);
+    this.list = new NameList(this.reading, holders);
   }
 
   [Symbol.dispose](): void {
-    this.database.close();
+    this.writing.close(true);
+    this.file.close();
   }
 
   /** A live peer on a port of its own that has registered `files`. */
   peer(files: readonly FileEntry[] = [], host = "10.0.0.1", port = this.nextPort++): LivePeer {
-    const peer = this.catalog.join(host, port);
+    const peer = this.live.join(host, 0);
+    this.writer.join(peer.slot);
+    this.live.has(peer, { slot: peer.slot, port, files: 0 });
     this.register(peer, files);
     return peer;
   }
 
   register(peer: LivePeer, files: readonly FileEntry[]): void {
-    this.run(this.catalog.register(peer, peer.port, files));
+    this.run(this.writer.register(peer.slot, peer, files));
+    this.counted(peer);
   }
 
-  update(peer: LivePeer, add: readonly FileEntry[], remove: readonly string[] = []): void {
-    this.run(this.catalog.update(peer, add, remove as FileName[]));
+  update(
+    peer: LivePeer,
+    add: readonly FileEntry[],
+    remove: readonly string[] = [],
+    onNews: (file: FileEntry) => void = () => {},
+  ): void {
+    this.run(this.writer.update(peer.slot, add, remove as FileName[], onNews));
+    this.counted(peer);
+  }
+
+  /** Whether the index still holds what the peer says that it shares. */
+  resume(peer: LivePeer, claim: LibraryClaim): boolean {
+    const { slot: before } = peer;
+    let slot: number | undefined;
+    this.writer.tryTransaction(() => {
+      slot = this.writer.resume(before, peer, claim);
+    });
+    if (slot !== undefined) this.writer.resumed(before, slot);
+    if (slot === undefined) return false;
+    this.live.has(peer, { slot, port: peer.port, files: claim.files });
+    if (slot !== before && !this.writer.isHidden(before)) this.live.release(before);
+    return true;
+  }
+
+  /** It leaves; its rows stay. */
+  leave(peer: LivePeer): void {
+    this.live.leave(peer);
+    if (!this.writer.leave(peer.slot)) this.live.release(peer.slot);
   }
 
   purge(peer: LivePeer): void {
-    this.run(this.catalog.purge(peer.id));
-    this.catalog.forget(peer.id);
+    this.purgeSlot(peer.slot);
+  }
+
+  purgeSlot(slot: number): void {
+    this.run(this.writer.purge(slot));
+    if (this.writer.forget(slot)) this.live.release(slot);
+  }
+
+  get counts(): { peers: number; holdings: number; names: number } {
+    const { holdings, names } = this.writer.totals;
+    return { peers: this.live.size, holdings, names };
+  }
+
+  /** Rows that were ever written. */
+  get changes(): number {
+    return Number(this.writing.query("SELECT total_changes()").values()[0]?.[0]);
   }
 
   find(text: string, limit = 50) {
@@ -58,20 +127,24 @@ export class OpenCatalog implements Disposable {
 
   /** Rows of the view, as `host:port name size md5 root complete`. */
   view(): string[] {
-    const rows = this.database.database.query("SELECT * FROM files").values();
+    const rows = this.reading.query("SELECT * FROM files").values();
     return rows.map(([host, port, ...rest]) => [`${host}:${port}`, ...rest].join(" ")).sort();
   }
 
   rows(table: string): number {
-    return Number(this.database.database.query(`SELECT count(*) FROM ${table}`).values()[0]?.[0]);
+    return Number(this.reading.query(`SELECT count(*) FROM ${table}`).values()[0]?.[0]);
   }
 
   run(steps: Iterator<void>, stepsPerSlice = 7): void {
     let done = false;
     while (!done) {
-      this.catalog.tryTransaction(() => {
+      this.writer.tryTransaction(() => {
         for (let i = 0; i < stepsPerSlice && !done; i++) done = steps.next().done === true;
       });
     }
+  }
+
+  private counted(peer: LivePeer): void {
+    this.live.has(peer, { slot: peer.slot, port: peer.port, files: this.writer.filesOf(peer.slot) });
   }
 }

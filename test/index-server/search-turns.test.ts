@@ -1,6 +1,6 @@
 /** Who searches, who waits, who is told to come again. */
 import { expect, test } from "bun:test";
-import { SearchTurns } from "../../src/index-server/search-turns.ts";
+import { SearchTurns } from "../../src/index-server/sqlite/search-turns.ts";
 
 test("two at a time, the others in their order; who leaves is forgotten; who waits too long gives up", () => {
   const said: string[] = [];

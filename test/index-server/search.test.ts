@@ -1,6 +1,6 @@
 /** SEARCH: what matches, in which order, and what its limits do. */
 import { describe, expect, test } from "bun:test";
-import { matchesWords, parseSearch } from "../../src/index-server/search.ts";
+import { matchesWords, parseSearch } from "../../src/index-server/sqlite/search.ts";
 import { fileEntry } from "../helpers/file-entries.ts";
 import { OpenCatalog } from "./open-catalog.ts";
 
@@ -73,7 +73,7 @@ describe("matches", () => {
     const leaver = open.peer([fileEntry("leaves", "l")]);
     const steps = open.search.run("s", 50);
     steps.next();
-    open.catalog.leave(leaver);
+    open.leave(leaver);
     let step = steps.next();
     while (!step.done) step = steps.next();
     expect(step.value.matches.map(({ name }) => name as string)).toEqual(["stays"]);

@@ -1,7 +1,6 @@
 /** Which message is legal when, and what is to be done about it. */
 import { describe, expect, test } from "bun:test";
-import { IndexSession } from "../../src/index-server/session.ts";
-import type { Register, Update } from "../../src/wire/messages.ts";
+import { type Change, IndexSession } from "../../src/index-server/session.ts";
 import { ProtocolError } from "../../src/wire/protocol-error.ts";
 import { wireEntry } from "../helpers/file-entries.ts";
 import { hello } from "../helpers/line-client.ts";
@@ -17,12 +16,20 @@ function greeted(): IndexSession {
 }
 
 function say(session: IndexSession, message: unknown) {
-  return session.onLine(Buffer.from(JSON.stringify(message)));
+  return session.onLine(lineOf(message));
+}
+
+function lineOf(message: unknown): Uint8Array {
+  return Buffer.from(JSON.stringify(message));
 }
 
 function problem(session: IndexSession, message: unknown): string {
+  return problemOf(() => say(session, message));
+}
+
+function problemOf(run: () => void): string {
   try {
-    say(session, message);
+    run();
   } catch (error) {
     if (error instanceof ProtocolError) return `${error.code} ${error.id} ${error.fatal ? "fatal" : "lives"}`;
     throw error;
@@ -32,6 +39,14 @@ function problem(session: IndexSession, message: unknown): string {
 
 const register = { type: "REGISTER", id: 1, port: 7767, files: [wireEntry("a")] };
 const update = { type: "UPDATE", id: 2, add: [wireEntry("b")], remove: ["a"] };
+const asRegister: Change = { type: "REGISTER", id: 1, line: lineOf(register) };
+const asUpdate: Change = { type: "UPDATE", id: 2, line: lineOf(update) };
+
+/** A REGISTER that does not begin as those of our clients do. */
+function unusual(fields: object): object {
+  const { type, ...others } = register;
+  return { ...others, type, ...fields };
+}
 
 test("HELLO is answered with WELCOME and the epoch", () => {
   const session = open();
@@ -63,8 +78,8 @@ describe("refuses", () => {
     ["an unknown type", { type: "FROBNICATE", id: 5 }, "UNKNOWN_TYPE 5 lives"],
     ["a type that is no text", { type: { x: 1 }, id: 5 }, "BAD_MESSAGE 5 lives"],
     ["no id", { type: "PING" }, "BAD_MESSAGE null lives"],
-    ["one illegal entry", { ...register, files: [wireEntry("a"), wireEntry("../x")] }, "BAD_NAME 1 lives"],
-    ["port 0", { ...register, port: 0 }, "BAD_PORT 1 lives"],
+    ["one illegal entry", unusual({ files: [wireEntry("a"), wireEntry("../x")] }), "BAD_NAME 1 lives"],
+    ["port 0", unusual({ port: 0 }), "BAD_PORT 1 lives"],
   ];
   test.each(after)("%s", (_, message, expected) => {
     const session = greeted();
@@ -98,14 +113,11 @@ test("is full with more than two long requests unanswered; QUERY is not one", ()
   say(session, { type: "SEARCH", id: 3, text: "x" });
   expect(session.full).toBe(true);
   expect(session.unanswered).toBe(3);
-  session.onDone({ ...register, type: "REGISTER" } as unknown as Register);
+  session.onDone(asRegister);
   expect(session.full).toBe(false);
 });
 
 describe("when a long request fails", () => {
-  const asRegister = { type: "REGISTER", id: 1, port: 1, files: [] } satisfies Register;
-  const asUpdate = { type: "UPDATE", id: 2, add: [], remove: [] } satisfies Update;
-
   test("half a REGISTER calls for another one", () => {
     const session = greeted();
     say(session, register);
@@ -134,5 +146,61 @@ describe("when a long request fails", () => {
     say(session, update);
     session.onFailed(asUpdate, false);
     expect(problem(session, update)).toBe("none");
+  });
+});
+
+describe("a REGISTER or UPDATE", () => {
+  const starts: [string, string, object][] = [
+    ["REGISTER", '{"type":"REGISTER","id":12,"port":0,"files":[', { type: "REGISTER", id: 12 }],
+    ["UPDATE", '{"type":"UPDATE","id":0,"add":[nonsense', { type: "UPDATE", id: 0 }],
+    ["nothing but an id", '{"type":"UPDATE","id":3}', { type: "UPDATE", id: 3 }],
+    ["a large id", '{"type":"UPDATE","id":999999999999999,', { type: "UPDATE", id: 999_999_999_999_999 }],
+  ];
+  test.each(starts)("is known by its start, and not looked at further: %s", (_, text, expected) => {
+    const session = greeted();
+    say(session, register);
+    const line = Buffer.from(text);
+    expect(session.onLine(line)).toEqual({
+      do: "work",
+      request: { ...expected, line: new Uint8Array(line) },
+    } as never);
+    expect(session.unanswered).toBe(2);
+  });
+
+  test("that begins in another way is decoded to see what it is, and goes on as it came", () => {
+    const entry = JSON.stringify(wireEntry("a"));
+    for (const text of [
+      `{"id":5,"type":"REGISTER","port":1,"files":[${entry}]}`,
+      `{ "type": "REGISTER", "id": 5, "port": 1, "files": [] }`,
+      `{"type":"REGISTER","port":1,"files":[],"id":5}`,
+      `{"type":"REGISTER","x":"${"y".repeat(1_000)}","id":5,"port":1,"files":[]}`,
+    ]) {
+      const line = Buffer.from(text);
+      const request = { type: "REGISTER", id: 5, line: new Uint8Array(line) };
+      expect(greeted().onLine(line)).toEqual({ do: "work", request } as never);
+    }
+  });
+
+  const wrong: [string, string, string][] = [
+    ["an id that is none", '{"type":"UPDATE","id":-1,"add":[]}', "BAD_MESSAGE null lives"],
+    ["an id with a leading 0", '{"type":"UPDATE","id":01,"add":[]}', "BAD_JSON null fatal"],
+    ["too large an id", '{"type":"UPDATE","id":99999999999999999999,"add":[]}', "BAD_MESSAGE null lives"],
+    ["no JSON", '{"id":1,"type":"UPDATE","add":[', "BAD_JSON null fatal"],
+  ];
+  test.each(wrong)("is refused at once when what begins in another way is wrong: %s", (_, text, expected) => {
+    const session = greeted();
+    say(session, register);
+    expect(problemOf(() => session.onLine(Buffer.from(text)))).toBe(expected);
+    expect(session.unanswered).toBe(1);
+  });
+
+  test("is the session's own afterwards: what the bytes came in is used again", () => {
+    const packet = Buffer.from(JSON.stringify(register));
+    const step = greeted().onLine(packet.subarray(0));
+    packet.fill(0);
+    expect(step).toMatchObject({ do: "work", request: { line: new Uint8Array(lineOf(register)) } });
+    const { line } = (step as { request: Change }).request;
+    // It is going to be handed to another thread, and with it all that is in its buffer.
+    expect(line.buffer.byteLength).toBe(line.byteLength);
   });
 });

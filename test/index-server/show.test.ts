@@ -4,14 +4,14 @@ import { IndexServer } from "../../src/index-server/server.ts";
 import { fileEntry, wireEntry } from "../helpers/file-entries.ts";
 import { LineClient } from "../helpers/line-client.ts";
 
-const stops: (() => void)[] = [];
-afterEach(() => {
-  for (const stop of stops.splice(0).reverse()) stop();
+const stops: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0).reverse()) await stop();
 });
 
-function start(): IndexServer {
+async function start(): Promise<IndexServer> {
   const log = () => {};
-  const index = IndexServer.start({
+  const index = await IndexServer.start({
     host: "127.0.0.1",
     port: 0,
     databasePath: ":memory:",
@@ -29,7 +29,7 @@ async function peer(index: IndexServer, port: number, files: object[]): Promise<
 }
 
 test("BROWSE: what live peers have whole, with how many of them", async () => {
-  const index = start();
+  const index = await start();
   await peer(index, 7001, [wireEntry("d/a", 1), wireEntry("d/sub/x", 2), wireEntry("top", 3)]);
   await peer(index, 7002, [wireEntry("other name", 1), { ...wireEntry("part/only", 4), partial: true }]);
   const leaver = await peer(index, 7003, [wireEntry("d/a", 5), wireEntry("gone/x", 6)]);
@@ -57,7 +57,7 @@ test("BROWSE: what live peers have whole, with how many of them", async () => {
 });
 
 test("PEERS: those that are registered, page by page", async () => {
-  const index = start();
+  const index = await start();
   const clients: LineClient[] = [];
   for (const port of [7001, 7002, 7003]) clients.push(await peer(index, port, [wireEntry(`f${port}`)]));
   await using client = await LineClient.greeted(index.port);
@@ -74,7 +74,7 @@ test("PEERS: those that are registered, page by page", async () => {
 });
 
 test("STATS: what is counted now", async () => {
-  const index = start();
+  const index = await start();
   await peer(index, 7001, [wireEntry("a", 1), wireEntry("b", 2)]);
   await peer(index, 7002, [wireEntry("a", 1)]);
   await using client = await LineClient.greeted(index.port);

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type Push, Subscriptions } from "../../src/index-server/subscriptions.ts";
+import { WantedFiles } from "../../src/index-server/wanted-files.ts";
 import {
   maxContentsPerResult,
   maxSubscriptions,
@@ -16,6 +17,10 @@ class Peer {
   readonly told: { atMs: number; id: number; sources: Source[]; contents: Push<Peer>["contents"] }[] = [];
 
   constructor(readonly name: string) {}
+
+  get peerId(): string {
+    return this.name;
+  }
 }
 
 /** Subscriptions, and a driver that asks exactly when it is told to. */
@@ -23,16 +28,21 @@ class World {
   nowMs = 0;
   pushes = 0;
   readonly gone = new Set<string>();
+  readonly wanted = new WantedFiles();
   readonly subscriptions: Subscriptions<Peer>;
 
   constructor(seed = 1) {
-    this.subscriptions = new Subscriptions(new Random(seed).next, (peer) => !this.gone.has(peer));
+    this.subscriptions = new Subscriptions(
+      new Random(seed).next,
+      (peer) => !this.gone.has(peer),
+      this.wanted,
+    );
   }
 
   registers(peer: Peer, file: FileEntry): void {
     const source = { peer: peer.name, host: "10.0.0.1", port: 1, partial: file.partial === true };
     expect(this.subscriptions.wants(file)).toBeBoolean();
-    this.subscriptions.arrived(peer, source, file, this.nowMs);
+    this.subscriptions.arrived(source, file, this.nowMs);
   }
 
   passMs(forMs: number): this {

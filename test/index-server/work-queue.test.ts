@@ -1,6 +1,6 @@
 /** Turns of long work in virtual time: who runs when, who waits for whom, what a failure or a lock does. */
 import { describe, expect, test } from "bun:test";
-import { type Job, LockedError, WorkQueue } from "../../src/index-server/work-queue.ts";
+import { type Job, LockedError, WorkQueue } from "../../src/index-server/sqlite/work-queue.ts";
 
 /** A queue whose clock moves 1 ms a step, and whose turns run when the test says so. */
 class Bench {

@@ -135,12 +135,12 @@ describe("a library", () => {
 
 test("F38: 200 peers come back within 15 s to an index that has lost everything, and none is lost again", async () => {
   const log = { info() {}, warn() {}, error() {} };
-  const start = (port: number) => {
-    const server = IndexServer.start({ host: "127.0.0.1", port, databasePath: ":memory:", log });
+  const start = async (port: number) => {
+    const server = await IndexServer.start({ host: "127.0.0.1", port, databasePath: ":memory:", log });
     cleanups.push(() => server.stop());
     return server;
   };
-  const first = start(0);
+  const first = await start(0);
   const { port } = first;
   let settled = 0;
   let lost = 0;
@@ -161,10 +161,10 @@ test("F38: 200 peers come back within 15 s to an index that has lost everything,
     await link.start(false);
   }
   await until(() => settled === 200, "the first registration");
-  first.stop();
+  await first.stop();
   await until(() => lost === 200, "the end of all connections");
-  const second = start(port);
+  const second = await start(port);
   await until(() => settled === 400, "the second registration", 15_000);
-  expect(second.statistics()).toContain("holdings 1000,");
+  expect(second.statistics()).toContain("files 1000,");
   expect(lost).toBe(200);
 });

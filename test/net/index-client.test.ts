@@ -10,14 +10,14 @@ import { listAll } from "../../src/net/list-all.ts";
 import type { FileName } from "../../src/wire/file-name.ts";
 import { fileEntry, rootOf, wireEntry } from "../helpers/file-entries.ts";
 
-const cleanups: (() => void)[] = [];
-afterEach(() => {
-  for (const cleanup of cleanups.splice(0).reverse()) cleanup();
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-function startIndex(port = 0): IndexServer {
+async function startIndex(port = 0): Promise<IndexServer> {
   const log = { info() {}, warn() {}, error() {} };
-  const server = IndexServer.start({ host: "127.0.0.1", port, databasePath: ":memory:", log });
+  const server = await IndexServer.start({ host: "127.0.0.1", port, databasePath: ":memory:", log });
   cleanups.push(() => server.stop());
   return server;
 }
@@ -78,7 +78,7 @@ async function until(condition: () => boolean): Promise<void> {
 
 describe("against a real index", () => {
   test("registers, updates, finds and searches, many requests at once", async () => {
-    const { port } = startIndex();
+    const { port } = await startIndex();
     const peer = await open(port);
     await peer.register(7767, [fileEntry("iso/a.iso", 1)]);
     await peer.update([fileEntry("b.txt", 2)], []);
@@ -98,7 +98,7 @@ describe("against a real index", () => {
   });
 
   test("of a name that was subscribed to new sources are told, also such as came before anybody listened", async () => {
-    const { port } = startIndex();
+    const { port } = await startIndex();
     const [seed, leech, client] = [await open(port), await open(port), await open(port)];
     await seed.register(7767, [fileEntry("a.iso", 1)]);
     const subscription = await client.subscribe("a.iso");
@@ -124,7 +124,7 @@ describe("against a real index", () => {
   });
 
   test("lists a folder of several pages", async () => {
-    const { port } = startIndex();
+    const { port } = await startIndex();
     const peer = await open(port);
     const names = Array.from({ length: 2_300 }, (_, i) => `data/${String(i).padStart(4, "0")}`);
     await peer.register(
@@ -144,7 +144,7 @@ describe("against a real index", () => {
   });
 
   test("a refusal has its code and leaves the connection alive", async () => {
-    const client = await open(startIndex().port);
+    const client = await open((await startIndex()).port);
     const refused = await failure(client.update([fileEntry("a")], []));
     expect(refused).toBeInstanceOf(IndexRefusal);
     expect((refused as IndexRefusal).wireCode).toBe("BAD_STATE");
@@ -153,11 +153,11 @@ describe("against a real index", () => {
   });
 
   test("its end is told once, and later requests fail at once", async () => {
-    const server = startIndex();
+    const server = await startIndex();
     const client = await open(server.port);
     const lost: string[] = [];
     client.keep((error) => lost.push(error.message));
-    server.stop();
+    await server.stop();
     await until(() => lost.length > 0);
     expect(await failure(client.query("a"))).toBeInstanceOf(IndexError);
     client.close();
@@ -165,7 +165,7 @@ describe("against a real index", () => {
   });
 
   test("closing by ourselves is no loss", async () => {
-    const client = await open(startIndex().port);
+    const client = await open((await startIndex()).port);
     const lost: string[] = [];
     client.keep((error) => lost.push(error.message));
     client.close();
@@ -176,7 +176,7 @@ describe("against a real index", () => {
 
   test("of several addresses the first that answers is taken", async () => {
     const silent = fakeIndex(() => undefined);
-    const { port } = startIndex();
+    const { port } = await startIndex();
     const closed = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
     const refusing = closed.port;
     closed.stop(true);
@@ -463,7 +463,13 @@ test("a late answer fails its own question and nothing else, also when it comes 
 test("an index without room for all: what fits is registered, with one notice, and room is used", async () => {
   const log = { info() {}, warn() {}, error() {} };
   const limits = { filesPerPeer: 7, filesPerIndex: 100 };
-  const server = IndexServer.start({ host: "127.0.0.1", port: 0, databasePath: ":memory:", log, limits });
+  const server = await IndexServer.start({
+    host: "127.0.0.1",
+    port: 0,
+    databasePath: ":memory:",
+    log,
+    limits,
+  });
   cleanups.push(() => server.stop());
   const said: string[] = [];
   const announcer = new Announcer({
@@ -479,7 +485,7 @@ test("an index without room for all: what fits is registered, with one notice, a
   announcer.complete();
   announcer.connected(await open(server.port), 7767);
   await until(() => said.includes("settled"));
-  await until(() => server.statistics().includes("holdings 7,"));
+  await until(() => server.statistics().includes("files 7,"));
   const notices = () => said.filter((line) => line.includes("not announced"));
   expect(notices()).toEqual([expect.stringContaining("13 files are not announced")]);
   expect(notices()[0]).toContain("takes at most 7 of this peer");
@@ -489,7 +495,7 @@ test("an index without room for all: what fits is registered, with one notice, a
     Array.from({ length: 15 }, (_, i) => `f${i + 1}` as FileName),
   );
   const client = await open(server.port);
-  await until(() => server.statistics().includes("holdings 7,"));
+  await until(() => server.statistics().includes("files 7,"));
   const names = ["f0", "g0", "g1", "f16", "f17", "f18", "f19"];
   for (const name of names) {
     let found = 0;
@@ -501,7 +507,7 @@ test("an index without room for all: what fits is registered, with one notice, a
 
 describe("a lasting link", () => {
   test("comes back by itself after the index was away, and everything is registered again", async () => {
-    const first = startIndex();
+    const first = await startIndex();
     const { port } = first;
     const said: string[] = [];
     const announcer = new Announcer({
@@ -527,10 +533,10 @@ describe("a lasting link", () => {
     await until(() => said.includes("+c -a"));
     announcer.downloading(fileEntry("film"));
 
-    first.stop();
+    await first.stop();
     await until(() => link.client === undefined);
     announcer.changed([fileEntry("d")], ["b" as FileName]);
-    startIndex(port);
+    await startIndex(port);
     await until(() => said.at(-1) === "settled" && said.length > 2);
     const client = await open(port);
     const found = await Promise.all(["a", "b", "c", "d"].map((name) => client.query(name)));
@@ -582,7 +588,7 @@ describe("a lasting link", () => {
     expect(await failure(make().start(false))).toBeInstanceOf(IndexError);
     await make().start(true);
     expect(notices).toEqual([expect.stringContaining("trying until it can be reached")]);
-    startIndex(port);
+    await startIndex(port);
     await until(() => notices.includes("up"));
   });
 });

@@ -23,6 +23,7 @@ import {
   encodePeerRequest,
   encodePeers,
   encodeResult,
+  encodeResultEnd,
   encodeSentNews,
   encodeStats,
   encodeWelcome,
@@ -651,7 +652,11 @@ describe("what was encoded comes back", () => {
   test("answers of the index", () => {
     fc.assert(
       fc.property(idArbitrary, fc.array(contentArbitrary, { maxLength: 4 }), (id, contents) => {
-        expect(decodeIndexAnswer(line(encodeResult(id, contents)))).toEqual({ type: "RESULT", id, contents });
+        expect(decodeIndexAnswer(line(encodeResult(id, encodeResultEnd(contents))))).toEqual({
+          type: "RESULT",
+          id,
+          contents,
+        });
         const news = decodeIndexAnswer(line(encodeNewSources(id, contents)));
         expect(news).toEqual({ type: "SOURCES", id, contents });
       }),
@@ -831,7 +836,10 @@ describe("the largest answers fit into a line", () => {
       total: 10_000,
       sources: Array<Source>(64).fill(source),
     };
-    const result = encodeResult(Number.MAX_SAFE_INTEGER, Array<FoundContent>(100).fill(content));
+    const result = encodeResult(
+      Number.MAX_SAFE_INTEGER,
+      encodeResultEnd(Array<FoundContent>(100).fill(content)),
+    );
     expect(Buffer.byteLength(result)).toBeLessThanOrEqual(maxIndexAnswerLineBytes);
     const match = { name, sizeBytes: maxContentBytes, root: rootOf(1), sources: 10_000 };
     const matches = encodeMatches(Number.MAX_SAFE_INTEGER, Array<Match>(1_000).fill(match), true);

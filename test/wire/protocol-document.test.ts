@@ -136,7 +136,7 @@ function matcher(line: string): unknown {
 
 test("its exchange of two clients with an index happens like that", async () => {
   const log = { info() {}, warn() {}, error() {} };
-  const server = IndexServer.start({ host: "127.0.0.1", port: 0, databasePath: ":memory:", log });
+  const server = await IndexServer.start({ host: "127.0.0.1", port: 0, databasePath: ":memory:", log });
   const clients = new Map<string, { connection: LineClient; answered: number }>();
   try {
     for (const { by, client, line } of exchange("two")) {
@@ -154,13 +154,13 @@ test("its exchange of two clients with an index happens like that", async () => 
       expect(connection.answers).toHaveLength(answered);
   } finally {
     for (const { connection } of clients.values()) connection.close();
-    server.stop();
+    await server.stop();
   }
 });
 
 test("its exchange with an index happens like that", async () => {
   const log = { info() {}, warn() {}, error() {} };
-  const server = IndexServer.start({ host: "127.0.0.1", port: 0, databasePath: ":memory:", log });
+  const server = await IndexServer.start({ host: "127.0.0.1", port: 0, databasePath: ":memory:", log });
   try {
     await using client = await LineClient.open(server.port);
     let answered = 0;
@@ -175,7 +175,7 @@ test("its exchange with an index happens like that", async () => {
     await client.closed();
     expect(client.answers).toHaveLength(answered);
   } finally {
-    server.stop();
+    await server.stop();
   }
 });
 

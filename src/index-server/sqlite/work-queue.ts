@@ -28,10 +28,12 @@ export interface WorkQueueOptions {
   /** Runs something soon, after what is waiting outside has been looked at. */
   soon(run: () => void): void;
   later(run: () => void, delayMs: number): void;
+  /** Length of a turn, which those who wait share; of each a few milliseconds at least. */
+  turnMs?: number;
 }
 
-/** Length of a turn: a QUERY waits for one at most (3 ms gave 99 % of them within 10 ms, measured). */
-const turnMs = 3;
+/** Length of a turn on the thread that answers: a QUERY waits for one at most. */
+const shortTurnMs = 3;
 /** How often a locked database is tried, and how long. */
 const lockedRetryMs = 20;
 const lockedPatienceMs = 5_000;
@@ -45,7 +47,11 @@ export class WorkQueue {
   private readonly lockedSinceMs = new WeakMap<Job, number>();
   turnsTaken = 0;
 
-  constructor(private readonly options: WorkQueueOptions) {}
+  private readonly turnMs: number;
+
+  constructor(private readonly options: WorkQueueOptions) {
+    this.turnMs = options.turnMs ?? shortTurnMs;
+  }
 
   add<Result>(job: Job<Result>): void {
     if (this.stopped) return;
@@ -91,13 +97,14 @@ export class WorkQueue {
   private turn(): void {
     if (this.stopped) return;
     this.turnsTaken++;
-    const endMs = this.options.nowMs() + turnMs;
+    const endMs = this.options.nowMs() + this.turnMs;
+    const shareMs = Math.max(shortTurnMs, this.turnMs / Math.max(1, this.jobs.size));
     let delayMs = 0;
     do {
       const next = this.jobs.entries().next();
       if (next.done) break;
       const [owner, waiting] = next.value;
-      if (!this.advance(waiting, endMs)) delayMs = lockedRetryMs;
+      if (!this.advance(waiting, Math.min(endMs, this.options.nowMs() + shareMs))) delayMs = lockedRetryMs;
       // To the end of the row, unless `finished` or `failed` have dropped the owner meanwhile.
       if (this.jobs.get(owner) === waiting) {
         this.jobs.delete(owner);

@@ -2,8 +2,8 @@
  * Worker entry point: one statement over a whole database can take minutes, and the thread that runs it hears nothing
  * meanwhile. The main thread so hears signals; when it ends the process, SQLite leaves the file as it was.
  */
-import { LocalIoError } from "../errors.ts";
-import { explained, openExistingDatabase } from "../sqlite.ts";
+import { LocalIoError } from "../../errors.ts";
+import { explained, openExistingDatabase } from "../../sqlite.ts";
 import { lockFile, migrations } from "./database.ts";
 import { checkDatabase } from "./database-check.ts";
 import type { DatabaseAnswer, DatabaseOrder } from "./database-messages.ts";

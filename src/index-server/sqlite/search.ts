@@ -2,12 +2,11 @@
  * SEARCH: names that contain every word. A scan over all names, page by page, as a generator that rests between
  * pages, so that nobody else waits for it.
  */
-import { maxSearchWords } from "../wire/limits.ts";
-import type { Match } from "../wire/messages.ts";
-import { ProtocolError } from "../wire/protocol-error.ts";
-import type { Catalog } from "./catalog.ts";
-import type { HolderLookup, KeptCounts } from "./holders.ts";
-import type { Lookup } from "./lookup.ts";
+import type { Database } from "bun:sqlite";
+import { maxSearchWords } from "../../wire/limits.ts";
+import type { Match } from "../../wire/messages.ts";
+import { ProtocolError } from "../../wire/protocol-error.ts";
+import type { HeldEntry, HolderLookup } from "./holders.ts";
 
 export interface SearchWords {
   wanted: string[];
@@ -42,12 +41,16 @@ export interface SearchResult {
 }
 
 interface Hit {
-  entry: number;
+  row: HitRow;
   name: string;
-  content: number;
   root: string;
   sizeBytes: number;
-  kept: KeptCounts;
+}
+
+interface HitRow extends HeldEntry {
+  name: string;
+  root: Uint8Array;
+  size: number;
 }
 
 /** Small enough for a fraction of a millisecond. */
@@ -55,24 +58,13 @@ const pageRows = 128;
 
 export class Search {
   private readonly page;
-  private readonly content;
-  private readonly holders: HolderLookup;
 
-  constructor(catalog: Catalog, lookup: Lookup) {
-    this.holders = lookup.holders;
-    this.page = catalog.database.prepare<
-      { id: number; name: string; content: number; whole: number },
-      [number]
-    >(
-      `SELECT id, name, content, holders - partial_holders AS whole FROM entries
-       WHERE id > ? ORDER BY id LIMIT ${pageRows}`,
-    );
-    this.content = catalog.database.prepare<
-      { root: string; size: number; whole: number; partial: number },
-      [number]
-    >(
-      `SELECT lower(hex(root)) AS root, size, holders AS whole, partial_holders AS partial
-       FROM contents WHERE id = ?`,
+  constructor(
+    database: Database,
+    private readonly holders: HolderLookup,
+  ) {
+    this.page = database.prepare<HitRow, [number]>(
+      `SELECT id, name, root, size, holders, partial_holders FROM entries WHERE id > ? ORDER BY id LIMIT ${pageRows}`,
     );
   }
 
@@ -83,13 +75,11 @@ export class Search {
     let after = 0;
     for (;;) {
       const rows = this.page.all(after);
-      for (const { id, name, content, whole: wholeHere } of rows) {
-        after = id;
-        if (wholeHere === 0 || !best.mayHave(name) || !matchesWords(words, name)) continue;
-        const { root, size, whole, partial } = this.content.get(content)!;
-        const kept = { whole, partial };
-        if (this.holders.isListed(id, content, kept))
-          best.add({ entry: id, name, content, root, sizeBytes: size, kept });
+      for (const row of rows) {
+        after = row.id;
+        if (!best.mayHave(row.name) || !matchesWords(words, row.name)) continue;
+        if (this.holders.isHeld(row, false))
+          best.add({ row, name: row.name, root: row.root.toHex(), sizeBytes: row.size });
       }
       if (rows.length < pageRows) break;
       yield;
@@ -97,7 +87,10 @@ export class Search {
     const hits = best.sorted();
     const counted: { hit: Hit; sources: number }[] = [];
     for (const hit of hits.slice(0, limit)) {
-      counted.push({ hit, sources: this.holders.wholeCount(hit.content, hit.kept.whole) });
+      counted.push({
+        hit,
+        sources: this.holders.fewWhole(this.holders.names(hit.row.root, hit.row.size), 1).total,
+      });
       yield;
     }
     return this.result(counted, hits.length > limit);
@@ -107,7 +100,7 @@ export class Search {
   private result(counted: { hit: Hit; sources: number }[], moreThanLimit: boolean): SearchResult {
     const matches: Match[] = [];
     for (const { hit, sources } of counted) {
-      if (sources === 0 || !this.holders.isListed(hit.entry, hit.content, hit.kept)) continue;
+      if (sources === 0 || !this.holders.isHeld(hit.row, false)) continue;
       matches.push({ name: hit.name as Match["name"], sizeBytes: hit.sizeBytes, root: hit.root, sources });
     }
     return { matches, more: moreThanLimit };

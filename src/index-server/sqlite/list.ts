@@ -3,19 +3,13 @@
  * from where the pattern (or the page) begins, as a generator that rests every few names, so that nobody else waits
  * for it; a page ends where the next file has no room, or where it has looked at too many.
  */
-import type { FileName } from "../wire/file-name.ts";
-import { maxContentsPerResult, maxSourcesPerListedFile } from "../wire/limits.ts";
-import type { ListedFile } from "../wire/messages.ts";
-import { NamePattern } from "../wire/name-pattern.ts";
-import type { Catalog } from "./catalog.ts";
-import type { HolderLookup, Holders } from "./holders.ts";
-import type { Lookup } from "./lookup.ts";
-
-export interface ListPage {
-  files: ListedFile[];
-  /** Undefined: this is the last page. */
-  next: FileName | undefined;
-}
+import type { Database } from "bun:sqlite";
+import type { FileName } from "../../wire/file-name.ts";
+import { maxContentsPerResult, maxSourcesPerListedFile } from "../../wire/limits.ts";
+import type { ListedFile } from "../../wire/messages.ts";
+import { NamePattern } from "../../wire/name-pattern.ts";
+import type { ListPage } from "../catalog.ts";
+import { type HeldEntry, type HolderLookup, type Holders, sourceOf } from "./holders.ts";
 
 /** Looked at for one page, whether they fit or not: about half a second of this thread, in slices. */
 const maxNamesPerPage = 200_000;
@@ -32,16 +26,11 @@ interface Named {
   entries: number[];
 }
 
-interface EntryRow {
-  entry: number;
+interface EntryRow extends HeldEntry {
   name: FileName;
-  content: number;
-  root: string;
+  root: Uint8Array;
   size: number;
-  md5: string;
-  whole: number;
-  partial: number;
-  whole_here: number;
+  md5: Uint8Array;
 }
 
 interface Hit {
@@ -53,29 +42,23 @@ export class NameList {
   private readonly entriesFrom;
   private readonly entriesAfter;
   private readonly rowsOf;
-  private readonly holders: HolderLookup;
   /** Of all that use `holders`, when one of our lists last rested: what counts is the time of the thread. */
   private rowsAtRest = 0;
 
   constructor(
-    private readonly catalog: Catalog,
-    lookup: Lookup,
+    database: Database,
+    private readonly holders: HolderLookup,
   ) {
-    this.holders = lookup.holders;
-    const { database } = catalog;
     const entries = (isFrom: string) =>
       database.prepare<{ id: number; name: FileName }, [string]>(
         `SELECT id, name FROM entries WHERE name ${isFrom} ? ORDER BY name, popularity DESC LIMIT ${entriesRead}`,
       );
     this.entriesFrom = entries(">=");
     this.entriesAfter = entries(">");
-    // Of many at once: running a statement with a join costs as much as ten of its rows.
+    // Of many at once: running a statement costs as much as ten of its rows.
     this.rowsOf = database.prepare<EntryRow, [ids: string]>(
-      `SELECT entries.id AS entry, entries.name, entries.holders - entries.partial_holders AS whole_here, entries.content,
-         lower(hex(entries.md5)) AS md5, lower(hex(contents.root)) AS root, contents.size,
-         contents.holders AS whole, contents.partial_holders AS partial
-       FROM json_each(?) AS wanted
-         CROSS JOIN entries ON entries.id = wanted.value CROSS JOIN contents ON contents.id = entries.content`,
+      `SELECT entries.id, entries.name, entries.root, size, md5, holders, partial_holders
+       FROM json_each(?) AS wanted CROSS JOIN entries ON entries.id = wanted.value`,
     );
   }
 
@@ -136,19 +119,21 @@ export class NameList {
     const byId = new Map<number, EntryRow>();
     if (names.length === 0) return byId;
     const ids = names.flatMap(({ entries }) => entries);
-    for (const row of this.rowsOf.all(JSON.stringify(ids))) byId.set(row.entry, row);
+    for (const row of this.rowsOf.all(JSON.stringify(ids))) byId.set(row.id, row);
     return byId;
   }
 
   /** Most sources first. The same content with another MD5 is a lie of somebody. */
   private *hitsOf(named: Named, rows: ReadonlyMap<number, EntryRow>): Generator<void, Hit[]> {
-    const byContent = new Map<number, Hit>();
+    const byContent = new Map<string, Hit>();
     for (const entry of named.entries) {
       const row = rows.get(entry);
-      // An entry may have gone while we rested, and its number may be another's now.
-      if (row?.name !== named.name || row.whole_here === 0 || byContent.has(row.content)) continue;
+      // An entry may have gone while we rested.
+      if (row === undefined || row.holders === row.partial_holders) continue;
+      const content = `${row.root.toHex()} ${row.size}`;
+      if (byContent.has(content)) continue;
       const holders = this.holdersOf(row);
-      if (holders.total > 0) byContent.set(row.content, { row, holders });
+      if (holders.total > 0) byContent.set(content, { row, holders });
       if (this.holders.rowsRead - this.rowsAtRest < rowsBetweenRests) continue;
       this.rowsAtRest = this.holders.rowsRead;
       yield;
@@ -156,20 +141,23 @@ export class NameList {
     return [...byContent.values()].sort((a, b) => b.holders.total - a.holders.total);
   }
 
-  private holdersOf({ entry, content, whole, partial }: EntryRow): Holders {
-    if (!this.holders.isListed(entry, content, { whole, partial })) return { total: 0, sources: [] };
-    return this.holders.fewWhole(content, whole, maxSourcesPerListedFile);
+  private holdersOf(row: EntryRow): Holders {
+    const names = this.holders.names(row.root, row.size);
+    // With one name in all, who has it has it under that.
+    if (names.length > 1 && !this.holders.isHeld(row, false)) return { total: 0, peers: [] };
+    return this.holders.fewWhole(names, maxSourcesPerListedFile);
   }
 
   /** Peers may have left while we rested: this last look does not rest. */
   private page(hits: readonly Hit[], next: FileName | undefined): ListPage {
-    const { live } = this.catalog;
     const files: ListedFile[] = [];
     for (const { row, holders } of hits) {
-      const areThere = holders.sources.every(({ peer }) => live.get(Number(peer)) !== undefined);
-      const { total, sources } = areThere ? holders : this.holdersOf(row);
+      const areThere = holders.peers.every(({ peer }) => peer.isLive);
+      const { total, peers } = areThere ? holders : this.holdersOf(row);
+      if (total === 0) continue;
       const { name, root, size, md5 } = row;
-      if (total > 0) files.push({ name, sizeBytes: size, md5, root, total, sources });
+      const sources = peers.map(({ peer, partial }) => sourceOf(peer, partial));
+      files.push({ name, sizeBytes: size, md5: md5.toHex(), root: root.toHex(), total, sources });
     }
     return { files, next };
   }

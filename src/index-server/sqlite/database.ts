@@ -3,56 +3,137 @@
  * mean to a peer that asks and to the log. Knows no table.
  */
 import { Database, SQLiteError } from "bun:sqlite";
-import { chmodSync, closeSync, constants, mkdirSync, openSync, realpathSync, statSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import catalogSql from "../../migrations/index/001-catalog.sql" with { type: "text" };
-import partialSql from "../../migrations/index/002-partial-holdings.sql" with { type: "text" };
-import { LocalIoError, reasonOf } from "../errors.ts";
-import { printable } from "../printable.ts";
-import { openRebuildableDatabase } from "../sqlite.ts";
-import type { ErrorCode } from "../wire/protocol-error.ts";
+import catalogSql from "../../../migrations/index/001-catalog.sql" with { type: "text" };
+import partialSql from "../../../migrations/index/002-partial-holdings.sql" with { type: "text" };
+import slotsSql from "../../../migrations/index/003-slots.sql" with { type: "text" };
+import { LocalIoError, reasonOf, systemCode } from "../../errors.ts";
+import { printable } from "../../printable.ts";
+import { openRebuildableDatabase } from "../../sqlite.ts";
+import type { ErrorCode } from "../../wire/protocol-error.ts";
 
 /** What makes the tables; so many are the newest schema. */
-export const migrations: readonly string[] = [catalogSql, partialSql];
+export const migrations: readonly string[] = [catalogSql, partialSql, slotsSql];
 
 export const inMemory = ":memory:";
 
 export interface IndexDatabase {
+  /** The file, also when it is one that nobody else should know of. */
+  path: string;
+  /** For reading, by the thread that opened it. */
   database: Database;
   /** False when the file has been removed or replaced: what is written then is seen by nobody. */
   isInPlace(): boolean;
-  /** Of the file and what belongs to it; undefined in memory. */
-  bytesOnDisk(): number | undefined;
-  /** Writes something that changes nothing, within a transaction of the caller; throws what keeps it from that. */
-  tryWriting(): void;
+  /** Of the file and what belongs to it. */
+  bytesOnDisk(): number;
   /** Closes it, and lets another process have the file. */
   close(): void;
 }
 
-/** Throws LocalIoError when the file is another index's, or cannot be used. `warn` is told of a damaged one. */
-export function openIndexDatabase(path: string, warn: (line: string) => void): IndexDatabase {
-  const lock = path === inMemory ? undefined : lockFile(path);
+/**
+ * Throws LocalIoError when the file is another index's, or cannot be used. `warn` is told of a damaged one. "In memory"
+ * is a temporary file all the same: several threads use it, and only a file can be read by one while another writes.
+ */
+export function openIndexDatabase(asked: string, warn: (line: string) => void): IndexDatabase {
+  const temporary = asked === inMemory ? temporaryFolder() : undefined;
+  const path = temporary === undefined ? asked : join(temporary, "index.db");
+  const lock = temporary === undefined ? lockFile(path) : undefined;
   try {
-    const database = openRebuildableDatabase({ path, migrations }, warn);
+    const database = openRebuildableDatabase({ path, migrations, mayTrust: endedInOrder }, warn);
     // What is in here is true only while its peers are connected, so a power cut costs nothing: a file damaged by
     // it is noticed at the start and replaced. Waiting for the disk cost stalls of 100 to 900 ms.
     database.run("PRAGMA synchronous = OFF");
-    database.run("PRAGMA temp_store = MEMORY");
+    database.run("PRAGMA query_only = ON");
+    database.run(`PRAGMA cache_size = -${cacheKib}`);
     const opened = identityOf(path);
-    const schema = migrations.length;
     return {
+      path,
       database,
       isInPlace: () => identityOf(path) === opened,
-      bytesOnDisk: () => (path === inMemory ? undefined : bytesOnDisk(path)),
-      tryWriting: () => void database.run(`PRAGMA user_version = ${schema}`),
+      bytesOnDisk: () => bytesOnDisk(path),
       close() {
         database.close(true);
         lock?.close(true);
+        if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true });
       },
     };
   } catch (error) {
     lock?.close(true);
     throw error;
+  }
+}
+
+/** Of each connection: what the system caches is as good, but for a call to it. */
+const cacheKib = 32 * 1024;
+/** A journal of 64 MiB: checkpoints are few, and the same pages are written once for many changes. */
+const checkpointPages = 16_000;
+/** A larger file is not read from end to end at each start: a minute for 10 million holdings. */
+const alwaysCheckedBytes = 64 * 1024 * 1024;
+
+/** The connection of the thread that writes. */
+export function forWriting(database: Database): void {
+  database.run("PRAGMA synchronous = OFF");
+  database.run("PRAGMA temp_store = MEMORY");
+  database.run(`PRAGMA wal_autocheckpoint = ${checkpointPages}`);
+  database.run(`PRAGMA cache_size = -${2 * cacheKib}`);
+  database.run("PRAGMA trusted_schema = OFF");
+}
+
+/** A large file that was closed by its index is taken for good; damage that shows later makes a new one (`lost`). */
+function endedInOrder(database: Database): boolean {
+  try {
+    const number = (sql: string) => Number(database.query(sql).values()[0]?.[0]);
+    const bytes = number("PRAGMA page_count") * number("PRAGMA page_size");
+    return bytes > alwaysCheckedBytes && number("SELECT clean FROM totals") === 1;
+  } catch {
+    return false;
+  }
+}
+
+const temporaryPrefix = "p2p-index-";
+
+/** Folders of processes that were killed are removed on the way. */
+function temporaryFolder(): string {
+  const base = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+  try {
+    for (const name of readdirSync(base)) {
+      const owner = Number(
+        name.startsWith(temporaryPrefix) ? name.slice(temporaryPrefix.length).split("-")[0] : 0,
+      );
+      if (owner > 0 && !isRunning(owner)) rmSync(join(base, name), { recursive: true, force: true });
+    }
+  } catch {
+    // Somebody else's, or somebody else was faster: not needed for what we want here.
+  }
+  try {
+    return mkdtempSync(join(base, `${temporaryPrefix}${process.pid}-`));
+  } catch (error) {
+    throw new LocalIoError(`cannot make a folder in ${base} for the index database: ${reasonOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return systemCode(error) === "EPERM";
   }
 }
 
@@ -100,9 +181,8 @@ function realPath(path: string): string {
   }
 }
 
-/** Which file it is; empty when there is none, or it is in memory. */
+/** Which file it is; empty when there is none. */
 function identityOf(path: string): string {
-  if (path === inMemory) return "";
   const found = statSync(path, { bigint: true, throwIfNoEntry: false });
   return found === undefined ? "" : `${found.dev} ${found.ino}`;
 }
@@ -117,6 +197,11 @@ export function bytesOnDisk(path: string): number {
 /** `SQLITE_FULL` …, or empty when `error` is none of SQLite's. */
 export function sqliteCode(error: unknown): string {
   return error instanceof SQLiteError ? (error.code ?? "SQLITE_ERROR") : "";
+}
+
+/** The file is not to be trusted any more, here or elsewhere in it. */
+export function isDamage(error: unknown): boolean {
+  return /^SQLITE_(CORRUPT|NOTADB)/.test(sqliteCode(error));
 }
 
 /** What a peer is told when its request failed here. */
@@ -134,7 +219,7 @@ export function describeFailure(error: unknown): string {
     [/^SQLITE_FULL/, "no space is left on its device: make room; queries go on"],
     [/^SQLITE_(BUSY|LOCKED)/, "another program keeps it locked: end that program; queries go on"],
     [/^SQLITE_READONLY/, "it has become read-only: make it writable; queries go on"],
-    [/^SQLITE_(CORRUPT|NOTADB)/, "it is damaged: start the index again, which sets it aside and begins anew"],
+    [/^SQLITE_(CORRUPT|NOTADB)/, "it is damaged"],
     [
       /^SQLITE_(IOERR|CANTOPEN)/,
       "it can no longer be read or written: look at the disk, then start the index again",

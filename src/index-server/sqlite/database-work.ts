@@ -1,7 +1,7 @@
 /** Has a whole database checked or tidied up in a thread of its own, and waits for that. */
-import { LocalIoError } from "../errors.ts";
-import { unlessAborted } from "../shutdown.ts";
-import { workerUrl } from "../worker-url.ts";
+import { LocalIoError } from "../../errors.ts";
+import { unlessAborted } from "../../shutdown.ts";
+import { workerUrl } from "../../worker-url.ts";
 import type { DatabaseReport } from "./database-check.ts";
 import type { DatabaseAnswer, DatabaseOrder } from "./database-messages.ts";
 
@@ -18,7 +18,7 @@ export async function vacuumDatabase(path: string, signal: AbortSignal): Promise
 }
 
 async function done(order: DatabaseOrder, signal: AbortSignal): Promise<DatabaseAnswer> {
-  const worker = new Worker(workerUrl("index-server/database-worker.ts"));
+  const worker = new Worker(workerUrl("index-server/sqlite/database-worker.ts"));
   const { promise, resolve, reject } = Promise.withResolvers<DatabaseAnswer>();
   worker.onmessage = ({ data }: MessageEvent<DatabaseAnswer>) => {
     if (data.type === "failed") reject(new LocalIoError(data.message));

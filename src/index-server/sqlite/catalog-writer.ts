@@ -1,0 +1,300 @@
+/**
+ * The one who writes the tables: what a peer registers, updates and leaves behind. Synchronous; long changes are
+ * generators that can rest after every file, so that whoever runs them (write-queue.ts) decides how long a turn takes.
+ *
+ * A peer has a slot. The rows of one that has left stay for a while: it may come back with the digest of what it
+ * shares, and is then whole again without saying any of it. What its digest is, is computed here, from what is stored.
+ */
+import type { Database } from "bun:sqlite";
+import type { FileName } from "../../wire/file-name.ts";
+import { LibraryDigest } from "../../wire/library-digest.ts";
+import type { FileEntry, LibraryClaim } from "../../wire/messages.ts";
+import { ProtocolError } from "../../wire/protocol-error.ts";
+import type { CatalogLimits } from "../catalog.ts";
+import { sqliteCode } from "./database.ts";
+import { type ChangeListener, type Holder, HoldingTables, type Totals } from "./holding-tables.ts";
+
+export interface PeerAddress {
+  host: string;
+  port: number;
+}
+
+/** A file that its peer could not be asked for before: new there, another content, or whole now and not before. */
+export type OnNews = (file: FileEntry) => void;
+
+/** As a peer was before the running transaction. */
+interface Before {
+  digest: Uint8Array;
+  count: number;
+}
+
+export class CatalogWriter {
+  private readonly tables: HoldingTables;
+  /** Of peers that are connected. */
+  private readonly live = new Map<number, Holder>();
+  /** Of peers that are not, and whose rows are not all gone. */
+  private readonly hidden = new Map<number, Holder>();
+  private readonly before = new Map<Holder, Before>();
+
+  /** Whatever the database holds is hidden from now on. */
+  constructor(
+    private readonly database: Database,
+    private readonly limits: CatalogLimits,
+    listener: ChangeListener,
+  ) {
+    this.tables = new HoldingTables(database, listener);
+    const { statements } = this.tables;
+    statements.hideAll.run();
+    statements.setClean.run(0);
+    for (const { id, files, digest } of statements.peers.all())
+      this.hidden.set(id, { slot: id, digest: LibraryDigest.of(digest, files) });
+    // From here on nobody waits for a lock while peers wait for this thread: the queue tries again.
+    database.run("PRAGMA busy_timeout = 0");
+  }
+
+  get totals(): Readonly<Totals> {
+    return this.tables.totals;
+  }
+
+  /** Of peers that left and whose rows are not all gone. */
+  get hiddenSlots(): Iterable<number> {
+    return this.hidden.keys();
+  }
+
+  /** Its peer left, and some rows are there. */
+  isHidden(slot: number): boolean {
+    return this.hidden.has(slot);
+  }
+
+  filesOf(slot: number): number {
+    return this.live.get(slot)?.digest.count ?? 0;
+  }
+
+  // --- coming and going ---
+
+  /** The peer of a slot that nobody has. */
+  join(slot: number): void {
+    this.live.set(slot, { slot, digest: new LibraryDigest() });
+  }
+
+  /**
+   * A peer says that it shares just this. The slot that it has from now on when the index still holds that: its own,
+   * or that of a peer that has left; undefined: it does not. Once this is committed, it is `resumed`.
+   */
+  resume(slot: number, { host, port }: PeerAddress, claim: LibraryClaim): number | undefined {
+    const own = this.live.get(slot)!;
+    const found = isOf(own, claim) ? own : this.hiddenOf(claim);
+    if (found === undefined) return undefined;
+    const { digest } = found;
+    this.tables.statements.putPeer.run(found.slot, host, port, digest.count, digest.bytes);
+    this.tables.listener.portKnown(found.slot, port);
+    return found.slot;
+  }
+
+  /** The peer of `slot` has the rows of the other one from now on. */
+  resumed(slot: number, foundSlot: number): void {
+    const own = this.live.get(slot);
+    const found = this.hidden.get(foundSlot);
+    if (own === undefined || found === undefined) return;
+    this.hidden.delete(foundSlot);
+    this.live.delete(slot);
+    this.live.set(foundSlot, found);
+    this.hide(slot, own);
+  }
+
+  /** Tells of each file of a live peer. */
+  *files(slot: number, tell: (file: FileEntry) => void): Generator<void, void> {
+    for (const entry of this.tables.walk(slot)) {
+      const file = this.tables.file(slot, entry);
+      if (file !== undefined) tell(file);
+      yield;
+    }
+  }
+
+  /** From now on its rows may be purged, or resumed. False when there are none: then the slot is free. */
+  leave(slot: number): boolean {
+    const holder = this.live.get(slot);
+    if (holder === undefined) return this.hidden.has(slot);
+    this.live.delete(slot);
+    return this.hide(slot, holder);
+  }
+
+  /** Removes the rows of a hidden peer. Once the last slice of it is committed, `forget` the slot. */
+  *purge(slot: number): Generator<void, void> {
+    const holder = this.hidden.get(slot);
+    if (holder === undefined) return;
+    this.touch(holder);
+    for (const entry of this.tables.walk(slot)) {
+      // It was resumed while we rested.
+      if (this.hidden.get(slot) !== holder) return;
+      this.tables.remove(holder, entry);
+      yield;
+      this.touch(holder);
+    }
+    this.tables.statements.removePeer.run(slot);
+  }
+
+  /** Its rows are gone: the slot is free. False when it was resumed meanwhile. */
+  forget(slot: number): boolean {
+    return this.hidden.delete(slot);
+  }
+
+  /** Nobody is live any more in the view, and nothing was left half done: for whoever opens the file next. */
+  end(): void {
+    this.tables.statements.hideAll.run();
+    this.tables.statements.setClean.run(1);
+  }
+
+  // --- changes ---
+
+  /** Replaces all that the peer had; what stays as it was is not touched. Throws ProtocolError beyond a limit. */
+  *register(
+    slot: number,
+    { host, port }: PeerAddress,
+    files: readonly FileEntry[],
+    onNews: OnNews = () => {},
+  ): Generator<void, void> {
+    const holder = this.live.get(slot)!;
+    this.checkRoom(holder, files.length - holder.digest.count);
+    this.touch(holder);
+    this.tables.statements.putPeer.run(slot, host, port, holder.digest.count, holder.digest.bytes);
+    this.tables.listener.portKnown(slot, port);
+    const stay = new Set<number>();
+    // Of a name that is there twice the last one counts.
+    for (const file of new Map(files.map((file) => [file.name, file])).values()) {
+      stay.add(this.put(holder, file, onNews));
+      yield;
+    }
+    if (holder.digest.count === stay.size) return;
+    for (const entry of this.tables.walk(slot)) {
+      this.touch(holder);
+      if (!stay.has(entry)) this.tables.remove(holder, entry);
+      yield;
+    }
+  }
+
+  /**
+   * Removes, then adds: a name that is added anew has the new content afterwards, and only that. Throws
+   * ProtocolError beyond a limit, before anything is changed.
+   */
+  *update(
+    slot: number,
+    add: readonly FileEntry[],
+    remove: readonly FileName[],
+    onNews: OnNews = () => {},
+  ): Generator<void, void> {
+    const holder = this.live.get(slot)!;
+    yield* this.checkRoomForUpdate(holder, add, remove);
+    for (const name of remove) {
+      const entry = this.tables.held(slot, name);
+      this.touch(holder);
+      if (entry !== undefined) this.tables.remove(holder, entry);
+      yield;
+    }
+    for (const file of add) {
+      this.put(holder, file, onNews);
+      yield;
+    }
+  }
+
+  /**
+   * Runs slices of such changes in a transaction: they happen as a whole or not at all, counters included. False
+   * when nothing was run because another process has the lock. Throws what a change or SQLite throws.
+   */
+  tryTransaction(run: () => void): boolean {
+    const { tables, database, before } = this;
+    const { statements } = tables;
+    const totals = { ...tables.totals };
+    try {
+      statements.begin.run();
+    } catch (error) {
+      if (sqliteCode(error).startsWith("SQLITE_BUSY")) return false;
+      throw error;
+    }
+    try {
+      run();
+      for (const { slot, digest } of before.keys()) statements.setPeer.run(digest.count, digest.bytes, slot);
+      const { holdings, names, lastEntry } = tables.totals;
+      statements.setTotals.run(holdings, names, lastEntry);
+      tables.listener.committing();
+      statements.commit.run();
+      return true;
+    } catch (error) {
+      // After some errors SQLite has rolled back by itself.
+      if (database.inTransaction) statements.rollback.run();
+      tables.totals = totals;
+      for (const [{ digest }, old] of before) digest.set(old.digest, old.count);
+      throw error;
+    } finally {
+      tables.listener.settled();
+      before.clear();
+    }
+  }
+
+  // --- internal ---
+
+  /** False when there are no rows. */
+  private hide(slot: number, holder: Holder): boolean {
+    const hasRows = holder.digest.count > 0;
+    if (hasRows) this.hidden.set(slot, holder);
+    const { hidePeer, removePeer } = this.tables.statements;
+    try {
+      (hasRows ? hidePeer : removePeer).run(slot);
+    } catch (error) {
+      // Locked or full: the view learns of it from `purge`. Answers do not come from the view.
+      if (sqliteCode(error) === "") throw error;
+    }
+    return hasRows;
+  }
+
+  private put(holder: Holder, file: FileEntry, onNews: OnNews): number {
+    this.touch(holder);
+    const { entry, isNews } = this.tables.put(holder, file);
+    if (isNews) onNews(file);
+    return entry;
+  }
+
+  /** It is about to change. */
+  private touch(holder: Holder): void {
+    if (this.before.has(holder)) return;
+    this.before.set(holder, { digest: holder.digest.bytes, count: holder.digest.count });
+  }
+
+  private hiddenOf(claim: LibraryClaim): Holder | undefined {
+    for (const holder of this.hidden.values()) if (isOf(holder, claim)) return holder;
+    return undefined;
+  }
+
+  private checkRoom({ digest }: Holder, more: number): void {
+    if (more <= 0) return;
+    if (digest.count + more > this.limits.filesPerPeer) throw new ProtocolError("TOO_MANY");
+    if (this.totals.holdings + more > this.limits.filesPerIndex) throw new ProtocolError("STORAGE_FULL");
+  }
+
+  /** Counts only where it matters: names that merely change, and removals of what is not there, are not more. */
+  private *checkRoomForUpdate(
+    holder: Holder,
+    add: readonly FileEntry[],
+    remove: readonly FileName[],
+  ): Generator<void, void> {
+    const { filesPerPeer, filesPerIndex } = this.limits;
+    const { slot, digest } = holder;
+    const isFar = digest.count + add.length <= filesPerPeer;
+    if (isFar && this.totals.holdings + add.length <= filesPerIndex) return;
+    const added = new Set(add.map((file) => file.name));
+    let more = 0;
+    for (const name of added) {
+      if (this.tables.held(slot, name) === undefined) more++;
+      yield;
+    }
+    for (const name of new Set(remove)) {
+      if (!added.has(name) && this.tables.held(slot, name) !== undefined) more--;
+      yield;
+    }
+    this.checkRoom(holder, more);
+  }
+}
+
+function isOf({ digest }: Holder, claim: LibraryClaim): boolean {
+  return digest.count === claim.files && digest.hex === claim.digest;
+}

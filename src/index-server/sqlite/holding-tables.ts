@@ -1,0 +1,176 @@
+/**
+ * One holding in and out of the tables, with everything that follows from it: the entry it makes or leaves unheld, the
+ * counts kept with that, the digest of the peer. Knows neither which peers are live nor limits or transactions.
+ */
+import type { Database } from "bun:sqlite";
+import type { FileName } from "../../wire/file-name.ts";
+import type { LibraryDigest } from "../../wire/library-digest.ts";
+import type { FileEntry } from "../../wire/messages.ts";
+import { lastKey, shortKey } from "./name-key.ts";
+import { type NamedRow, prepareStatements, type WriterStatements } from "./statements.ts";
+
+/** Rows read at a time while walking over what one peer has. */
+const pageRows = 256;
+
+/** As the tables have it: 1 while the peer is still downloading. */
+type Partial = 0 | 1;
+
+/** A peer as the tables have it. The count of the digest is that of its holdings. */
+export interface Holder {
+  readonly slot: number;
+  readonly digest: LibraryDigest;
+}
+
+export interface Put {
+  entry: number;
+  /** The peer can be asked for something that it could not be asked for before. */
+  isNews: boolean;
+}
+
+/** What is kept beside the rows. */
+export interface Totals {
+  holdings: number;
+  /** Distinct ones. */
+  names: number;
+  lastEntry: number;
+}
+
+/** What others see differently after this. */
+export interface ChangeListener {
+  /** Of the name, or of the root. */
+  fileChanged(name: string, root: Uint8Array): void;
+  entryRemoved(id: number): void;
+  /** Of the peer of that slot. */
+  portKnown(slot: number, port: number): void;
+  /** All that has changed since the last time is about to become visible to others. */
+  committing(): void;
+  /** It is visible, or it never will be. */
+  settled(): void;
+}
+
+export class HoldingTables {
+  readonly statements: WriterStatements;
+  totals: Totals;
+  /** Of the file at hand, so that nothing is allocated for each. SQLite copies what it is given. */
+  private readonly root = Buffer.alloc(32);
+  private readonly md5 = Buffer.alloc(16);
+
+  constructor(
+    database: Database,
+    readonly listener: ChangeListener,
+  ) {
+    this.statements = prepareStatements(database);
+    const { holdings, names, last_entry } = this.statements.totals.get()!;
+    this.totals = { holdings, names, lastEntry: last_entry };
+  }
+
+  /** The peer has the file from now on, and nothing else under its name. */
+  put(holder: Holder, file: FileEntry): Put {
+    const { statements, root, md5 } = this;
+    const { name, sizeBytes } = file;
+    const { slot } = holder;
+    root.write(file.root, "hex");
+    md5.write(file.md5, "hex");
+    const partial = file.partial === true ? 1 : 0;
+    const rows = statements.entriesNamed.values(name) as unknown as NamedRow[];
+    let same: NamedRow | undefined;
+    for (const row of rows) {
+      if (row[2] === sizeBytes && root.equals(row[1]) && md5.equals(row[3])) same = row;
+      else if (holder.digest.count > 0 && statements.partial.get(row[0], slot) !== null)
+        this.remove(holder, row[0]);
+    }
+    const before = same === undefined ? undefined : statements.partial.get(same[0], slot)?.partial;
+    if (same !== undefined && before !== undefined) {
+      if (before === partial) return { entry: same[0], isNews: false };
+      this.setPartial(holder, same, file, partial);
+      return { entry: same[0], isNews: partial === 0 };
+    }
+    const entry = same === undefined ? this.addEntry(file, partial) : same[0];
+    if (same !== undefined) this.setHolders(entry, same[4] + 1, same[5] + partial, same[6]);
+    statements.addHolding.run(entry, slot, partial);
+    holder.digest.add(file);
+    this.totals.holdings++;
+    this.listener.fileChanged(name, root);
+    return { entry, isNews: true };
+  }
+
+  /** The peer must have it. What nobody has any more goes with its last holder. */
+  remove({ slot, digest }: Holder, entry: number): void {
+    const { statements, totals } = this;
+    const { partial } = statements.partial.get(entry, slot)!;
+    const { name, root, md5, size, holders, partial_holders, popularity } = statements.entry.get(entry)!;
+    statements.removeHolding.run(entry, partial, slot);
+    totals.holdings--;
+    digest.remove({ name, root, md5, sizeBytes: size, partial: partial === 1 });
+    this.listener.fileChanged(name, root);
+    if (holders > 1) {
+      this.setHolders(entry, holders - 1, partial_holders - partial, popularity);
+      return;
+    }
+    statements.removeEntry.run(entry);
+    this.listener.entryRemoved(entry);
+    if (statements.hasName.get(name) === null) totals.names--;
+  }
+
+  /** The peer's entry of that name, if it has one. */
+  held(slot: number, name: FileName): number | undefined {
+    for (const [entry] of this.statements.entriesNamed.values(name) as unknown as NamedRow[])
+      if (this.statements.partial.get(entry, slot) !== null) return entry;
+    return undefined;
+  }
+
+  /** As its peer has described it; undefined: it does not have it. */
+  file(slot: number, entry: number): FileEntry | undefined {
+    const held = this.statements.partial.get(entry, slot);
+    const row = held === null ? null : this.statements.entry.get(entry);
+    if (held === null || row === null) return undefined;
+    const { name, size, md5, root } = row;
+    const file = { name: name as FileName, sizeBytes: size, md5: md5.toHex(), root: root.toHex() };
+    return held.partial === 1 ? { ...file, partial: true } : file;
+  }
+
+  /** The entries a peer has, page by page, in their order. Each may be removed while it is the current one. */
+  *walk(slot: number): Generator<number, void> {
+    let after = -1;
+    for (;;) {
+      const page = this.statements.entriesOfPeer.all(slot, after, pageRows);
+      for (const { entry } of page) {
+        after = entry;
+        yield entry;
+      }
+      if (page.length < pageRows) return;
+    }
+  }
+
+  // --- internal ---
+
+  private addEntry({ name, sizeBytes }: FileEntry, partial: Partial): number {
+    const { statements, totals, root, md5 } = this;
+    if (statements.hasName.get(name) === null) totals.names++;
+    const id = ++totals.lastEntry;
+    statements.addEntry.run(id, name, lastKey(name), shortKey(root), sizeBytes, md5, root, partial);
+    return id;
+  }
+
+  private setPartial({ slot, digest }: Holder, same: NamedRow, file: FileEntry, partial: Partial): void {
+    const { statements } = this;
+    const [entry, , , , holders, partialHolders, popularity] = same;
+    statements.removeHolding.run(entry, 1 - partial, slot);
+    statements.addHolding.run(entry, slot, partial);
+    this.setHolders(entry, holders, partialHolders + (partial === 1 ? 1 : -1), popularity);
+    digest.remove({ ...file, partial: partial === 0 });
+    digest.add(file);
+    this.listener.fileChanged(file.name, this.root);
+  }
+
+  private setHolders(entry: number, holders: number, partial: number, popularity: number): void {
+    this.statements.setHolders.run(holders, partial, entry);
+    const rightPopularity = popularityOf(holders);
+    if (rightPopularity !== popularity) this.statements.setPopularity.run(rightPopularity, entry);
+  }
+}
+
+/** Logarithm to the base of 2, rounded down. */
+function popularityOf(holders: number): number {
+  return 31 - Math.clz32(holders);
+}

@@ -1,0 +1,293 @@
+/**
+ * The catalog in a SQLite file: changes go to the thread that writes, questions are answered from a connection of this
+ * thread's own, which sees what is committed. Here the two are joined: who is connected, what is kept of answers.
+ */
+import { monotonicMs } from "../../clock.ts";
+import { encodeResultEnd } from "../../wire/encode.ts";
+import type { FileEntry, FoundContent } from "../../wire/messages.ts";
+import { ProtocolError } from "../../wire/protocol-error.ts";
+import { browse } from "../browse.ts";
+import {
+  type Applied,
+  type Catalog,
+  type CatalogCounts,
+  type CatalogLimits,
+  type CatalogListener,
+  type CatalogPeer,
+  type ChangeType,
+  type FolderPage,
+  type ListPage,
+  type MatchPage,
+  StoreError,
+} from "../catalog.ts";
+import type { WantedFiles } from "../wanted-files.ts";
+import { AnswerCache } from "./answer-cache.ts";
+import { CatalogNames } from "./catalog-names.ts";
+import { ChangeStamps } from "./change-stamps.ts";
+import {
+  codeForPeer,
+  describeFailure,
+  type IndexDatabase,
+  inMemory,
+  isDamage,
+  openIndexDatabase,
+} from "./database.ts";
+import { HolderLookup, sourceOf } from "./holders.ts";
+import { NameList } from "./list.ts";
+import { type LivePeer, LivePeers } from "./live-peers.ts";
+import { type Found, Lookup } from "./lookup.ts";
+import { PlaceWatch } from "./place-watch.ts";
+import { Search } from "./search.ts";
+import { SlowReads } from "./slow-reads.ts";
+import type { Outcome } from "./writer-messages.ts";
+import { WriterThread } from "./writer-thread.ts";
+
+export interface SqliteCatalogOptions {
+  /** A file, or `:memory:`. */
+  path: string;
+  limits: CatalogLimits;
+  wanted: WantedFiles;
+  listener: CatalogListener;
+  /** Rows of a peer that left are kept for so long: it may come back with the same library. */
+  keepLeftMs: number;
+  /** Gives numbers from 0 to 1, 1 excluded. */
+  chance: () => number;
+  /** A line about a damaged file that was set aside. */
+  warn: (line: string) => void;
+}
+
+export class SqliteCatalog implements Catalog {
+  private readonly live = new LivePeers();
+  private readonly stamps = new ChangeStamps();
+  private readonly cache = new AnswerCache(this.stamps);
+  private readonly lookup: Lookup;
+  private readonly search_: Search;
+  private readonly nameList: NameList;
+  private readonly folderNames: CatalogNames;
+  private readonly slowReads: SlowReads;
+  private readonly place: PlaceWatch;
+  private readonly writer: WriterThread;
+  /** What each peer waits for. */
+  private readonly requests = new Map<LivePeer, { request: number; reject: (error: Error) => void }>();
+  /** Of peers that left, whose rows are still there. */
+  private hidden = 0;
+  private names = 0;
+  private isLost = false;
+  private closing: Promise<void> | undefined;
+
+  /** Rejects with LocalIoError when the database cannot be used. */
+  static async open(options: SqliteCatalogOptions): Promise<SqliteCatalog> {
+    const database = openIndexDatabase(options.path, options.warn);
+    const catalog = new SqliteCatalog(options, database);
+    try {
+      catalog.live.reserve((await catalog.writer.ready).hiddenSlots);
+      return catalog;
+    } catch (error) {
+      await catalog.close();
+      throw error;
+    }
+  }
+
+  private constructor(
+    private readonly options: SqliteCatalogOptions,
+    private readonly database: IndexDatabase,
+  ) {
+    const { limits, listener, keepLeftMs, wanted, chance } = options;
+    const holders = new HolderLookup(database.database, this.live, chance);
+    this.lookup = new Lookup(database.database, holders);
+    this.search_ = new Search(database.database, holders);
+    this.nameList = new NameList(database.database, holders);
+    this.folderNames = new CatalogNames(database.database, holders);
+    this.place = new PlaceWatch(database, options.path, (line) => this.lose(line, false));
+    this.slowReads = new SlowReads((error) => this.troubled(error));
+    this.writer = new WriterThread(
+      {
+        kind: "open",
+        path: database.path,
+        limits,
+        stamps: this.stamps.shared,
+        ports: this.live.ports.shared,
+        wanted: wanted.shared,
+        keepLeftMs,
+      },
+      {
+        committed: (names) => {
+          this.names = names;
+        },
+        news: (slot, files) => {
+          const peer = this.live.at(slot);
+          if (peer !== undefined) this.tell(peer, files);
+        },
+        released: (slot) => this.live.release(slot),
+        hidden: (count) => {
+          this.hidden = count;
+        },
+        trouble: (line) => listener.failed(line),
+        lost: (line, isDamaged) => this.lose(line, isDamaged),
+      },
+    );
+  }
+
+  // --- who is here ---
+
+  get storage(): "memory" | "sqlite" {
+    return this.options.path === inMemory ? "memory" : "sqlite";
+  }
+
+  get waiting(): number {
+    return this.writer.waitingCount + this.slowReads.size + this.hidden;
+  }
+
+  bytesOnDisk(): number | undefined {
+    return this.storage === "memory" ? undefined : this.database.bytesOnDisk();
+  }
+
+  get counts(): CatalogCounts {
+    return { peers: this.live.size, files: this.live.files, names: this.names };
+  }
+
+  peers(): Iterable<CatalogPeer> {
+    return this.live.sorted();
+  }
+
+  isLive(id: string): boolean {
+    return this.live.byId(id) !== undefined;
+  }
+
+  join(host: string): LivePeer {
+    const peer = this.live.join(host, monotonicMs());
+    this.writer.join(peer.slot);
+    return peer;
+  }
+
+  leave(peer: CatalogPeer): void {
+    const leaver = peer as LivePeer;
+    if (!this.live.leave(leaver)) return;
+    const waiting = this.requests.get(leaver);
+    this.requests.delete(leaver);
+    if (waiting !== undefined) this.writer.forget(waiting.request);
+    waiting?.reject(new StoreError("RETRY"));
+    this.writer.leave(leaver.slot);
+  }
+
+  // --- changes ---
+
+  apply(peer: CatalogPeer, type: ChangeType, line: Uint8Array): Promise<Applied> {
+    const changer = peer as LivePeer;
+    const { slot, host, isLive } = changer;
+    if (!isLive) return Promise.reject(new StoreError("RETRY"));
+    const { promise, resolve, reject } = Promise.withResolvers<Applied>();
+    const request = this.writer.apply({ slot, host, type, line }, (outcome) => {
+      this.requests.delete(changer);
+      if (outcome.kind === "applied") resolve(this.applied(changer, outcome));
+      else reject(errorOf(outcome));
+    });
+    this.requests.set(changer, { request, reject });
+    return promise;
+  }
+
+  // --- questions ---
+
+  find(name: string): FoundContent[] {
+    return this.lookUp(name).contents;
+  }
+
+  answer(name: string): string {
+    const known = this.cache.get(name);
+    if (known !== undefined) return known;
+    const { sequence } = this.stamps;
+    const { contents, peers } = this.lookUp(name);
+    const text = encodeResultEnd(contents);
+    this.cache.keep(name, text, { contents, peers, sequence });
+    return text;
+  }
+
+  keptTotal({ root, sizeBytes }: { root: string; sizeBytes: number }): number {
+    const { holders } = this.lookup;
+    return holders.keptTotal(holders.names(Buffer.from(root, "hex"), sizeBytes));
+  }
+
+  async search(owner: object, text: string, _after: string, limit: number): Promise<MatchPage> {
+    const { matches, more } = await this.slowReads.run(owner, this.search_.run(text, limit));
+    return { matches, more, next: undefined };
+  }
+
+  list(owner: object, pattern: string, after: string, limit: number): Promise<ListPage> {
+    return this.slowReads.run(owner, this.nameList.run(pattern, after, limit));
+  }
+
+  browse(owner: object, folder: string, after: string, limit: number): Promise<FolderPage> {
+    return this.slowReads.run(owner, browse(this.folderNames, folder, after, limit));
+  }
+
+  forget(owner: object): void {
+    this.slowReads.drop(owner);
+  }
+
+  // --- its life ---
+
+  problem(): Promise<string | undefined> {
+    return this.place.problem === undefined ? this.writer.probe() : Promise.resolve(this.place.problem);
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.end();
+    return this.closing;
+  }
+
+  // --- internal ---
+
+  private async end(): Promise<void> {
+    this.place.stop();
+    this.slowReads.stop();
+    for (const [, { reject }] of this.requests) reject(new StoreError("RETRY"));
+    this.requests.clear();
+    await this.writer.close();
+    this.database.close();
+  }
+
+  private lookUp(name: string): Found {
+    try {
+      return this.lookup.find(name);
+    } catch (error) {
+      throw this.troubled(error);
+    }
+  }
+
+  private applied(peer: LivePeer, outcome: Extract<Outcome, { kind: "applied" }>): Applied {
+    const { id, held, slot, port } = outcome;
+    // Rows have appeared, or an address is another, under names that nobody has marked as changed.
+    if (held === true || (peer.port !== 0 && peer.port !== port)) this.cache.clear();
+    this.live.has(peer, outcome);
+    if (held === true) this.writer.survey(slot);
+    return { id, held };
+  }
+
+  private tell(peer: LivePeer, news: readonly FileEntry[]): void {
+    const { listener } = this.options;
+    const wanted = news.filter((file) => listener.wants(file));
+    for (const partial of [false, true]) {
+      const files = wanted.filter((file) => (file.partial === true) === partial);
+      if (files.length > 0) listener.arrived(sourceOf(peer, partial), files);
+    }
+  }
+
+  private lose(line: string, isDamaged: boolean): void {
+    if (this.isLost) return;
+    this.isLost = true;
+    this.options.listener.lost(line, isDamaged);
+  }
+
+  /** For whoever asked; the log has heard. */
+  private troubled(error: unknown): StoreError {
+    const line = describeFailure(error);
+    if (isDamage(error)) this.lose(line, true);
+    else this.options.listener.failed(line);
+    return new StoreError(codeForPeer(error));
+  }
+}
+
+function errorOf(outcome: Exclude<Outcome, { kind: "applied" }>): Error {
+  if (outcome.kind === "refused") return new ProtocolError(outcome.code, outcome.id, outcome.message);
+  return new StoreError(outcome.code);
+}

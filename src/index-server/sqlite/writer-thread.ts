@@ -1,0 +1,160 @@
+/** The writing thread as the index sees it: requests and their outcomes, and what it tells by itself. */
+import { LocalIoError } from "../../errors.ts";
+import type { FileEntry } from "../../wire/messages.ts";
+import { workerUrl } from "../../worker-url.ts";
+import type { ChangeType } from "../catalog.ts";
+import type { FromWriter, Outcome, ToWriter } from "./writer-messages.ts";
+
+export interface WriterListener {
+  committed(names: number, removed: readonly number[]): void;
+  news(slot: number, files: readonly FileEntry[]): void;
+  released(slot: number): void;
+  hidden(count: number): void;
+  trouble(line: string): void;
+  lost(line: string, isDamaged: boolean): void;
+}
+
+export interface Opened {
+  hiddenSlots: number[];
+  names: number;
+}
+
+export class WriterThread {
+  private readonly worker: Worker;
+  private readonly opened = Promise.withResolvers<Opened>();
+  private readonly closed = Promise.withResolvers<void>();
+  private readonly waiting = new Map<number, (outcome: Outcome) => void>();
+  private readonly probes: ((problem: string | undefined) => void)[] = [];
+  private lastRequest = 0;
+  private isClosing = false;
+
+  constructor(
+    open: Extract<ToWriter, { kind: "open" }>,
+    private readonly listener: WriterListener,
+  ) {
+    this.worker = new Worker(workerUrl("index-server/sqlite/writer-worker.ts"));
+    this.worker.onmessage = ({ data }: MessageEvent<FromWriter>) => this.receive(data);
+    this.worker.onerror = (event) => this.died(event.message);
+    this.worker.addEventListener("close", () => {
+      this.closed.resolve();
+      this.died("it ended by itself");
+    });
+    this.tell(open);
+  }
+
+  /** Rejects when it cannot use the database. */
+  get ready(): Promise<Opened> {
+    return this.opened.promise;
+  }
+
+  /** Requests without an outcome. */
+  get waitingCount(): number {
+    return this.waiting.size;
+  }
+
+  /** Returns the request's number, for `forget`. */
+  apply(
+    change: { slot: number; host: string; type: ChangeType; line: Uint8Array },
+    onOutcome: (outcome: Outcome) => void,
+  ): number {
+    const request = ++this.lastRequest;
+    this.waiting.set(request, onOutcome);
+    const { buffer, byteLength } = change.line;
+    // It goes as it is, unless others have a part of its buffer.
+    const line = buffer.byteLength === byteLength ? change.line : new Uint8Array(change.line);
+    this.tell({ kind: "apply", request, ...change, line }, [line.buffer as ArrayBuffer]);
+    return request;
+  }
+
+  /** Its outcome, if there will be one, is of no interest any more. */
+  forget(request: number): void {
+    this.waiting.delete(request);
+  }
+
+  join(slot: number): void {
+    this.tell({ kind: "join", slot });
+  }
+
+  /** `news` will tell of what of that peer's files may be wanted. */
+  survey(slot: number): void {
+    this.tell({ kind: "survey", slot });
+  }
+
+  leave(slot: number): void {
+    this.tell({ kind: "leave", slot });
+  }
+
+  /** Why nothing can be written now; undefined: it can. Stays open when the thread does not come to it. */
+  probe(): Promise<string | undefined> {
+    const { promise, resolve } = Promise.withResolvers<string | undefined>();
+    this.probes.push(resolve);
+    this.tell({ kind: "probe" });
+    return promise;
+  }
+
+  /** Never rejects. Resolves when the database is closed. */
+  async close(): Promise<void> {
+    if (!this.isClosing) {
+      this.isClosing = true;
+      this.tell({ kind: "close" });
+    }
+    await this.closed.promise;
+    this.worker.terminate();
+  }
+
+  // --- internal ---
+
+  private tell(message: ToWriter, transfer: ArrayBuffer[] = []): void {
+    this.worker.postMessage(message, transfer);
+  }
+
+  private receive(message: FromWriter): void {
+    switch (message.kind) {
+      case "opened":
+        this.listener.committed(message.names, []);
+        this.listener.hidden(message.hiddenSlots.length);
+        this.opened.resolve(message);
+        return;
+      case "outcome": {
+        const tell = this.waiting.get(message.request);
+        this.waiting.delete(message.request);
+        tell?.(message.outcome);
+        return;
+      }
+      case "committed":
+        this.listener.committed(message.names, message.removed);
+        return;
+      case "hidden":
+        this.listener.hidden(message.count);
+        return;
+      case "news":
+        this.listener.news(message.slot, message.files);
+        return;
+      case "released":
+        this.listener.released(message.slot);
+        return;
+      case "trouble":
+        this.listener.trouble(message.line);
+        return;
+      case "damaged":
+        this.listener.lost(message.line, true);
+        return;
+      case "probed":
+        this.probes.shift()?.(message.problem);
+        return;
+      case "closed":
+        this.closed.resolve();
+        return;
+    }
+  }
+
+  private died(reason: string): void {
+    this.closed.resolve();
+    if (this.isClosing) return;
+    this.isClosing = true;
+    const line = `the thread that writes the index database failed: ${reason}`;
+    this.opened.reject(new LocalIoError(line));
+    this.opened.promise.catch(() => {});
+    this.listener.lost(line, false);
+  }
+}

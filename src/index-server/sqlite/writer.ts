@@ -1,0 +1,268 @@
+/**
+ * What the writing thread does: takes lines of REGISTER and UPDATE, applies them in turns of bounded length, and sees
+ * to it that the rows of peers that left go after a while. What a change is, is catalog-writer.ts.
+ *
+ * No time here is a QUERY's: those are answered by another thread from what is committed. So a turn may take as long as
+ * makes writing fast (a commit of some thousand files costs little more than one of a few), and small changes wait for
+ * a share of it.
+ */
+import type { Database } from "bun:sqlite";
+import { decodeIndexRequest } from "../../wire/decode-index-request.ts";
+import { lastPart } from "../../wire/file-name.ts";
+import type { FileEntry, Register, Update } from "../../wire/messages.ts";
+import { ProtocolError } from "../../wire/protocol-error.ts";
+import type { CatalogLimits } from "../catalog.ts";
+import type { WantedFiles } from "../wanted-files.ts";
+import { CatalogWriter } from "./catalog-writer.ts";
+import { ChangeStamps } from "./change-stamps.ts";
+import { codeForPeer, describeFailure, isDamage, sqliteCode } from "./database.ts";
+import { Departed } from "./departed.ts";
+import type { ChangeListener } from "./holding-tables.ts";
+import type { PeerPorts } from "./peer-ports.ts";
+import { LockedError, WorkQueue } from "./work-queue.ts";
+import type { FromWriter, Outcome, ToWriter } from "./writer-messages.ts";
+
+export interface WriterOptions {
+  limits: CatalogLimits;
+  stamps: ChangeStamps;
+  wanted: WantedFiles;
+  ports: PeerPorts;
+  keepLeftMs: number;
+  /** Monotonic. */
+  nowMs(): number;
+  soon(run: () => void): void;
+  later(run: () => void, delayMs: number): void;
+  tell(message: FromWriter): void;
+}
+
+/** Commits of 1,000 files make half of the speed on a disk that commits of 10,000 make (measured); these have 2,000. */
+const turnMs = 30;
+type Job = Extract<ToWriter, { kind: "apply" }>;
+
+export class Writer implements ChangeListener {
+  private readonly catalog: CatalogWriter;
+  private readonly queue: WorkQueue;
+  /** Whose turn it is in the queue, by slot. */
+  private readonly owners = new Map<number, object>();
+  private readonly departed: Departed;
+  /** Where the peers of slots are now, as long as the index's thread may not know. */
+  private readonly movedTo = new Map<number, number>();
+  private changed: number[] = [];
+  private removed: number[] = [];
+  private isVisible = false;
+
+  constructor(
+    database: Database,
+    private readonly options: WriterOptions,
+  ) {
+    this.catalog = new CatalogWriter(database, options.limits, this);
+    this.queue = new WorkQueue({ ...options, turnMs });
+    const hiddenSlots = [...this.catalog.hiddenSlots];
+    options.tell({ kind: "opened", hiddenSlots, names: this.catalog.totals.names });
+    this.departed = new Departed(this.catalog, this.queue, {
+      ...options,
+      onCount: (count) => options.tell({ kind: "hidden", count }),
+      onGone: (slot) => options.tell({ kind: "released", slot }),
+      onTrouble: (error) => this.trouble(error),
+    });
+    for (const slot of hiddenSlots) this.departed.add(slot);
+  }
+
+  join(slot: number): void {
+    this.movedTo.delete(slot);
+    this.options.ports.set(slot, 0);
+    this.owners.set(slot, {});
+    this.catalog.join(slot);
+  }
+
+  /** Decoded when it is its turn: what waits is as small as it came. */
+  apply(job: Job): void {
+    const { slot } = job;
+    const { catalog } = this;
+    const news: FileEntry[] = [];
+    let change: Register | Update | undefined;
+    let found: number | undefined;
+    const steps = function* (): Generator<void, void> {
+      change = changeOf(job);
+      if (change.type === "UPDATE") {
+        yield* catalog.update(slot, change.add, change.remove, (file) => void news.push(file));
+        return;
+      }
+      const address = { host: job.host, port: change.port };
+      if (change.library !== undefined) found = catalog.resume(slot, address, change.library);
+      // With nothing, when the index does not hold it: UPDATEs follow.
+      if (found === undefined)
+        yield* catalog.register(slot, address, change.files, (file) => void news.push(file));
+    };
+    this.queue.add({
+      owner: this.owners.get(slot)!,
+      steps: steps(),
+      slice: (run) => catalog.tryTransaction(run),
+      finished: () => this.applied(job, change!, found, news),
+      failed: (error) => {
+        // What was applied is news; when the rest is said again, it is not any more.
+        this.tellOf(slot, news);
+        this.failed(job.request, change?.id ?? null, error);
+      },
+    });
+  }
+
+  /** In turns, as everything else; of a peer that leaves meanwhile nothing is told. */
+  survey(slot: number): void {
+    const owner = this.owners.get(slot);
+    if (owner === undefined) return;
+    const { wanted } = this.options;
+    const files: FileEntry[] = [];
+    this.queue.add({
+      owner,
+      steps: this.catalog.files(slot, (file) => {
+        if (wanted.mayWant(file)) files.push(file);
+      }),
+      slice: runOutside,
+      finished: () => this.tellOf(slot, files),
+      failed: (error) => this.trouble(error),
+    });
+  }
+
+  leave(told: number): void {
+    const slot = this.movedTo.get(told) ?? told;
+    this.movedTo.delete(told);
+    const owner = this.owners.get(slot);
+    if (owner !== undefined) this.queue.drop(owner);
+    this.owners.delete(slot);
+    if (!this.catalog.leave(slot)) {
+      this.options.tell({ kind: "released", slot });
+      return;
+    }
+    this.departed.add(slot);
+  }
+
+  /** Why nothing can be written now; undefined: it can. */
+  problem(): string | undefined {
+    try {
+      return this.catalog.tryTransaction(() => {})
+        ? undefined
+        : "another program keeps the index database locked";
+    } catch (error) {
+      return describeFailure(error);
+    }
+  }
+
+  close(): void {
+    this.queue.stop();
+    this.catalog.end();
+  }
+
+  // --- what the tables tell ---
+
+  fileChanged(name: string, root: Uint8Array): void {
+    this.changed.push(ChangeStamps.ofName(name), ChangeStamps.ofRoot(root));
+    const last = lastPart(name);
+    if (last.length < name.length) this.changed.push(ChangeStamps.ofName(last));
+  }
+
+  portKnown(slot: number, port: number): void {
+    this.options.ports.set(slot, port);
+  }
+
+  entryRemoved(id: number): void {
+    this.removed.push(id);
+  }
+
+  committing(): void {
+    this.isVisible = true;
+    this.options.stamps.begin();
+  }
+
+  settled(): void {
+    if (this.isVisible) this.options.stamps.end(this.changed);
+    this.isVisible = false;
+    const isNew = this.changed.length > 0;
+    this.changed = [];
+    const { removed } = this;
+    this.removed = [];
+    if (isNew) this.options.tell({ kind: "committed", names: this.catalog.totals.names, removed });
+  }
+
+  // --- internal ---
+
+  private applied(
+    { request, slot }: Job,
+    change: Register | Update,
+    found: number | undefined,
+    news: FileEntry[],
+  ): void {
+    const { id } = change;
+    this.tellOf(slot, news);
+    const isAsked = change.type === "REGISTER" && change.library !== undefined;
+    if (found !== undefined) this.catalog.resumed(slot, found);
+    const now = found ?? slot;
+    const files = this.catalog.filesOf(now);
+    const held = isAsked ? found !== undefined : undefined;
+    this.end(request, { kind: "applied", id, held, slot: now, port: this.options.ports.at(now), files });
+    // Said last: until then the index's thread knows the peer by this slot.
+    if (now !== slot) this.moved(slot, now);
+  }
+
+  /** The peer has the rows of another slot from now on. */
+  private moved(from: number, to: number): void {
+    this.owners.set(to, this.owners.get(from)!);
+    this.owners.delete(from);
+    this.movedTo.set(from, to);
+    this.departed.remove(to);
+    if (this.catalog.isHidden(from)) this.departed.add(from);
+    else this.options.tell({ kind: "released", slot: from });
+  }
+
+  /** Asked only now that they are committed: who wants to hear of one later finds it. */
+  private tellOf(slot: number, news: readonly FileEntry[]): void {
+    const files = news.filter((file) => this.options.wanted.mayWant(file));
+    if (files.length > 0) this.options.tell({ kind: "news", slot, files });
+  }
+
+  private failed(request: number, id: number | null, error: unknown): void {
+    if (error instanceof ProtocolError) {
+      // There is room as soon as those who left are forgotten.
+      const makesRoom = error.code === "STORAGE_FULL" && this.departed.purgeAll();
+      this.end(request, refusal(makesRoom ? new ProtocolError("RETRY") : error, id));
+      return;
+    }
+    this.trouble(error);
+    this.end(request, {
+      kind: "failed",
+      id,
+      code: error instanceof LockedError ? "RETRY" : codeForPeer(error),
+    });
+  }
+
+  private end(request: number, outcome: Outcome): void {
+    this.options.tell({ kind: "outcome", request, outcome });
+  }
+
+  private trouble(error: unknown): void {
+    const line = error instanceof LockedError ? error.message : describeFailure(error);
+    this.options.tell({ kind: isDamage(error) ? "damaged" : "trouble", line });
+  }
+}
+
+function changeOf({ type, line }: Job): Register | Update {
+  const request = decodeIndexRequest(line);
+  if (request.type === type) return request as Register | Update;
+  throw new ProtocolError("BAD_MESSAGE", request.id, "the type is there twice");
+}
+
+function refusal(error: unknown, id: number | null): Outcome {
+  if (!(error instanceof ProtocolError)) throw error;
+  return { kind: "refused", id: error.id ?? id, code: error.code, message: error.message };
+}
+
+/** One statement, which is a transaction by itself. False when somebody else has the lock. */
+function runOutside(run: () => void): boolean {
+  try {
+    run();
+    return true;
+  } catch (error) {
+    if (sqliteCode(error).startsWith("SQLITE_BUSY")) return false;
+    throw error;
+  }
+}
