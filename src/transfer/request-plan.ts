@@ -59,27 +59,38 @@ export class RequestPlan {
     return next;
   }
 
-  /** On one connection of each source. Of a single chunk there is no part, and nothing to choose. */
+  /**
+   * On one connection of each source, as soon as it is to be made: the question leaves with HELLO. Of a single chunk
+   * there is no part, and nothing to choose.
+   */
   private askWhatTheyHave(asks: Ask[]): void {
     if (this.picker.size < 2) return;
     for (const connection of this.table.connections) {
       const { source } = connection;
-      if (!connection.ready || connection.subscribed || source.files !== undefined) continue;
+      if (connection.subscribed || source.files !== undefined) continue;
       if (this.table.connectionsOf(source).some(({ subscribed }) => subscribed)) continue;
       connection.subscribed = true;
       asks.push({ do: "have", connection: connection.id, sent: source.held === undefined });
     }
   }
 
-  /** One source at a time. */
+  /**
+   * One source at a time, one that is silent on another connection last. While nobody has said WELCOME one that may do
+   * so is asked, with HELLO; that keeps nobody who has from being asked.
+   */
   private askForHashes(asks: Ask[], nowMs: number): void {
-    const connections = [...this.table.connections].filter(({ ready, stalled }) => ready && !stalled);
-    if (connections.some(({ owesHashes }) => owesHashes)) return;
-    const [first] = connections;
-    if (first === undefined) return;
-    startOwing(first, nowMs);
-    first.owesHashes = true;
-    asks.push({ do: "hashes", connection: first.id });
+    const connections = [...this.table.connections].filter(({ stalled }) => !stalled);
+    const asked = connections.filter(({ owesHashes }) => owesHashes);
+    if (asked.some(({ ready }) => ready)) return;
+    const welcome = connections.filter(({ ready }) => ready);
+    const isHeardOf = ({ source }: SourceConnection) =>
+      !this.table.connectionsOf(source).some(({ stalled }) => stalled);
+    const unwelcome = asked.length === 0 ? connections[0] : undefined;
+    const next = welcome.find(isHeardOf) ?? welcome[0] ?? unwelcome;
+    if (next === undefined) return;
+    startOwing(next, nowMs);
+    next.owesHashes = true;
+    asks.push({ do: "hashes", connection: next.id });
   }
 
   private askForChunks(asks: Ask[], nowMs: number): void {

@@ -73,7 +73,9 @@ export class SourceLink implements ConnectionUser, PacedLink {
       if (this.over) return connection.destroy();
       this.connection = connection;
       connection.maxLineBytes = maxPeerAnswerLineBytes;
-      connection.send(encodeHello(agent, this.context.session));
+      // What was asked meanwhile leaves with it, and is answered after WELCOME.
+      this.unsent = encodeHello(agent, this.context.session) + this.unsent;
+      this.flush();
     } catch (error) {
       this.failed(reasonOf(error));
     }
@@ -168,8 +170,7 @@ export class SourceLink implements ConnectionUser, PacedLink {
       this.welcomed = true;
       // Once to and fro for the connection itself, once for HELLO and WELCOME.
       this.roundTripMs = (monotonicMs() - this.openedMs) / 2;
-      const { id: connection, roundTripMs } = this;
-      this.context.tell({ kind: "connected", connection, roundTripMs });
+      this.context.tell({ kind: "connected", connection: this.id, roundTripMs: this.roundTripMs });
     } else {
       this.failed("it does not speak our protocol: it did not say WELCOME");
     }
@@ -210,8 +211,10 @@ export class SourceLink implements ConnectionUser, PacedLink {
     this.unsent += line;
   }
 
+  /** What is asked before there is a connection waits for it. */
   private flush(): void {
-    this.connection?.send(this.unsent);
+    if (this.connection === undefined || this.unsent === "") return;
+    this.connection.send(this.unsent);
     this.unsent = "";
   }
 

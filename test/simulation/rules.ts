@@ -146,7 +146,8 @@ export class Rules {
       return;
     }
     const seen = this.seen.get(action.connection);
-    check(seen?.ready === true, `${action.do} on a connection that is not ready`);
+    check(seen !== undefined, `${action.do} on a connection that does not exist`);
+    check(seen.ready || action.do !== "get", "get on a connection that is not ready");
     check(!this.excluded.has(seen.host), `${action.do} to the excluded ${seen.host}`);
     if (seen.requests.size === 0 && !seen.owesHashes) {
       seen.heardMs = nowMs;

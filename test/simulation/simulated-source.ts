@@ -8,6 +8,8 @@ import { endOf, isWithin, type SourcePlan } from "./plan.ts";
 export interface Link {
   readonly id: number;
   readonly source: SimulatedSource;
+  /** When it says WELCOME; it answers nothing before. */
+  readonly welcomeMs: number;
   /** The downloader's end still hears. */
   open: boolean;
   readonly work: Work[];

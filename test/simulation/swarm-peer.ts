@@ -18,6 +18,8 @@ export interface SwarmLink extends UploadLink {
   /** The downloader's number of it. */
   readonly connection: number;
   ready: boolean;
+  /** When it can take HELLO, and what is asked with it. */
+  readonly helloMs: number;
   /** What was asked for and has not come; chunks by request. */
   readonly asked: Map<number, Set<number>>;
   unreportedBytes: number;
@@ -224,7 +226,7 @@ export class SwarmPeer {
       this.swarm.lose(link, false);
       return;
     }
-    check(link.ready, `${action.do} on a connection that is not ready`);
+    check(link.ready || action.do !== "get", `${action.do} on a connection that is not ready`);
     const say = (happen: () => void) => this.swarm.send(link, happen);
     if (action.do === "have") say(() => link.to.upload.onHave(link, action.sent));
     else if (action.do === "hashes") say(() => link.to.upload.onHashes(link));

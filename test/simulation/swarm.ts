@@ -112,7 +112,7 @@ export class Swarm implements UploadWorld {
 
   /** From the downloader to the source. */
   send(link: SwarmLink, happen: () => void): void {
-    this.at(this.nowMs + latencyOf(link), () => {
+    this.at(Math.max(this.nowMs, link.helloMs) + latencyOf(link), () => {
       if (link.open) happen();
     });
   }
@@ -150,6 +150,7 @@ export class Swarm implements UploadWorld {
       connection,
       open: true,
       ready: false,
+      helloMs: this.nowMs + 2 * latencyMs,
       pieceBytes: Math.min(this.plan.pieceBytes, Math.ceil(downBytesPerMs * longestPieceMs)),
       windowBytes: Math.min(this.plan.windowBytes, downBytesPerMs * (2 * latencyMs + longestQueueMs)),
       inFlightBytes: 0,

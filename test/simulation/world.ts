@@ -199,13 +199,16 @@ class World implements Surroundings {
 
   private ask(link: Link, action: Action): void {
     const { source } = link;
-    const arrivalMs = this.nowMs + source.plan.latencyMs;
+    // What is asked before WELCOME is answered after it.
+    const arrivalMs = Math.max(this.nowMs + source.plan.latencyMs, link.welcomeMs);
     switch (action.do) {
       case "close":
         this.at(this.nowMs + closeDelayMs, () => this.cut(link));
         return;
       case "have":
-        this.at(arrivalMs, () => source.tellWhatItHas(link, this.chunkCount));
+        this.at(arrivalMs, () => {
+          if (link.open) source.tellWhatItHas(link, this.chunkCount);
+        });
         return;
       case "hashes":
         this.at(arrivalMs, () => source.take(link, { kind: "hashes", left: 32 * this.chunkCount }));
@@ -223,9 +226,15 @@ class World implements Surroundings {
   private connect({ connection, host }: Action & { do: "connect" }): void {
     const source = this.sources.get(host);
     if (source === undefined) throw new Error(`connect to ${host}, which does not exist`);
-    const link: Link = { id: connection, source, open: true, work: [] };
-    this.links.set(connection, link);
     const { latencyMs, welcomeMs } = source.plan;
+    const link: Link = {
+      id: connection,
+      source,
+      welcomeMs: this.nowMs + latencyMs + welcomeMs,
+      open: true,
+      work: [],
+    };
+    this.links.set(connection, link);
     this.at(this.nowMs + latencyMs, () => {
       if (!source.accepts) return this.lose(link);
       source.accept(link);

@@ -199,13 +199,26 @@ describe("a liar", () => {
 describe("the chunk hashes", () => {
   test("are asked of a second source when the first is silent", () => {
     const report = runWorld(
-      worldPlan(9, [sourcePlan("hole", neverSends), sourcePlan("honest", { welcomeMs: 50 })], {
+      worldPlan(9, [sourcePlan("hole", neverSends), sourcePlan("honest", { refusing: [[0, 50]] })], {
         needsHashes: true,
       }),
     );
     expect(report.outcome.kind).toBe("complete");
-    expect(firstMs(report, "honest", "hashes")).toBeGreaterThanOrEqual(2_000);
+    expect(actionsTo(report, "honest", "hashes").at(-1)!.atMs).toBeGreaterThanOrEqual(2_000);
     expect(report.endMs).toBeLessThan(4_500);
+  });
+
+  test("are asked for with HELLO, of who may never say WELCOME, and then of the first who does", () => {
+    const mute = [sourcePlan("mute1", { welcomeMs: forever }), sourcePlan("mute2", { welcomeMs: forever })];
+    for (let seed = 1; seed <= 5; seed++) {
+      const plan = worldPlan(9, [...mute, sourcePlan("honest")], { needsHashes: true, seed });
+      const report = runWorld(plan);
+      expect(report.outcome.kind).toBe("complete");
+      expect(actionsTo(report, "honest", "hashes")[0]!.atMs).toBeLessThan(20);
+      expect(report.endMs).toBeLessThan(1_500);
+      const askedFirst = report.actions.find(({ action }) => action.do === "hashes");
+      expect(askedFirst!.atMs).toBe(0);
+    }
   });
 
   test("are not asked for when an earlier run kept them", () => {

@@ -95,6 +95,20 @@ describe("a link to a right source", () => {
     expect(bytes + bench.link.takeUnreported()).toBe(content.sizeBytes);
   });
 
+  test("says with HELLO what it was asked to ask before there was a connection", async () => {
+    const bits = Buffer.from([0xe0]).toString("base64");
+    const source = fakeSource(
+      except("HAVE", content, ({ id, root }, to) => to.send(line({ type: "HAVE", id, root, chunks: bits }))),
+    );
+    using bench = new Bench(source);
+    void bench.link.open("127.0.0.1", source.port);
+    bench.link.have();
+    bench.link.hashes();
+    await bench.until(() => bench.kinds.includes("hashes"));
+    expect(bench.kinds).toEqual(["connected", "held", "hashes"]);
+    expect(source.requests.map(({ type }) => type)).toEqual(["HELLO", "HAVE", "HASHES"]);
+  });
+
   test("takes answers in another order than the questions", async () => {
     const held: (() => void)[] = [];
     const honest = honestly(content);

@@ -75,6 +75,20 @@ describe("an upload session", () => {
     expect(drive(greeting)).toEqual([{ type: "WELCOME", version: 1, agent: "test/1" }]);
   });
 
+  test("answers after WELCOME what came with HELLO", () => {
+    const hasty = session(false);
+    tell(hasty, { type: "HELLO", version: 1, agent: "t" });
+    tell(hasty, { type: "HASHES", id: 1, root });
+    tell(hasty, { type: "GET", id: 2, root, offset: 0, length: 5 });
+    expect(drive(hasty)).toMatchObject([
+      { type: "WELCOME" },
+      { type: "HASHES", id: 1, length: 128 },
+      "128 bytes of hashes",
+      { type: "DATA", id: 2 },
+      "0+5",
+    ]);
+  });
+
   test.each([
     ["a request before HELLO", { type: "GET", id: 1, root, offset: 0, length: 1 }, "BAD_STATE", false],
     ["another version", { type: "HELLO", version: 2, agent: "t" }, "BAD_VERSION", true],
