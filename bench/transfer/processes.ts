@@ -79,7 +79,7 @@ function tree(pid: number): number[] {
 }
 
 /** With what the children that ended had used. undefined when the process itself has ended. */
-function cpuOf(root: number): CpuSeconds | undefined {
+export function cpuOf(root: number): CpuSeconds | undefined {
   let sum: CpuSeconds | undefined;
   for (const pid of tree(root)) {
     const fields = tryRead(`/proc/${pid}/stat`)?.split(") ")[1]?.split(" ").map(Number);

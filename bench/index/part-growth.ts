@@ -1,0 +1,180 @@
+/** How the cost of a QUERY grows with what the index holds, in memory and on disk, and how it starts cold. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { projectFolder } from "../../scripts/project.ts";
+import type { Row } from "../measure.ts";
+import { type Line, plot } from "../transfer/plot.ts";
+import { checksTable, type Section } from "../transfer/report.ts";
+import { type ColdStart, coldStart, describeColdStart, digestsOf } from "./cold-start.ts";
+import { filesPerPeer, Grown, measureStep, type Step } from "./growth-steps.ts";
+import { medianOf, roundsText } from "./rounds.ts";
+import { markdownTable, milliseconds, plainTarget, rates, target, thousands } from "./tables.ts";
+import type { Storage, Workspace } from "./workspace.ts";
+
+const plotPath = join("docs", "index-growth.svg");
+const peersOfSteps = [100, 1_000, 10_000];
+
+interface Growth {
+  storage: Storage;
+  steps: Step[];
+  cold: ColdStart | undefined;
+  warmRate: number;
+}
+
+export async function growth(workspace: Workspace): Promise<Section> {
+  const all = [await grow(workspace, "memory"), await grow(workspace, "disk")];
+  if (workspace.settings.scale === 1) writeFileSync(join(projectFolder, plotPath), drawing(all));
+  const most = all[0]!.steps.at(-1)!.holdings;
+  const disk = all[1]!;
+  const cold = disk.cold === undefined ? [] : [describeColdStart(disk.cold, disk.warmRate)];
+  return {
+    title: `Growth: from ${thousands(all[0]!.steps[0]!.holdings)} to ${thousands(most)} holdings`,
+    paragraphs: [
+      "![p50 and memory by holdings](index-growth.svg)",
+      `Peers with ${thousands(filesPerPeer)} files each; 50 connections. Each size was measured in turn with an index that stays at the first.`,
+      ...all.map(stepsTable),
+      ...cold,
+      checksTable([...all.flatMap(checksOf), ...coldChecks(disk)]),
+    ],
+  };
+}
+
+async function grow(workspace: Workspace, storage: Storage): Promise<Growth> {
+  const peers = peersOfSteps.map((each) => workspace.scaled(each));
+  await using small = await Grown.start(workspace, storage);
+  await small.growTo(peers[0]!);
+  await using grown = await Grown.start(workspace, storage);
+  const steps: Step[] = [];
+  for (const count of peers) {
+    const label = `${storage}, ${thousands(count * filesPerPeer)} holdings`;
+    if (count === peers[0]) {
+      steps.push(await measureStep(workspace, label, count, { small, grown: small }));
+      continue;
+    }
+    const seconds = await grown.growTo(count);
+    console.error(`  ${label}: there after ${seconds.toFixed(0)} s`);
+    steps.push(await measureStep(workspace, label, count, { small, grown }));
+  }
+  const warmRate = medianOf(steps.at(-1)!.rounds, (value) => value.grown.popular.rate);
+  if (storage === "memory") return { storage, steps, cold: undefined, warmRate };
+  const shape = { peers: peers.at(-1)!, filesPerPeer };
+  await grown.end();
+  const again = { folder: grown.index.folder!, shape, queries: grown.popularQueries, warmRate };
+  return {
+    storage,
+    steps,
+    cold: await coldStart(workspace, { ...again, digests: digestsOf(shape) }),
+    warmRate,
+  };
+}
+
+/** Of the p50s of neighbouring measurements. */
+const growthOf = (value: Step["rounds"][number]["value"]) =>
+  value.grown.single.p50Us / value.small.single.p50Us;
+
+function stepsTable({ storage, steps }: Growth): string {
+  const head = [
+    "holdings",
+    "one source: a second",
+    "p50, ms",
+    "p50 is",
+    "popular: a second",
+    "p50, ms",
+    "resident MB",
+    "of it anonymous",
+    "rounds",
+  ];
+  const rows = steps.map(({ holdings, rounds, memory }) => [
+    ...[thousands(holdings), rates(rounds, ({ grown }) => grown.single.rate)],
+    ...[
+      milliseconds(rounds, ({ grown }) => grown.single.p50Us),
+      `${medianOf(rounds, growthOf).toFixed(2)} ×`,
+    ],
+    ...[
+      rates(rounds, ({ grown }) => grown.popular.rate),
+      milliseconds(rounds, ({ grown }) => grown.popular.p50Us),
+    ],
+    ...[memory.all.toFixed(0), memory.anonymous.toFixed(0), roundsText(rounds)],
+  ]);
+  return `In ${storage === "memory" ? "memory" : "a file on disk, warm"}:\n\n${markdownTable(head, rows)}`;
+}
+
+function checksOf({ storage, steps }: Growth): Row[] {
+  const [first, last] = [steps[0]!, steps.at(-1)!];
+  const grows = target(
+    `QUERY p50 at ${thousands(last.holdings)} against ${thousands(first.holdings)}, ${storage}`,
+    { atMost: 1.5 },
+    "×",
+    last.rounds,
+    growthOf,
+  );
+  if (storage === "disk") {
+    const megabytes = last.memory.all - first.memory.all;
+    return [
+      grows,
+      {
+        figure: "resident memory, disk: growth",
+        target: "flat",
+        measured: `${megabytes.toFixed(0)} MB more`,
+        ratio: "",
+        met: undefined,
+      },
+    ];
+  }
+  const perMillion = last.memory.all / (last.holdings / 1e6);
+  return [
+    grows,
+    plainTarget(
+      "resident memory a million holdings",
+      { atMost: 350 },
+      "MB",
+      perMillion,
+      perMillion.toFixed(0),
+    ),
+  ];
+}
+
+/** Undefined when the index has forgotten its peers. */
+function coldChecks({ cold }: Growth): Row[] {
+  const answer = cold?.firstAnswer;
+  return [
+    {
+      figure: "cold start: the first answer",
+      target: "at once",
+      measured: `${answer?.toFixed(1)} s`,
+      ratio: "",
+      met: answer === undefined ? undefined : answer < 2,
+    },
+    plainTarget(
+      "cold start: half of the warm rate",
+      { atMost: 30 },
+      "s",
+      cold?.halfOfWarm,
+      `${cold?.halfOfWarm?.toFixed(1)} s`,
+    ),
+  ];
+}
+
+function drawing(all: readonly Growth[]): string {
+  const lines = (y: (step: Step) => number): Line[] =>
+    all.map(({ storage, steps }) => ({
+      name: storage,
+      points: steps.map((step) => ({ x: step.holdings, y: y(step) })),
+    }));
+  const axis = { xLabel: "holdings", xText: (x: number) => (x >= 1e6 ? `${x / 1e6} M` : `${x / 1e3} k`) };
+  return plot([
+    {
+      ...axis,
+      title: "QUERY with one source",
+      yLabel: "p50, ms",
+      lines: lines((step) => medianOf(step.rounds, ({ grown }) => grown.single.p50Us / 1000)),
+    },
+    {
+      ...axis,
+      title: "QUERY of popular names",
+      yLabel: "p50, ms",
+      lines: lines((step) => medianOf(step.rounds, ({ grown }) => grown.popular.p50Us / 1000)),
+    },
+    { ...axis, title: "Resident memory", yLabel: "MB", lines: lines(({ memory }) => memory.all) },
+  ]);
+}
