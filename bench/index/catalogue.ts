@@ -59,12 +59,12 @@ function plantedFile(name: string): SharedFile {
   return file(kinds.planted, Number(Bun.hash.crc32(name)), name);
 }
 
-/** Names as peers ask for them: a file of a peer, each as likely. */
-export function popularNames(chance: Chance, shape: Shape, count: number): string[] {
+/** Names as the first `peers` of the network ask for them: a file of one of them, each as likely. */
+export function popularNames(chance: Chance, shape: Shape, count: number, peers = shape.peers): string[] {
   const perPeer = 500;
   const names: string[] = [];
   while (names.length < count) {
-    const files = filesOfPeer(chance.below(shape.peers), shape);
+    const files = filesOfPeer(chance.below(peers), shape);
     for (let each = 0; each < perPeer; each++) names.push(chance.pick(files).name);
   }
   return names.slice(0, count);

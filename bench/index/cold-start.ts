@@ -1,9 +1,9 @@
 /** A large database that is opened when nothing of it is in memory, and its peers, who come back. */
 import { join } from "node:path";
 import { sourcesOf } from "./ask.ts";
-import { filesOfPeer, plantedNames, type Shape } from "./catalogue.ts";
+import { plantedNames, type Shape } from "./catalogue.ts";
 import { Crowd } from "./crowd.ts";
-import { libraryDigest, returnLine } from "./digest.ts";
+import { returnLine } from "./digest.ts";
 import { startLoad } from "./load-client.ts";
 import { startIndex } from "./servers.ts";
 import type { Workspace } from "./workspace.ts";
@@ -40,7 +40,7 @@ export async function coldStart(
     return { listening, firstAnswer, whole: undefined, halfOfWarm: undefined, rates: [] };
   }
   const whole = sinceStart();
-  const options = { port: index.port, file: given.queries, connections: 50, warmSeconds: 0 };
+  const options = { server: index, file: given.queries, connections: 50, warmSeconds: 0 };
   const asked = startLoad(workspace, {
     ...options,
     seconds: askedSeconds * Math.min(1, workspace.settings.scale * 10),
@@ -49,11 +49,6 @@ export async function coldStart(
   const half = eachSecond.findIndex((answers) => answers >= given.warmRate / 2);
   const halfOfWarm = half === -1 ? undefined : whole + half;
   return { listening, firstAnswer, whole, halfOfWarm, rates: eachSecond };
-}
-
-/** What each peer would say of its library. */
-export function digestsOf(shape: Shape): string[] {
-  return Array.from({ length: shape.peers }, (_, peer) => libraryDigest(filesOfPeer(peer, shape)));
 }
 
 /** Whether the index still held what each of them has. */

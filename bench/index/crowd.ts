@@ -1,4 +1,5 @@
 /** Peers that register over TCP and stay connected with a sign of life now and then, as real ones do. */
+import { readFileSync } from "node:fs";
 import { filesOfPeer, type Shape, type SharedFile } from "./catalogue.ts";
 import { hello, registerLine, registrationLines } from "./requests.ts";
 
@@ -22,6 +23,12 @@ export class Crowd implements AsyncDisposable {
     return this.peers.length;
   }
 
+  /** Throws when the index has closed the connection of somebody: what is measured then is something else. */
+  requireWhole(): void {
+    const lost = this.peers.filter(({ isLost }) => isLost).length;
+    if (lost > 0) throw new Error(`the index closed the connections of ${lost} of ${this.size} peers`);
+  }
+
   /** Peers `from` to `to` of the catalogue; returns how many seconds it took. */
   async join(shape: Shape, from = 0, to = shape.peers): Promise<number> {
     return await this.joinEach(to - from, (at) => filesOfPeer(from + at, shape));
@@ -43,6 +50,7 @@ export class Crowd implements AsyncDisposable {
     linesOf: (at: number, port: number) => readonly string[],
     onAnswer?: (answer: Answer) => void,
   ): Promise<number> {
+    requireOpenFiles(this.peers.length + count);
     const startedMs = performance.now();
     const base = firstPort + this.peers.length;
     let next = 0;
@@ -74,6 +82,17 @@ export class Crowd implements AsyncDisposable {
     clearInterval(this.timer);
     for (const peer of this.peers) peer.close();
   }
+}
+
+/** For everything else that this process has open. */
+const otherOpenFiles = 200;
+
+function requireOpenFiles(connections: number): void {
+  const limit = Number(/^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1]);
+  if (connections + otherOpenFiles <= limit) return;
+  throw new Error(
+    `${connections} connections are more than the ${limit} open files allowed here: raise ulimit -n`,
+  );
 }
 
 export interface Answer {
@@ -108,6 +127,10 @@ export class CrowdPeer {
     });
     await peer.request(`${hello}\n`);
     return peer;
+  }
+
+  get isLost(): boolean {
+    return this.lost !== undefined;
   }
 
   /** The answer to one line. */

@@ -1,7 +1,8 @@
 /** An index that grows, measured step by step beside one that stays small, so that both meet the same minutes. */
 import { checkPlanted } from "./ask.ts";
-import type { Shape } from "./catalogue.ts";
+import { filesOfPeer, type Shape } from "./catalogue.ts";
 import { Crowd } from "./crowd.ts";
+import { libraryDigest } from "./digest.ts";
 import { type LoadResult, load } from "./load-client.ts";
 import { writePlantedQueries, writePopularQueries } from "./requests.ts";
 import { type Round, rounds } from "./rounds.ts";
@@ -19,40 +20,50 @@ export interface Step {
   holdings: number;
   rounds: Round<{ small: Asked; grown: Asked }>[];
   memory: { all: number; anonymous: number };
-  /** Of its files. */
-  bytes: number;
+  /** Of the files it has open. */
+  fileBytes: number;
 }
 
-/** A running index of one size with all its peers. */
+/** A running index that the first peers of a network have joined. */
 export class Grown implements AsyncDisposable {
+  /** Of the library of each peer, to come back with. */
+  readonly digests: string[] = [];
+
   private constructor(
     readonly index: Server,
     private readonly crowd: Crowd,
+    /** The whole network, of which a part is here. */
+    private readonly network: Shape,
     /** Files of requests. */
     private readonly files: { single: string; popular: string },
   ) {}
 
-  static async start(workspace: Workspace, storage: Storage): Promise<Grown> {
+  static async start(workspace: Workspace, storage: Storage, network: Shape): Promise<Grown> {
     const index = await startIndex(workspace, storage);
-    return new Grown(index, new Crowd(index.port), {
-      single: workspace.path("single"),
-      popular: workspace.path("popular"),
-    });
+    const files = { single: workspace.path("single"), popular: workspace.path("popular") };
+    return new Grown(index, new Crowd(index.port), network, files);
   }
 
   /** Returns how many seconds it took. */
   async growTo(peers: number): Promise<number> {
-    const shape: Shape = { peers, filesPerPeer };
-    const seconds = await this.crowd.join(shape, this.crowd.size);
-    writePlantedQueries(this.files.single, shape, 1);
-    writePopularQueries(this.files.popular, shape);
-    // Asked once for its own sake, too: a first question is slower than those that follow.
-    await checkPlanted(this.index.port, shape);
+    const { crowd, network, digests, files } = this;
+    const from = crowd.size;
+    const seconds = await crowd.joinEach(peers - from, (at) => {
+      const shared = filesOfPeer(from + at, network);
+      digests[from + at] = libraryDigest(shared);
+      return shared;
+    });
+    const here = { ...network, peers };
+    writePlantedQueries(files.single, here, 1);
+    writePopularQueries(files.popular, network, peers);
+    await checkPlanted(this.index.port, here);
     return seconds;
   }
 
   async ask(workspace: Workspace): Promise<Asked> {
-    const each = { port: this.index.port, connections: 50 };
+    this.crowd.requireWhole();
+    const seconds = workspace.settings.seconds / turns;
+    const each = { server: this.index, connections: 50, seconds, warmSeconds: seconds / 4 };
     const single = await load(workspace, { ...each, file: this.files.single });
     return { single, popular: await load(workspace, { ...each, file: this.files.popular }) };
   }
@@ -72,6 +83,16 @@ export class Grown implements AsyncDisposable {
   }
 }
 
+/** Often in turn rather than long: then both sizes meet the same seconds. */
+const turns = 4;
+
+/** The one in the middle by p50, for each request. */
+function middle(all: readonly Asked[]): Asked {
+  const of = (figure: (asked: Asked) => LoadResult) =>
+    all.map(figure).sort((a, b) => a.p50Us - b.p50Us)[all.length >> 1]!;
+  return { single: of(({ single }) => single), popular: of(({ popular }) => popular) };
+}
+
 export async function measureStep(
   workspace: Workspace,
   label: string,
@@ -82,12 +103,16 @@ export async function measureStep(
     workspace,
     label,
     async () => {
-      const first = await small.ask(workspace);
-      return { small: first, grown: small === grown ? first : await grown.ask(workspace) };
+      const asked: { small: Asked[]; grown: Asked[] } = { small: [], grown: [] };
+      for (let turn = 0; turn < turns; turn++) {
+        asked.small.push(await small.ask(workspace));
+        if (small !== grown) asked.grown.push(await grown.ask(workspace));
+      }
+      const first = middle(asked.small);
+      return { small: first, grown: small === grown ? first : middle(asked.grown) };
     },
     1,
   );
-  const { memory } = grown.index;
-  const bytes = grown.index.files().reduce((sum, each) => sum + each.bytes, 0);
-  return { holdings: peers * filesPerPeer, rounds: all, memory, bytes };
+  const { memory, openFileBytes } = grown.index;
+  return { holdings: peers * filesPerPeer, rounds: all, memory, fileBytes: openFileBytes };
 }

@@ -13,12 +13,23 @@ export interface LoadResult {
   maxUs: number;
   unanswered: number;
   errors: number;
+  /** Also those before measuring began. */
+  allAnswers: number;
+  /** That the server needed for each of them, microseconds: less at the mercy of other programs than times are. */
+  cpuUs: number;
   /** Answers in each second. */
   eachSecond: number[];
 }
 
+/** What is loaded. */
+export interface Target {
+  readonly port: number;
+  /** So far. */
+  readonly cpuSeconds: number;
+}
+
 export interface LoadOptions {
-  port: number;
+  server: Target;
   /** Requests, one a line. */
   file: string;
   connections?: number;
@@ -50,13 +61,14 @@ const patienceMs = 60_000;
 
 export function startLoad(workspace: Workspace, options: LoadOptions): RunningLoad {
   const seconds = options.seconds ?? workspace.settings.seconds;
-  const { core, rate } = options;
+  const { core, rate, server } = options;
+  const cpuBefore = server.cpuSeconds;
   const started = workspace.start([
     ...(core === undefined ? [] : ["taskset", "-c", String(core)]),
     ...[
       workspace.loadClient,
       "requests",
-      `port=${options.port}`,
+      `port=${server.port}`,
       `file=${options.file}`,
       `seconds=${seconds}`,
     ],
@@ -70,11 +82,14 @@ export function startLoad(workspace: Workspace, options: LoadOptions): RunningLo
   ]);
   return {
     stop: () => started.process.kill("SIGTERM"),
-    result: async () => await resultOf(started, seconds * 1000 + patienceMs),
+    result: async () => {
+      const said = await resultOf(started, seconds * 1000 + patienceMs);
+      return { ...said, cpuUs: ((server.cpuSeconds - cpuBefore) * 1e6) / said.allAnswers };
+    },
   };
 }
 
-async function resultOf({ process }: MeasuredProcess, timeoutMs: number): Promise<LoadResult> {
+async function resultOf({ process }: MeasuredProcess, timeoutMs: number): Promise<Omit<LoadResult, "cpuUs">> {
   if ((await process.exit(timeoutMs)) !== 0)
     throw new Error(`the load client failed: ${process.stderr.trim()}`);
   const result = JSON.parse(process.stdout) as LoadResult;

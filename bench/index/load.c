@@ -64,7 +64,7 @@ static const char *hello;
 static Line *requests;
 static size_t request_count;
 static Sample *samples;
-static size_t sample_count, sample_room, errors;
+static size_t sample_count, sample_room, all_answers, errors;
 
 static const char *map_file(const char *path, size_t *size) {
   int fd = open(path, O_RDONLY);
@@ -204,7 +204,7 @@ static int load(int count, char **all) {
         c->lines_seen = 0;
         if (!c->outstanding) errno = 0, fail("an answer to nothing");
         uint64_t since = c->asked[c->first], counts = rate ? since : t;
-        c->first = (c->first + 1) % most_outstanding, c->outstanding--;
+        c->first = (c->first + 1) % most_outstanding, c->outstanding--, all_answers++;
         if (counts >= from && counts < to) keep(t - since, (counts - from) / 1000000000ull);
         if (!rate && t < to) ask(c, t);
       }
@@ -214,8 +214,8 @@ static int load(int count, char **all) {
   size_t unanswered = 0;
   for (int i = 0; rate && i < connections; i++) unanswered += each[i].outstanding;
   double measured = (to - from) / 1e9;
-  printf("{\"rate\":%.1f,\"answers\":%zu,\"seconds\":%.3f,\"unanswered\":%zu,\"errors\":%zu,\"eachSecond\":[",
-         sample_count / measured, sample_count, measured, unanswered, errors);
+  printf("{\"rate\":%.1f,\"answers\":%zu,\"seconds\":%.3f,\"allAnswers\":%zu,\"unanswered\":%zu,\"errors\":%zu,\"eachSecond\":[",
+         sample_count / measured, sample_count, measured, all_answers, unanswered, errors);
   for (uint32_t second = 0, answers = 0; second < measured; second++, answers = 0) {
     for (size_t i = 0; i < sample_count; i++) answers += samples[i].second == second;
     printf("%s%u", second ? "," : "", answers);

@@ -26,6 +26,7 @@ export async function idle(workspace: Workspace): Promise<Section> {
       const cpuBefore = index.cpuSeconds;
       await Bun.sleep(watchedSeconds * 1000);
       const after = index.memory;
+      crowd.requireWhole();
       return {
         connected,
         megabytes: after.all - before.all,

@@ -49,7 +49,7 @@ export async function leave(workspace: Workspace): Promise<Section> {
     await firstLine(leaving, 120_000);
     const asked = startLoad(workspace, {
       ...asking,
-      port: index.port,
+      server: index,
       file: questions,
       seconds: watchedSeconds,
     });

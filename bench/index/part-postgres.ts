@@ -7,7 +7,7 @@ import { bulk, type LoadResult, load } from "./load-client.ts";
 import { Postgres } from "./postgres.ts";
 import { writePlantedQueries, writePopularQueries, writeRegistration } from "./requests.ts";
 import { type Round, rounds, roundsText } from "./rounds.ts";
-import { startIndex } from "./servers.ts";
+import { type Server, startIndex } from "./servers.ts";
 import { markdownTable, milliseconds, plainTarget, rates, target, thousands } from "./tables.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -45,11 +45,11 @@ export async function postgres(workspace: Workspace): Promise<Section> {
   await using registered = await bulk(workspace, { port: first.port, file: registration });
   const connections = 50;
   const all = await rounds(workspace, "postgres", async (): Promise<OneRound> => {
-    const at = (port: number, file = single) => load(workspace, { port, file, connections });
+    const at = (server: Server, file = single) => load(workspace, { server, file, connections });
     return {
-      one: await at(first.port),
-      popular: await at(first.port, popular),
-      two: await Promise.all([at(first.port), at(second.port)]),
+      one: await at(first),
+      popular: await at(first, popular),
+      two: await Promise.all([at(first), at(second)]),
     };
   });
   const byOne = files / registered.seconds;

@@ -6,7 +6,7 @@ import type { Shape } from "./catalogue.ts";
 import { Crowd } from "./crowd.ts";
 import { type LoadOptions, type LoadResult, load } from "./load-client.ts";
 import { writePlantedQueries, writePopularQueries } from "./requests.ts";
-import { medianOf, type Round, rounds, roundsText } from "./rounds.ts";
+import { medianOf, type Round, rounds, roundsText, spreadOf } from "./rounds.ts";
 import {
   fillRedis,
   getLines,
@@ -54,15 +54,16 @@ export async function query(workspace: Workspace): Promise<Section> {
   await using naiveCrowd = new Crowd(naive.port);
   await naiveCrowd.join(shape);
 
-  const atRedis = { hello: "", port: redis.port };
-  const contenders: Record<Who, { server: Server; options: Omit<LoadOptions, "connections"> }> = {
-    p2p: { server: index, options: { port: index.port, file: single } },
-    get: { server: redis, options: { ...atRedis, file: keys.get, linesPerAnswer: getLines } },
-    hgetall: { server: redis, options: { ...atRedis, file: keys.hgetall, linesPerAnswer: hgetallLines } },
+  const atRedis = { hello: "", server: redis };
+  const contenders: Record<Who, LoadOptions & { server: Server }> = {
+    p2p: { server: index, file: single },
+    get: { ...atRedis, file: keys.get, linesPerAnswer: getLines },
+    hgetall: { ...atRedis, file: keys.hgetall, linesPerAnswer: hgetallLines },
   };
   const inMode = async (mode: Mode): Promise<Record<Who, LoadResult>> => {
     const results: Partial<Record<Who, LoadResult>> = {};
-    for (const [who, { server, options }] of Object.entries(contenders)) {
+    for (const [who, options] of Object.entries(contenders)) {
+      const { server } = options;
       const { core } = modes[mode];
       if (core !== undefined) server.pin(String(core));
       results[who as Who] = await load(workspace, { ...options, ...modes[mode] });
@@ -71,15 +72,16 @@ export async function query(workspace: Workspace): Promise<Section> {
     return results as Record<Who, LoadResult>;
   };
   const all = await rounds(workspace, "query", async (): Promise<OneRound> => {
+    crowd.requireWhole();
     const by: Partial<OneRound["by"]> = {};
     for (const mode of modeNames) by[mode] = await inMode(mode);
-    const asPeersAsk = { port: index.port, file: popular, connections: 50 };
+    const asPeersAsk = { server: index, file: popular, connections: 50 };
     return {
       by: by as OneRound["by"],
       popular: await load(workspace, asPeersAsk),
       popularPipelined: await load(workspace, { ...asPeersAsk, depth: 16 }),
       naive: await load(workspace, {
-        port: naive.port,
+        server: naive,
         file: single,
         connections: 50,
         seconds: Math.max(naiveSeconds * workspace.settings.scale, 1),
@@ -95,12 +97,11 @@ const allCores = `0-${navigator.hardwareConcurrency - 1}`;
 function section({ peers, filesPerPeer }: Shape, all: Round<OneRound>[]): Section {
   const row = (name: string, figure: (value: OneRound) => LoadResult, ratio = "", other = "") => [
     ...[name, rates(all, (value) => figure(value).rate)],
-    ...[
-      milliseconds(all, (value) => figure(value).p50Us),
-      milliseconds(all, (value) => figure(value).p99Us),
-      ratio,
-      other,
-    ],
+    milliseconds(all, (value) => figure(value).p50Us),
+    milliseconds(all, (value) => figure(value).p99Us),
+    spreadOf(all, 1, (value) => figure(value).cpuUs),
+    ratio,
+    other,
   ];
   const ratioTo = (mode: Mode, who: Who) => (value: OneRound) =>
     value.by[mode].p2p.rate / value.by[mode][who].rate;
@@ -137,8 +138,8 @@ function section({ peers, filesPerPeer }: Shape, all: Round<OneRound>[]): Sectio
   return {
     title: `QUERY: ${thousands(peers * filesPerPeer)} holdings in memory, beside redis and the first idea`,
     paragraphs: [
-      `${thousands(peers)} peers with ${thousands(filesPerPeer)} files each. redis answers GET with 300 bytes and HGETALL with the 6 fields of a source. Rounds: ${roundsText(all)}.`,
-      markdownTable(["request", "a second", "p50, ms", "p99, ms", "of GET", "of HGETALL"], rows),
+      `${thousands(peers)} peers with ${thousands(filesPerPeer)} files each. redis answers GET with 300 bytes and HGETALL with the 6 fields of a source. CPU is that of the server for each answer. Rounds: ${roundsText(all)}.`,
+      markdownTable(["request", "a second", "p50, ms", "p99, ms", "CPU µs", "of GET", "of HGETALL"], rows),
       checksTable(checks),
     ],
   };

@@ -30,7 +30,7 @@ export async function register(workspace: Workspace): Promise<Section> {
     await crowd.join(base);
     const asked = startLoad(workspace, {
       ...asking,
-      port: index.port,
+      server: index,
       file: questions,
       seconds: 600,
       warmSeconds: 0.2,

@@ -33,7 +33,7 @@ export async function search(workspace: Workspace): Promise<Section> {
   });
   const all = await rounds(workspace, "search", async () => {
     const round: Partial<OneRound> = {};
-    for (const { kind, file } of files) round[kind] = await load(workspace, { port: index.port, file });
+    for (const { kind, file } of files) round[kind] = await load(workspace, { server: index, file });
     return round as OneRound;
   });
   return section(names, { registered, lag, followed }, all);

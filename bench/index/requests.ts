@@ -63,9 +63,9 @@ export function writePlantedQueries(path: string, shape: Shape, sources: number)
   writeLines(path, names.map(queryLine));
 }
 
-/** QUERYs of what peers have, popular files more often. */
-export function writePopularQueries(path: string, shape: Shape): void {
-  writeLines(path, popularNames(new Chance(1, 22), shape, requestCount).map(queryLine));
+/** QUERYs of what the first `peers` have, popular files more often. */
+export function writePopularQueries(path: string, shape: Shape, peers = shape.peers): void {
+  writeLines(path, popularNames(new Chance(1, 22), shape, requestCount, peers).map(queryLine));
 }
 
 export type SearchKind = "one word" | "two words" | "infix of 5 letters" | "no hit";

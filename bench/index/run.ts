@@ -1,7 +1,7 @@
 /**
  * `bun run bench:index [-- PART …] [--runs N] [--scale S] [--seconds N] [--binary PATH] [--write]`: the index under load,
- * beside what else answers look-ups. Each part's tables go to stdout and to bench/results/index/; `-- report` prints what
- * is there, `--write` puts it into docs/BENCHMARKS.md. A missed target is no failure.
+ * beside what else answers look-ups. Each part's tables go to stdout and, unless scaled, to bench/results/index/;
+ * `-- report` prints what is there, `--write` puts it into docs/BENCHMARKS.md. A missed target is no failure.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -95,7 +95,8 @@ async function measure({ names, settings }: Asked): Promise<void> {
     const section = await parts[name]!(workspace);
     section.paragraphs.unshift(conditions(settings));
     const text = markdown(section);
-    writeFileSync(`${resultsFolder}/${name}.md`, `${text}\n`);
+    // A trial takes no place of a measurement.
+    if (settings.scale === 1) writeFileSync(`${resultsFolder}/${name}.md`, `${text}\n`);
     console.log(`${text}\n`);
   }
 }

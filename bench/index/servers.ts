@@ -47,6 +47,17 @@ export class Server implements AsyncDisposable {
       .map(({ name, info }) => ({ name, bytes: info.size }));
   }
 
+  /** Bytes of the files it has open, also of those that have no name any more. */
+  get openFileBytes(): number {
+    const folder = `/proc/${this.pid}/fd`;
+    const sizes = new Map<string, number>();
+    for (const name of readdirSync(folder)) {
+      const info = statSync(join(folder, name), { throwIfNoEntry: false });
+      if (info?.isFile()) sizes.set(`${info.dev} ${info.ino}`, info.size);
+    }
+    return [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
+  }
+
   async end(): Promise<void> {
     this.started.process.kill("SIGTERM");
     // A database of gigabytes is closed in its own time.
