@@ -22,7 +22,7 @@ export async function disk(workspace: Workspace): Promise<Section> {
   const files = index.files().filter(({ bytes }) => bytes > 0);
   const total = files.reduce((sum, { bytes }) => sum + bytes, 0) / holdings;
   // The full text has a file of its own, where it is apart.
-  const main = files.filter(({ name }) => name.startsWith("index.db") && !isFullText(name));
+  const main = files.filter(({ name }) => mainFiles.test(name));
   const apart = main.length < files.length;
   const withoutText = apart ? main.reduce((sum, { bytes }) => sum + bytes, 0) / holdings : undefined;
   const checks: Row[] = [
@@ -50,6 +50,5 @@ export async function disk(workspace: Workspace): Promise<Section> {
   };
 }
 
-function isFullText(name: string): boolean {
-  return /search|text|fts|words/.test(name);
-}
+/** The database itself with what SQLite keeps beside it, and the lock. */
+const mainFiles = /^index\.db(-wal|-shm|-journal|\.lock.*)?$/;
