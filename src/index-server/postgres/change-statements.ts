@@ -1,0 +1,110 @@
+/** The SQL of changes.ts. What it is for is said there. */
+import type { ChangePlan } from "./change-plan.ts";
+import { bytesArray, plainArray, rootKey, textArray } from "./keys.ts";
+import type { OwnPeer } from "./own-peer.ts";
+
+export const versionOf = "SELECT version FROM peers WHERE id = $1::bigint AND session = $2";
+
+export const stateOf = "SELECT version, files, digest FROM peers WHERE id = $1::bigint AND session = $2";
+
+export const heldUnder = `SELECT h.name_key, h.entry, h.partial, e.name, e.size, e.md5, e.root
+  FROM holdings h JOIN entries e ON e.id = h.entry
+  WHERE h.peer = $1::bigint AND h.name_key = ANY($2::bigint[])`;
+
+/** The session has left, or begins anew under another row. */
+export const leave = `UPDATE peers SET live = false, left_at = now(), version = 0
+  WHERE id = $1::bigint AND session = $2 AND live`;
+
+/**
+ * Of a peer that left, or that is at another process and does not know yet that its connection is gone: it can only
+ * come from the same address with the same library when it has lost that.
+ */
+export const adopt = `WITH adopted AS (
+    UPDATE peers SET process = $1::bigint, session = $2, version = $3::bigint, host = $4, port = $5::int, live = true,
+      since = now(), left_at = NULL
+    WHERE id = (SELECT id FROM peers WHERE digest = $6::bytea AND files = $7::bigint AND host = $4
+        AND (NOT live OR (port = $5::int AND process <> $1::bigint))
+      ORDER BY live, left_at DESC LIMIT 1 FOR UPDATE SKIP LOCKED)
+    RETURNING id),
+  told AS (INSERT INTO news(process, peer) SELECT $1::bigint, id FROM adopted WHERE $8::boolean)
+  SELECT id FROM adopted`;
+
+export const adopted = "SELECT id FROM peers WHERE session = $1 AND version = $2::bigint";
+
+/** Whoever removes entries waits for this, and the other way round: or one could go just as somebody comes to hold it. */
+const shared = "turn AS (SELECT id FROM turns WHERE id = 1 FOR SHARE)";
+
+const insertPeer = `INSERT INTO peers(id, process, session, version, host, port, live, files, digest)
+  SELECT $1::bigint, $4::bigint, $2, $3::bigint, $5, $6::int, true, $7::bigint, $8::bytea FROM turn
+  ON CONFLICT (id) DO NOTHING RETURNING id`;
+
+const updatePeer = `UPDATE peers SET version = $3::bigint, host = $5, port = $6::int, files = $7::bigint, digest = $8::bytea
+  WHERE id = $1::bigint AND process = $4::bigint AND session = $2 AND version = $19::bigint AND EXISTS (SELECT 1 FROM turn)
+  RETURNING id`;
+
+const dropNamed = "h.name_key = ANY($17::bigint[])";
+const dropOthers =
+  "NOT EXISTS (SELECT 1 FROM unnest($17::bigint[]) AS keep(name_key) WHERE keep.name_key = h.name_key)";
+
+/** Sorted by id everywhere, so that no two changes wait for each other. Returns 1 when it took effect, else 0. */
+const text = (owner: string, drop: string) => `WITH ${shared},
+  owner AS (${owner}),
+  fresh AS (INSERT INTO entries(id, name, last_key, root_key, size, md5, root)
+    SELECT f.id, f.name, f.last_key, f.root_key, f.size, f.md5, f.root FROM owner,
+      unnest($9::bigint[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bytea[], $15::bytea[])
+        AS f(id, name, last_key, root_key, size, md5, root)
+    ON CONFLICT (id) DO NOTHING RETURNING id),
+  put AS (INSERT INTO holdings(peer, name_key, entry, partial)
+    SELECT $1::bigint, f.name_key, f.entry, f.partial FROM owner,
+      unnest($16::bigint[], $9::bigint[], $18::boolean[]) AS f(name_key, entry, partial)
+    ON CONFLICT (peer, name_key) DO UPDATE SET entry = excluded.entry, partial = excluded.partial),
+  gone AS (DELETE FROM holdings h USING owner WHERE h.peer = $1::bigint AND ${drop} RETURNING h.entry),
+  look AS (INSERT INTO unsettled(entry) SELECT id FROM fresh UNION ALL SELECT entry FROM gone
+    UNION ALL SELECT r.entry FROM owner, unnest($20::bigint[]) AS r(entry)),
+  told AS (INSERT INTO news(process, peer, files) SELECT $4::bigint, id, $21::text FROM owner WHERE $21::text IS NOT NULL)
+  SELECT count(*) FROM owner WHERE $19::bigint IS NULL OR $19::bigint IS NOT NULL`;
+
+const texts = {
+  insert: { named: text(insertPeer, dropNamed), others: text(insertPeer, dropOthers) },
+  update: { named: text(updatePeer, dropNamed), others: text(updatePeer, dropOthers) },
+};
+
+interface Given {
+  peer: OwnPeer;
+  slot: string;
+  process: string;
+  port: number;
+  version: string;
+  plan: ChangePlan;
+}
+
+/** All values but the last one, the news. */
+export function change({ peer, slot, process, port, version, plan }: Given) {
+  const { held, id, host } = peer;
+  const put = [...plan.put].sort((a, b) => (BigInt(a.entry) < BigInt(b.entry) ? -1 : 1));
+  const files = put.map(({ file }) => file);
+  const { named, others } = held.version === undefined ? texts.insert : texts.update;
+  const values = [
+    slot,
+    id,
+    version,
+    process,
+    host,
+    port,
+    plan.files,
+    `\\x${plan.digest.hex}`,
+    plainArray(put.map(({ entry }) => entry)),
+    textArray(files.map(({ name }) => name)),
+    plainArray(put.map(({ lastKey }) => lastKey)),
+    plainArray(files.map(({ root }) => rootKey(root))),
+    plainArray(files.map(({ sizeBytes }) => sizeBytes)),
+    bytesArray(files.map(({ md5 }) => md5)),
+    bytesArray(files.map(({ root }) => root)),
+    plainArray(put.map(({ nameKey }) => nameKey)),
+    plainArray(plan.drop ?? plan.keep),
+    plainArray(files.map(({ partial }) => partial === true)),
+    held.version ?? null,
+    plainArray(plan.replaced),
+  ];
+  return { text: plan.drop === undefined ? others : named, values };
+}
