@@ -150,7 +150,7 @@ export class PostgresCatalog implements Catalog {
   }
 
   *peers(): Iterable<CatalogPeer> {
-    yield* this.joined;
+    for (const peer of this.joined) if (peer.isRegistered) yield peer;
     yield* this.members.otherPeers();
   }
 
