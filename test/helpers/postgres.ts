@@ -20,9 +20,14 @@ export const postgresLack = lackOfPostgres();
 function lackOfPostgres(): string | undefined {
   if (existsSync(join(binaries, "postgres"))) return undefined;
   if (isRoot && Bun.which("apt-get") !== null) {
-    const quiet = { stdout: "ignore", stderr: "ignore", timeout: 120_000 } as const;
-    Bun.spawnSync(["apt-get", "update", "-qq"], quiet);
-    Bun.spawnSync(["apt-get", "install", "-qq", "-y", "--no-install-recommends", "postgresql-15"], quiet);
+    const install = `test -e ${binaries}/postgres || {
+      apt-get update -qq; apt-get install -qq -y --no-install-recommends postgresql-15; }`;
+    // Several test files may want it at once, and apt-get does not wait for another one.
+    Bun.spawnSync(["flock", join(tmpdir(), "p2p-apt.lock"), "sh", "-c", install], {
+      stdout: "ignore",
+      stderr: "ignore",
+      timeout: 120_000,
+    });
     if (existsSync(join(binaries, "postgres"))) return undefined;
   }
   const lack = "PostgreSQL 15 is missing: apt-get install postgresql-15";
