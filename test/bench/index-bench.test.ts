@@ -6,7 +6,7 @@ import { withIndexReport } from "../../bench/index/document.ts";
 import { filesPerFrame, registrationLines } from "../../bench/index/requests.ts";
 import { counted, medianOf } from "../../bench/index/rounds.ts";
 import { plainTarget, thousands } from "../../bench/index/tables.ts";
-import { decodeIndexRequest } from "../../src/wire/decode-index.ts";
+import { decodeIndexRequest } from "../../src/wire/decode-index-request.ts";
 import { maxFilesPerMessage, maxIndexLineBytes } from "../../src/wire/limits.ts";
 
 const shape = { peers: 20, filesPerPeer: 200 };
