@@ -4,6 +4,8 @@
 import { formatAddress } from "../address.ts";
 import { defaultIndexPort } from "../config.ts";
 import { HttpStatus } from "../index-server/http.ts";
+import { shown } from "../index-server/postgres/database.ts";
+import { isPostgresUrl } from "../index-server/postgres/open.ts";
 import { DamagedIndexError, IndexServer } from "../index-server/server.ts";
 import { addressLimit } from "../net/address-limits.ts";
 import { indexConnectionLimits } from "../net/connection-limits.ts";
@@ -28,7 +30,9 @@ export const declaration = declare({
       default: defaultIndexPort,
       description: "Port to listen on; 0 takes any free one",
     }),
-    databasePath: indexDatabase("SQLite database of the index; :memory: keeps it in memory"),
+    databasePath: indexDatabase(
+      "SQLite file of the index; :memory: keeps it in memory; a postgres:// URL lets several share one",
+    ),
     open: listening.open,
     http: optional(kinds.listenAddress, {
       flag: "http",
@@ -105,7 +109,8 @@ export async function run(options: ServeIndexOptions, context: CommandContext): 
     let damage = await serve(options.port, (port) => {
       listeningPort = port;
       const watched = http && status && { http: formatAddress({ host: http.host, port: status.port }) };
-      output.event({ event: "listening", host, port, db: databasePath, ...watched });
+      const db = isPostgresUrl(databasePath) ? shown(databasePath) : databasePath;
+      output.event({ event: "listening", host, port, db, ...watched });
     });
     while (damage !== undefined) {
       const aside = setDatabaseAside(databasePath);

@@ -20,9 +20,9 @@ import { IndexCounters } from "./counters.ts";
 import { IndexConnection } from "./index-connection.ts";
 import type { IndexParts } from "./index-parts.ts";
 import type { IndexMetrics, IndexSnapshot } from "./metrics.ts";
+import { openCatalog } from "./open-catalog.ts";
 import { Rounds } from "./rounds.ts";
 import { SourceNews } from "./source-news.ts";
-import { SqliteCatalog } from "./sqlite/sqlite-catalog.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import { WantedFiles } from "./wanted-files.ts";
 
@@ -30,7 +30,7 @@ export interface IndexServerOptions {
   host: string;
   /** 0 takes any free one. */
   port: number;
-  /** A file, or `:memory:`. */
+  /** A file, `:memory:`, or a `postgres://` URL. */
   databasePath: string;
   log: Pick<Log, "info" | "warn" | "error">;
   connectionLimits?: ConnectionLimits;
@@ -72,13 +72,12 @@ export class IndexServer implements IndexMetrics {
     const wanted = new WantedFiles();
     // It is there before anything can be told.
     let server: IndexServer | undefined;
-    const catalog = await SqliteCatalog.open({
-      path: databasePath,
+    const catalog = await openCatalog({
+      database: databasePath,
       limits,
       wanted,
       keepLeftMs,
-      chance: Math.random,
-      warn: (line) => log.warn(line),
+      log,
       listener: {
         wants: (file) => server?.news.subscriptions.wants(file) === true,
         arrived: (source, files) => server?.spread(source, files),

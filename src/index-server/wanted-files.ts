@@ -7,26 +7,32 @@ import type { FileEntry } from "../wire/messages.ts";
 
 const counters = 1 << 16;
 const allAt = counters;
+const totalAt = counters + 1;
 
 export class WantedFiles {
   /** How many want what falls on each place; in the last one, how many want everything. */
   private readonly counts: Int32Array;
 
-  constructor(readonly shared: SharedArrayBuffer = new SharedArrayBuffer(4 * (counters + 1))) {
+  constructor(readonly shared: SharedArrayBuffer = new SharedArrayBuffer(4 * (counters + 2))) {
     this.counts = new Int32Array(shared);
   }
 
   /** Files with that name, or that last part of one, are wanted; or no longer, with -1. */
   wantName(name: string, by: 1 | -1): void {
-    Atomics.add(this.counts, placeOf(name), by);
+    this.want(placeOf(name), by);
   }
 
   wantRoot(root: string, by: 1 | -1): void {
-    Atomics.add(this.counts, placeOf(root), by);
+    this.want(placeOf(root), by);
   }
 
   wantAll(by: 1 | -1): void {
-    Atomics.add(this.counts, allAt, by);
+    this.want(allAt, by);
+  }
+
+  /** Whether anything is. */
+  get any(): boolean {
+    return Atomics.load(this.counts, totalAt) > 0;
   }
 
   mayWant({ name, root }: FileEntry): boolean {
@@ -34,6 +40,11 @@ export class WantedFiles {
     if (Atomics.load(counts, allAt) > 0) return true;
     const isWanted = (text: string) => Atomics.load(counts, placeOf(text)) > 0;
     return isWanted(root) || isWanted(name) || isWanted(lastPart(name));
+  }
+
+  private want(place: number, by: 1 | -1): void {
+    Atomics.add(this.counts, place, by);
+    Atomics.add(this.counts, totalAt, by);
   }
 }
 

@@ -2,8 +2,7 @@
  * One connection to a source, inside a download worker: asks, checks that exactly what was asked comes, and has it
  * verified and kept (`link-body.ts`). Which chunks, and what a failure means, is decided elsewhere.
  *
- * Cost of a byte: received, hashed and written from the one buffer of the chunk (`chunk-intake.ts`); copied there
- * first where Bun brings it, which on a fast line is the smaller part.
+ * Cost of a byte: received, hashed and written from the one buffer of the chunk; see `chunk-intake.ts`.
  */
 import { monotonicMs } from "../clock.ts";
 import { Bitfield } from "../content/bitfield.ts";

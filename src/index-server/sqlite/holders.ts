@@ -3,7 +3,7 @@
  *
  * The work is bounded however many have it: holders are read as long as there are at most 1,024; of more, live peers
  * are tried by chance until there are enough, and the count is the kept one (which still counts peers that left, until
- * their rows are purged). Of a content with very many names the 256 most held ones are looked at.
+ * their rows are purged). Of a content with very many names the 1,024 most held ones are looked at.
  */
 import type { Database } from "bun:sqlite";
 import { maxSourcesPerContent } from "../../wire/limits.ts";
@@ -25,7 +25,7 @@ export interface Holders {
 }
 
 const maxHoldersRead = 1_024;
-const maxNamesRead = 256;
+const maxNamesRead = 1_024;
 /** Of these a peer found by chance is looked for under so many. */
 const maxNamesTried = 8;
 
@@ -78,11 +78,13 @@ export class HolderLookup {
     );
   }
 
-  /** All names of a content, the most held ones first. */
-  names(root: Uint8Array, sizeBytes: number): HeldEntry[] {
+  /** All names of a content, the most held ones first; of very many, `asked` are among them whatever the others are. */
+  names(root: Uint8Array, sizeBytes: number, asked: readonly HeldEntry[] = []): HeldEntry[] {
     const names = this.namesOf.all(shortKey(root), root, sizeBytes);
     this.rowsRead += names.length;
-    return names;
+    if (names.length < maxNamesRead) return names;
+    const read = new Set(names.map(({ id }) => id));
+    return [...asked.filter(({ id }) => !read.has(id)), ...names];
   }
 
   /** How many have it under one of these names or another, as kept: a peer counts for each. */

@@ -65,7 +65,7 @@ export class Lookup {
     for (const candidate of this.candidates(name)) {
       if (contents.length === maxContentsPerResult || this.rowsLeft <= 0) break;
       const readBefore = this.holders.rowsRead;
-      const names = this.holders.names(candidate.first.root, candidate.first.size);
+      const names = this.holders.names(candidate.first.root, candidate.first.size, candidate.entries);
       const matching = this.liveNames(candidate, names.length);
       const found = matching === undefined ? undefined : this.holders.all(names);
       this.rowsLeft -= this.holders.rowsRead - readBefore;
