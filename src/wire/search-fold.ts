@@ -66,7 +66,8 @@ export class FoldedName {
   /** Of its parts; no letter folds to a `/` that was none. */
   readonly folded: string;
   private allWords: string | undefined;
-  private lastAt: number;
+  private lastWordsMade: string | undefined;
+  private readonly lastAt: number;
 
   constructor(name: string) {
     this.folded = isAscii.test(name) ? name.toUpperCase() : name.split("/").map(foldPart).join("/");
@@ -84,7 +85,9 @@ export class FoldedName {
   }
 
   get lastWords(): string {
-    return this.lastAt === 0 ? this.words : wordsOf(this.lastPart);
+    if (this.lastAt === 0) return this.words;
+    this.lastWordsMade ??= wordsOf(this.lastPart);
+    return this.lastWordsMade;
   }
 
   /** Of the last part without its ending. */

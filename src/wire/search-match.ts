@@ -64,7 +64,7 @@ export function rank(query: SearchQuery, name: FoldedName): Rank {
   const { exact, wanted } = query;
   if (exact.length > 2) {
     if (name.words === exact || name.lastWords === exact) return rankOfExactName;
-    if (name.stemWords === exact) return rankOfExactStem;
+    if (name.lastWords.startsWith(exact) && name.stemWords === exact) return rankOfExactStem;
   }
   const begins = wanted.every(
     (each) => each.kind !== "words" || name.words.includes(atBeginning(each.words)),
