@@ -13,9 +13,11 @@ import { ProtocolError } from "../wire/protocol-error.ts";
 import { FoldedName } from "../wire/search-fold.ts";
 import { isPeerMeant, matchesFolded, matchesSize } from "../wire/search-match.ts";
 import { type Condition, parseSearch, type SearchQuery } from "../wire/search-query.ts";
-import type { Subscriber } from "./subscriptions.ts";
+import type { Subscriber as AnySubscriber } from "./subscription-state.ts";
 import { KeyCounts, keysOfName, keysOfType, keysOfWords } from "./watch-keys.ts";
 import { FoundLog } from "./watch-log.ts";
+
+type Subscriber = Pick<AnySubscriber, "takesNews">;
 
 export interface Found<Owner> {
   owner: Owner;

@@ -1,0 +1,111 @@
+/**
+ * Worker entry point: keeps the full text up to date, and leaves the processor to others for part of the time. It
+ * is a thread of its own because the merges of a full text take up to half a second, for which no search should wait.
+ */
+import { Database } from "bun:sqlite";
+import { setTimeout as sleep } from "node:timers/promises";
+import { monotonicMs } from "../../clock.ts";
+import { reasonOf } from "../../errors.ts";
+import { isDamage } from "./database.ts";
+import { openSearchDatabase } from "./search-database.ts";
+import type { FromUpkeepWorker, SearchPaths, ToUpkeepWorker, Trouble } from "./search-messages.ts";
+import { SearchUpkeep } from "./search-upkeep.ts";
+
+declare const self: Worker;
+
+/** What comes at once is written at once: meanwhile it is found without the full text. */
+const gatherMs = 50;
+const workMs = 10;
+/** Of the time that was worked. At 80,000 names a second without pauses these leave more than 40,000. */
+const restShare = 0.7;
+/** After an error: no room is left on the device, or somebody else has locked the file. */
+const retryMs = 2_000;
+
+let database: Database | undefined;
+let source: Database | undefined;
+let upkeep: SearchUpkeep | undefined;
+let isWanted = false;
+let isWorking = false;
+let isStopping = false;
+
+self.onmessage = ({ data }: MessageEvent<ToUpkeepWorker>) => {
+  switch (data.type) {
+    case "open":
+      open(data.paths);
+      break;
+    case "changed":
+      want();
+      break;
+    case "removed":
+      upkeep?.forget(data.ids);
+      want();
+      break;
+    case "stop":
+      isStopping = true;
+      if (!isWorking) stop();
+  }
+};
+
+function open(paths: SearchPaths): void {
+  try {
+    source = new Database(paths.database, { readonly: true });
+    source.run("PRAGMA busy_timeout = 5000");
+    database = openSearchDatabase(paths.search, source, (message) =>
+      tell({ type: "trouble", remedy: "none", message }),
+    );
+    upkeep = new SearchUpkeep(database, source);
+    tell({ type: "opened" });
+    want();
+  } catch (error) {
+    complain(error, "again");
+  }
+}
+
+function want(): void {
+  isWanted = true;
+  if (!isWorking && upkeep !== undefined) void work(upkeep);
+}
+
+/** Never rejects. */
+async function work(running: SearchUpkeep): Promise<void> {
+  isWorking = true;
+  await sleep(gatherMs);
+  while (isWanted && !isStopping) {
+    isWanted = false;
+    try {
+      await runGently(running.run());
+      tell({ type: "indexed", upTo: running.upTo });
+    } catch (error) {
+      complain(error);
+      isWanted = true;
+      await sleep(retryMs);
+    }
+  }
+  isWorking = false;
+  if (isStopping) stop();
+}
+
+async function runGently(steps: Generator<void, void>): Promise<void> {
+  for (let isDone = false; !isDone; ) {
+    const beganMs = monotonicMs();
+    while (!isDone && monotonicMs() < beganMs + workMs) isDone = steps.next().done === true;
+    // What is not committed yet is read again after the next start.
+    if (isStopping) return;
+    if (!isDone) await sleep((monotonicMs() - beganMs) * restShare);
+  }
+}
+
+function stop(): void {
+  upkeep = undefined;
+  source?.close(true);
+  database?.close(true);
+  tell({ type: "stopped" });
+}
+
+function complain(error: unknown, remedy: Trouble["remedy"] = "none"): void {
+  tell({ type: "trouble", remedy: isDamage(error) ? "anew" : remedy, message: reasonOf(error) });
+}
+
+function tell(message: FromUpkeepWorker): void {
+  self.postMessage(message);
+}

@@ -1,0 +1,181 @@
+/**
+ * Worker entry point: answers SEARCHes from read connections of its own. Several take turns of a few milliseconds;
+ * what a search is and finds is search-run.ts.
+ */
+import { Database } from "bun:sqlite";
+import { setImmediate } from "node:timers/promises";
+import { monotonicMs } from "../../clock.ts";
+import { reasonOf } from "../../errors.ts";
+import { ProtocolError } from "../../wire/protocol-error.ts";
+import { codeForPeer, isDamage } from "./database.ts";
+import { LiveBits } from "./live-peers.ts";
+import { SearchCandidates } from "./search-candidates.ts";
+import { SearchHolders } from "./search-holders.ts";
+import type { FromSearchWorker, SearchPaths, ToSearchWorker, Trouble } from "./search-messages.ts";
+import { type SearchPage, type SearchRequest, SearchRun } from "./search-run.ts";
+import { SearchTail } from "./search-tail.ts";
+import { sampleNames, TrigramSample } from "./trigram-sample.ts";
+
+declare const self: Worker;
+
+/** How long one search is worked on before the next gets its turn. */
+const turnMs = 3;
+/** How long it is worked on in all; then it is answered with what was found, and where to go on. */
+const searchMs = 100;
+/** Searches that take turns; others wait. */
+const maxRunning = 8;
+/** Below the 4 s after which a client gives a SEARCH up, with time left to run it. */
+const patienceMs = 2_000;
+
+interface Asked {
+  id: number;
+  request: SearchRequest;
+  cameMs: number;
+}
+
+interface Running {
+  id: number;
+  steps: Generator<void, SearchPage>;
+  usedMs: number;
+  turnBeganMs: number;
+}
+
+let databases: Database | undefined;
+let candidates: SearchCandidates;
+let holders: SearchHolders;
+let sample = new TrigramSample();
+let sampling: Generator<void, TrigramSample> | undefined;
+/** How many entries there were when the sample was taken. */
+let sampledEntries = 0;
+const waiting = new Map<number, Asked>();
+const running = new Map<number, Running>();
+let isWorking = false;
+
+self.onmessage = ({ data }: MessageEvent<ToSearchWorker>) => {
+  switch (data.type) {
+    case "open":
+      open(data.paths, new LiveBits(data.live));
+      break;
+    case "search":
+      waiting.set(data.id, { id: data.id, request: data.request, cameMs: monotonicMs() });
+      if (!isWorking) void work();
+      break;
+    case "cancel":
+      waiting.delete(data.id);
+      running.delete(data.id);
+      break;
+    case "stop":
+      waiting.clear();
+      running.clear();
+      databases?.close(true);
+      databases = undefined;
+      tell({ type: "stopped" });
+  }
+};
+
+function open({ database, search }: SearchPaths, live: LiveBits): void {
+  try {
+    databases = new Database(database, { readonly: true });
+    databases.run("PRAGMA busy_timeout = 1000");
+    databases.run("ATTACH ? AS search", [search]);
+    databases.run("PRAGMA cache_size = -16384");
+    databases.run("PRAGMA search.cache_size = -16384");
+    candidates = new SearchCandidates(databases, new SearchTail(databases));
+    holders = new SearchHolders(databases, live);
+    tell({ type: "opened" });
+    resample(databases);
+    void work();
+  } catch (error) {
+    complain(error, "again");
+  }
+}
+
+/** Never rejects. */
+async function work(): Promise<void> {
+  isWorking = true;
+  while (databases !== undefined && (waiting.size + running.size > 0 || sampling !== undefined)) {
+    for (const asked of waiting.values()) {
+      if (running.size >= maxRunning) break;
+      waiting.delete(asked.id);
+      begin(asked);
+    }
+    for (const search of running.values()) turn(search);
+    if (waiting.size + running.size === 0) resample(databases);
+    // Messages come in between.
+    await setImmediate();
+  }
+  isWorking = false;
+}
+
+function begin({ id, request, cameMs }: Asked): void {
+  if (monotonicMs() > cameMs + patienceMs) {
+    refuse(id, new ProtocolError("RETRY"));
+    return;
+  }
+  const search: Running = { id, usedMs: 0, turnBeganMs: 0, steps: stepsOf(request, () => isSpent(search)) };
+  running.set(id, search);
+}
+
+/** What is wrong with the request is thrown with its first step. */
+function* stepsOf(request: SearchRequest, isOver: () => boolean): Generator<void, SearchPage> {
+  return yield* new SearchRun(request, candidates, holders, sample, isOver).run();
+}
+
+function isSpent({ usedMs, turnBeganMs }: Running): boolean {
+  return usedMs + monotonicMs() - turnBeganMs > searchMs;
+}
+
+function turn(search: Running): void {
+  const { id, steps } = search;
+  search.turnBeganMs = monotonicMs();
+  const endsMs = search.turnBeganMs + turnMs;
+  try {
+    do {
+      const step = steps.next();
+      if (step.done !== true) continue;
+      running.delete(id);
+      tell({ type: "found", id, page: step.value });
+      return;
+    } while (monotonicMs() < endsMs);
+  } catch (error) {
+    running.delete(id);
+    refuse(id, error);
+  }
+  search.usedMs += monotonicMs() - search.turnBeganMs;
+}
+
+function refuse(id: number, error: unknown): void {
+  if (error instanceof ProtocolError) {
+    tell({ type: "refused", id, code: error.code, message: error.message });
+  } else {
+    tell({ type: "refused", id, code: codeForPeer(error), message: "" });
+    complain(error);
+  }
+}
+
+/** A little, when nobody is asking: anew whenever there are twice as many names. */
+function resample(database: Database): void {
+  try {
+    if (sampling === undefined) {
+      const { lastEntry } = candidates;
+      if (lastEntry < 2 * sampledEntries || lastEntry < 1_000) return;
+      sampledEntries = lastEntry;
+      sampling = sampleNames(database, lastEntry);
+    }
+    const step = sampling.next();
+    if (step.done !== true) return;
+    sample = step.value;
+    sampling = undefined;
+  } catch (error) {
+    sampling = undefined;
+    complain(error);
+  }
+}
+
+function complain(error: unknown, remedy: Trouble["remedy"] = "none"): void {
+  tell({ type: "trouble", remedy: isDamage(error) ? "anew" : remedy, message: reasonOf(error) });
+}
+
+function tell(message: FromSearchWorker): void {
+  self.postMessage(message);
+}

@@ -1,0 +1,264 @@
+/** SEARCH over a full text, without threads: against the naive way, its pages, and what its stages promise. */
+import { Database } from "bun:sqlite";
+import { afterEach, expect, test } from "bun:test";
+import { join } from "node:path";
+import fc from "fast-check";
+import { SearchCandidates } from "../../../src/index-server/sqlite/search-candidates.ts";
+import { openSearchDatabase, searchPathOf } from "../../../src/index-server/sqlite/search-database.ts";
+import { SearchHolders } from "../../../src/index-server/sqlite/search-holders.ts";
+import { SearchRun } from "../../../src/index-server/sqlite/search-run.ts";
+import { SearchTail } from "../../../src/index-server/sqlite/search-tail.ts";
+import { SearchUpkeep } from "../../../src/index-server/sqlite/search-upkeep.ts";
+import { sampleNames, TrigramSample } from "../../../src/index-server/sqlite/trigram-sample.ts";
+import type { Match } from "../../../src/wire/messages.ts";
+import { FoldedName } from "../../../src/wire/search-fold.ts";
+import {
+  compareRanked,
+  isPeerMeant,
+  matchesName,
+  matchesSize,
+  type Ranked,
+  rank,
+} from "../../../src/wire/search-match.ts";
+import { parseSearch } from "../../../src/wire/search-query.ts";
+import { temporaryFolder } from "../../library/temporary-folder.ts";
+import { type Held, SearchEntries } from "./search-entries.ts";
+
+/** An index with a full text, in one thread. */
+class Searched implements Disposable {
+  private readonly folder = temporaryFolder();
+  readonly entries: SearchEntries;
+  private readonly text: Database;
+  private readonly upkeep: SearchUpkeep;
+  private readonly databases: Database;
+  private readonly candidates: SearchCandidates;
+  private readonly holders: SearchHolders;
+  private sample = new TrigramSample();
+
+  constructor() {
+    const path = join(this.folder.path, "index.db");
+    this.entries = new SearchEntries(path);
+    this.text = openSearchDatabase(searchPathOf(path), this.entries.database, () => {});
+    this.upkeep = new SearchUpkeep(this.text, this.entries.database);
+    this.databases = new Database(path, { readonly: true });
+    this.databases.run("ATTACH ? AS search", [searchPathOf(path)]);
+    this.candidates = new SearchCandidates(this.databases, new SearchTail(this.databases));
+    this.holders = new SearchHolders(this.databases, this.entries.live);
+  }
+
+  index(removed: number[] = []): void {
+    this.upkeep.forget(removed);
+    for (const _ of this.upkeep.run());
+    const sampling = sampleNames(this.databases, this.candidates.lastEntry);
+    for (let step = sampling.next(); ; step = sampling.next()) {
+      if (step.done !== true) continue;
+      this.sample = step.value;
+      return;
+    }
+  }
+
+  /** `steps`: after so many the time is over. */
+  page(text: string, { limit = 50, after = "", steps = Number.POSITIVE_INFINITY } = {}) {
+    let done = 0;
+    const run = new SearchRun(
+      { text, after, limit },
+      this.candidates,
+      this.holders,
+      this.sample,
+      () => done > steps,
+    );
+    const running = run.run();
+    for (let step = running.next(); ; step = running.next(), done++)
+      if (step.done === true) return step.value;
+  }
+
+  /** All pages. */
+  all(text: string, options: { limit?: number; steps?: number } = {}): Match[] {
+    const found: Match[] = [];
+    for (let after = "", pages = 0; ; pages++) {
+      const { matches, next } = this.page(text, { ...options, after });
+      found.push(...matches);
+      if (next === undefined) return found;
+      expect(pages).toBeLessThan(10_000);
+      after = next;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.databases.close(true);
+    this.text.close(true);
+    this.entries[Symbol.dispose]();
+    this.folder[Symbol.dispose]();
+  }
+}
+
+let searched: Searched;
+afterEach(() => searched[Symbol.dispose]());
+
+/** `name sources`, in order. */
+function shown(matches: readonly Match[]): string[] {
+  return matches.map(({ name, sources }) => `${name} ${sources}`);
+}
+
+/** What a search has to find, in the order of rank, by looking at every file. */
+function naive(files: readonly Held[], text: string, isLive: (slot: number) => boolean): Match[] {
+  const query = parseSearch(text);
+  const meant = (prefix: string, slot: number) => isPeerMeant(prefix, `10.0.0.${slot}`, 7767);
+  const contents = Map.groupBy(
+    files,
+    ({ content, sizeBytes = content * 1_000 }) => `${content} ${sizeBytes}`,
+  );
+  const found: (Ranked & { match: Match })[] = [];
+  for (const group of contents.values()) {
+    const { content, sizeBytes = content * 1_000 } = group[0]!;
+    const sources = new Set(group.flatMap(({ peers = [1] }) => peers.filter(isLive)));
+    const names = group.filter(({ name, peers = [1] }) => {
+      const here = peers.filter(isLive);
+      const isWanted = query.wanted.every(
+        (each) => each.kind !== "peer" || here.some((slot) => meant(each.prefix, slot)),
+      );
+      return here.length > 0 && isWanted && matchesName(query, name) && matchesSize(query, sizeBytes);
+    });
+    const isUnwanted = query.unwanted.some(
+      (each) => each.kind === "peer" && [...sources].some((slot) => meant(each.prefix, slot)),
+    );
+    if (names.length === 0 || isUnwanted) continue;
+    const [best] = names
+      .map(({ name }) => ({ rank: rank(query, new FoldedName(name)), sources: sources.size, name }))
+      .sort(compareRanked);
+    const root = content.toString(16).padStart(64, "0");
+    const match = { name: best!.name as Match["name"], sizeBytes, root, sources: sources.size };
+    found.push({ ...best!, match });
+  }
+  return found
+    .sort((a, b) => compareRanked(a, b) || (a.match.root < b.match.root ? -1 : 1))
+    .map(({ match }) => match);
+}
+
+const word = fc.constantFrom("ab", "abc", "abcd", "bc", "Éa", "x", "東京", "v2", "mp3", "ubuntu");
+const heldFile = fc.record({
+  name: fc
+    .tuple(
+      fc.array(word, { minLength: 1, maxLength: 4 }),
+      fc.constantFrom(" ", "/", "-", ""),
+      fc.constantFrom("", ".mp3", ".iso"),
+    )
+    .map(([words, by, ending]) => `${words.join(by)}${ending}`),
+  content: fc.integer({ min: 1, max: 12 }),
+  peers: fc.uniqueArray(fc.integer({ min: 1, max: 6 }), { maxLength: 4 }),
+});
+/** Each name and content once, as entries are. */
+const files = fc.uniqueArray(heldFile, {
+  maxLength: 60,
+  selector: ({ name, content }) => `${content} ${name}`,
+});
+const searchText = fc
+  .array(
+    fc.oneof(
+      { weight: 4, arbitrary: word },
+      fc.constantFrom(
+        "-abc",
+        "*.mp3",
+        "ab*",
+        "type:audio",
+        "size:>5k",
+        "size:<9k",
+        "peer:10.0.0.1",
+        "-peer:10.0.0.2",
+        '"ab abc"',
+        "bc*2",
+        "*",
+      ),
+    ),
+    { maxLength: 3 },
+  )
+  .map((words) => words.join(" "));
+
+test("finds what the naive way finds, in the same order, also page by page and with little time", () => {
+  fc.assert(
+    fc.property(
+      files,
+      fc.array(searchText, { minLength: 1, maxLength: 4 }),
+      fc.nat(60),
+      (held, texts, indexed) => {
+        searched?.[Symbol.dispose]();
+        searched = new Searched();
+        const { entries } = searched;
+        entries.add(held.slice(0, indexed));
+        searched.index();
+        entries.add(held.slice(indexed));
+        entries.live.set(3, false);
+        for (const text of texts) {
+          const expected = naive(held, text, (slot) => slot !== 3);
+          expect(searched.all(text)).toEqual(expected);
+          const byName = (a: Match, b: Match) => (a.name + a.root < b.name + b.root ? -1 : 1);
+          for (const options of [{ limit: 2 }, { steps: 3 }, { limit: 3, steps: 7 }])
+            expect(searched.all(text, options).sort(byName)).toEqual(expected.toSorted(byName));
+        }
+      },
+    ),
+    { numRuns: 25 },
+  );
+});
+
+test("of thousands the exact ones come first, then beginnings of words, then the others; each once", () => {
+  searched = new Searched();
+  const { entries } = searched;
+  const many = Array.from({ length: 3_000 }, (_, i) => ({ name: `xubuntu ${i}.mp3`, content: i + 1 }));
+  entries.add(many);
+  entries.add(Array.from({ length: 300 }, (_, i) => ({ name: `ubuntu ${i}.mp3`, content: i + 5_000 })));
+  entries.add([
+    { name: "iso/Ubuntu.iso", content: 9_000 },
+    { name: "ubuntu", content: 9_001, peers: [1, 2] },
+  ]);
+  searched.index();
+  entries.add([{ name: "new/ubuntu.img", content: 9_002 }]);
+  const found = searched.all("ubuntu", { limit: 100 });
+  expect(shown(found.slice(0, 3))).toEqual(["ubuntu 2", "iso/Ubuntu.iso 1", "new/ubuntu.img 1"]);
+  expect(found.slice(3, 303).every(({ name }) => name.startsWith("ubuntu "))).toBe(true);
+  expect(new Set(found.map(({ name }) => name)).size).toBe(3_303);
+  expect(searched.page("ubuntu 17", { limit: 1 }).matches).toMatchObject([{ name: "ubuntu 17.mp3" }]);
+});
+
+test("what is in the full text and not in the index, or held by nobody live, or in part only, is not found", () => {
+  searched = new Searched();
+  const { entries } = searched;
+  const [gone] = entries.add([
+    { name: "film gone", content: 1 },
+    { name: "film left", content: 2, peers: [5] },
+    { name: "film partial", content: 3, peers: [], partialPeers: [1] },
+    { name: "film here", content: 4 },
+  ]);
+  searched.index();
+  entries.remove(gone!);
+  entries.live.set(5, false);
+  expect(shown(searched.all("film"))).toEqual(["film here 1"]);
+  searched.index([gone!, 77_777]);
+  entries.live.set(5, true);
+  expect(shown(searched.all("film"))).toEqual(["film here 1", "film left 1"]);
+});
+
+test("of a name with thousands of holders those who left are not counted for long, nor is it hidden by them", () => {
+  searched = new Searched();
+  const peers = Array.from({ length: 200 }, (_, i) => i + 21);
+  searched.entries.add([{ name: "popular", content: 1, peers }]);
+  searched.entries.live.set(219, true);
+  expect(shown(searched.all("popular"))).toEqual(["popular 200"]);
+  searched.entries.live.set(219, false);
+  expect(searched.all("popular")).toEqual([]);
+});
+
+test("a cursor of another search, or none, is refused", () => {
+  searched = new Searched();
+  searched.entries.add([
+    { name: "film 1", content: 1 },
+    { name: "film 2", content: 2 },
+  ]);
+  const { next = "" } = searched.page("film", { limit: 1 });
+  expect(shown(searched.page("film", { after: next }).matches)).toEqual(["film 2 1"]);
+  for (const after of ["x", "0.0.0.0.0", next.replace(/^./, "9"), `${next}0`, "0.zzzzzzzzzzz.0.0.0"])
+    expect(() => searched.page("film", { after })).toThrow(expect.objectContaining({ code: "BAD_SEARCH" }));
+  expect(() => searched.page("films", { after: next })).toThrow(
+    expect.objectContaining({ code: "BAD_SEARCH" }),
+  );
+});
