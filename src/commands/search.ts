@@ -24,7 +24,8 @@ export const declaration = declare({
   arguments: {
     words: manyArguments({
       name: "WORDS",
-      description: "Each must be in the name, in any case; after --, -WORD must not be",
+      description:
+        'In any order and case, also parts of words. "A B": next to each other; *.iso; size:>1G; type:video; peer:HOST; after --, -WORD: not',
     }),
   },
   options: {

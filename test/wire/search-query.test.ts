@@ -1,5 +1,7 @@
 /** The grammar of SEARCH: what people type, what it finds, what is wrong with it. */
 import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import fc from "fast-check";
 import { maxContentBytes } from "../../src/wire/limits.ts";
 import { ProtocolError } from "../../src/wire/protocol-error.ts";
@@ -311,4 +313,20 @@ test("every type has endings as the last dot of a name leaves them", () => {
   for (const type of searchTypes) {
     for (const ending of endingsOfType(type)!) expect(new FoldedName(`x.${ending}`).ending).toBe(ending);
   }
+});
+
+test("PROTOCOL.md has the same types", () => {
+  const text = readFileSync(join(import.meta.dir, "../../src/wire/PROTOCOL.md"), "utf8");
+  const written = new Map<string, Set<string>>();
+  let type = "";
+  for (const line of /```types\n([^`]*)```/.exec(text)![1]!.trimEnd().split("\n")) {
+    if (!line.startsWith(" ")) type = line.split(" ", 1)[0]!;
+    const endings = line
+      .slice(line.startsWith(" ") ? 0 : type.length)
+      .trim()
+      .toUpperCase()
+      .split(" ");
+    written.set(type, new Set([...(written.get(type) ?? []), ...endings]));
+  }
+  expect(written).toEqual(new Map(searchTypes.map((each) => [each, new Set(endingsOfType(each))])));
 });
