@@ -24,7 +24,7 @@ type Row = [id: number, name: string, size: number, holders: number];
 
 const rowsAtOnce = 128;
 /** Of the full text and of entries: ids looked through at once, to begin with and at least. */
-const firstSpan = 131_072;
+const firstSpan = 524_288;
 /** A piece should take about so long. */
 const pieceMs = 2;
 

@@ -21,7 +21,7 @@ import {
 import { parseSearch, type SearchQuery, type SizeCondition } from "../../wire/search-query.ts";
 import type { SearchCandidates, SizeRange, Source } from "./search-candidates.ts";
 import { type Cursor, decodeCursor, encodeCursor } from "./search-cursor.ts";
-import type { Hit, MeantPeers, SearchHolders } from "./search-holders.ts";
+import { entriesAtOnce, type Hit, type MeantPeers, type SearchHolders } from "./search-holders.ts";
 import type { Candidate } from "./search-tail.ts";
 import { anyOf, type LookUp, lookUpOf, stemCode, stemCodesOf, type Where } from "./search-text.ts";
 import type { TrigramSample } from "./trigram-sample.ts";
@@ -64,6 +64,8 @@ export class SearchRun {
   private readonly codes: ReadonlySet<string>;
   private readonly stages: readonly number[];
   private readonly hits: Hit[] = [];
+  /** Contents of `hits`. */
+  private readonly shown = new Set<string>();
 
   /** `isSpent`: the time that a search may take is over. Throws ProtocolError. */
   constructor(
@@ -114,9 +116,15 @@ export class SearchRun {
     ranked.sort(inOrder);
     let { position } = cursor;
     while (position < ranked.length && this.hits.length < limit && !this.isSpent()) {
-      const { id } = ranked[position++]!;
-      const hit = this.holders.hitOf(id, this.query, this.meant);
-      if (hit !== undefined) this.hits.push(hit);
+      const end = position + Math.min(entriesAtOnce, limit - this.hits.length);
+      const entries = ranked.slice(position, end).map(({ id }) => id);
+      position += entries.length;
+      for (const hit of this.holders.hitsOf(entries, this.query, this.meant)) {
+        const content = `${hit.root} ${hit.sizeBytes}`;
+        if (this.shown.has(content)) continue;
+        this.shown.add(content);
+        this.hits.push(hit);
+      }
       yield;
     }
     if (position < ranked.length) return { ...cursor, upTo, position };

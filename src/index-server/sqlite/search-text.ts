@@ -11,12 +11,11 @@ export function searchTextOf(name: FoldedName): string {
   return name.words + stemCode(name.stemWords);
 }
 
-/** One trigram: letters of private use, which are in no word, for 16 bits of a hash (FNV-1a). */
+/** One trigram: letters of private use, which are in no word, for 20 bits of a hash (FNV-1a). */
 export function stemCode(stemWords: string): string {
   let hash = 0x811c9dc5;
   for (let i = 0; i < stemWords.length; i++) hash = Math.imul(hash ^ stemWords.charCodeAt(i), 0x01000193);
-  const folded = (hash >>> 16) ^ (hash & 0xffff);
-  return String.fromCharCode(0xe000, 0xe100 + (folded >>> 8), 0xe100 + (folded & 0xff));
+  return String.fromCharCode(0xe000, 0xe400 + (hash >>> 22), 0xe400 + ((hash >>> 12) & 0x3ff));
 }
 
 /**

@@ -62,7 +62,7 @@ export class SearchEntries {
     this.database.run(
       `INSERT INTO entries(id, name, root_key, size, md5, root, holders, partial_holders, popularity)
        VALUES (?, ?, ?, ?, zeroblob(16), ?, ?, ?, 0)`,
-      [id, name, content % 3, sizeBytes, root, Math.max(1, holders), partialPeers.length],
+      [id, name, Math.floor(content / 3), sizeBytes, root, Math.max(1, holders), partialPeers.length],
     );
     const hold = (peer: number, partial: number) =>
       this.database.run("INSERT INTO holdings(entry, partial, peer) VALUES (?, ?, ?)", [id, partial, peer]);

@@ -217,6 +217,13 @@ test("of thousands the exact ones come first, then beginnings of words, then the
   expect(shown(found.slice(0, 3))).toEqual(["ubuntu 2", "iso/Ubuntu.iso 1", "new/ubuntu.img 1"]);
   expect(found.slice(3, 303).every(({ name }) => name.startsWith("ubuntu "))).toBe(true);
   expect(new Set(found.map(({ name }) => name)).size).toBe(3_303);
+  const without = found.filter(({ name }) => !name.includes("7")).map(({ name }) => name as string);
+  expect(
+    searched
+      .all("ubuntu -7", { limit: 50 })
+      .map(({ name }) => name as string)
+      .sort(),
+  ).toEqual(without.sort());
   expect(searched.page("ubuntu 17", { limit: 1 }).matches).toMatchObject([{ name: "ubuntu 17.mp3" }]);
 });
 
@@ -246,6 +253,16 @@ test("of a name with thousands of holders those who left are not counted for lon
   expect(shown(searched.all("popular"))).toEqual(["popular 200"]);
   searched.entries.live.set(219, false);
   expect(searched.all("popular")).toEqual([]);
+});
+
+test("a content with very many names is found under each of them", () => {
+  searched = new Searched();
+  const many = Array.from({ length: 300 }, (_, i) => ({ name: `empty ${i}`, content: 1, sizeBytes: 0 }));
+  searched.entries.add([...many, { name: "nothing", content: 1, sizeBytes: 0, peers: [2] }]);
+  searched.index();
+  for (const { name } of [...many, { name: "nothing" }])
+    expect(searched.page(`"${name} "`).matches.map((match) => match.name as string)).toEqual([name]);
+  expect(searched.page("empty", { limit: 300 }).matches).toHaveLength(1);
 });
 
 test("a cursor of another search, or none, is refused", () => {

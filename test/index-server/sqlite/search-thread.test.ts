@@ -15,6 +15,7 @@ let indexedTo: number;
 let thread: SearchThread;
 
 function startThread(): void {
+  indexedTo = -1;
   thread = new SearchThread({
     paths: { database: path, search: searchPathOf(path) },
     live: entries.live.shared,
@@ -31,7 +32,6 @@ beforeEach(() => {
   path = folder.at("index.db");
   entries = new SearchEntries(path);
   warnings = [];
-  indexedTo = -1;
   startThread();
 });
 
@@ -134,7 +134,8 @@ test("begins anew when the entries are others with the same numbers, or fewer th
   // As an index that was damaged.
   entries.database.run("UPDATE entries SET name = 'song ' || id");
   startThread();
-  while ((await names("song")).length < 10);
+  await indexed(ids.at(-1)!);
+  expect(await names("song")).toHaveLength(10);
   await thread.stop();
   entries.database.run("DELETE FROM holdings WHERE entry > 1");
   entries.database.run("DELETE FROM entries WHERE id > 1");
