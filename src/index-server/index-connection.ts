@@ -7,9 +7,9 @@ import { monotonicMs } from "../clock.ts";
 import { systemCode } from "../errors.ts";
 import type { Connection } from "../net/connection.ts";
 import type { AcceptedUser } from "../net/listener.ts";
-import { encodeNewSources, encodeOk, encodeResult, encodeResultEnd } from "../wire/encode.ts";
+import { encodeFound, encodeNewSources, encodeOk, encodeResult, encodeResultEnd } from "../wire/encode.ts";
 import { leaseMs, maxIndexLineBytes } from "../wire/limits.ts";
-import type { FoundContent, Query, Unsubscribe } from "../wire/messages.ts";
+import type { FoundContent, Query, Unsubscribe, Watch } from "../wire/messages.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
 import type { PeersRequest, StatsRequest } from "../wire/view-messages.ts";
 import { type CatalogPeer, StoreError } from "./catalog.ts";
@@ -19,6 +19,7 @@ import { peersLine, statsLine } from "./show.ts";
 import { slowAnswer } from "./slow-answers.ts";
 import type { NewsReader } from "./source-news.ts";
 import type { Push } from "./subscriptions.ts";
+import type { FoundPush } from "./watches.ts";
 
 /** With more than this waiting to be sent, a connection is not told of new sources. */
 const maxNewsBacklogBytes = 64 * 1024;
@@ -72,6 +73,9 @@ export class IndexConnection implements AcceptedUser, NewsReader {
       case "find":
         this.find(step.query);
         break;
+      case "watch":
+        this.watch(step.request);
+        break;
       case "unsubscribe":
         this.unsubscribe(step.request);
         break;
@@ -92,7 +96,7 @@ export class IndexConnection implements AcceptedUser, NewsReader {
     this.waiting.length = 0;
     const { catalog, news, peersPerAddress } = this.parts;
     catalog.forget(this);
-    news.subscriptions.drop(this);
+    news.drop(this);
     if (this.peer === undefined) return;
     catalog.leave(this.peer);
     peersPerAddress.leave(this.peer.host);
@@ -112,6 +116,12 @@ export class IndexConnection implements AcceptedUser, NewsReader {
     const { catalog } = this.parts;
     const counted = contents.map((content) => ({ ...content, total: catalog.keptTotal(content) }));
     this.connection.send(encodeNewSources(id, counted));
+  }
+
+  tellFound(id: number, matches: FoundPush<NewsReader>["matches"]): void {
+    const { catalog } = this.parts;
+    const counted = matches.map((match) => ({ ...match, sources: catalog.keptTotal(match) }));
+    this.connection.send(encodeFound(id, counted));
   }
 
   // --- internal ---
@@ -154,12 +164,22 @@ export class IndexConnection implements AcceptedUser, NewsReader {
 
   private subscribe(id: number, name: string, found: FoundContent[]): void {
     if (this.closed) return;
-    this.parts.news.subscriptions.subscribe(this, id, name, found);
+    this.parts.news.subscribe(this, id, name, found);
     this.connection.send(encodeResult(id, encodeResultEnd(found)));
   }
 
+  private watch({ id, text }: Watch): void {
+    try {
+      this.parts.news.watch(this, id, text);
+    } catch (error) {
+      this.refuse(id, error);
+      return;
+    }
+    this.connection.send(encodeOk(id));
+  }
+
   private unsubscribe({ id, query }: Unsubscribe): void {
-    this.parts.news.subscriptions.unsubscribe(this, query);
+    this.parts.news.unsubscribe(this, query);
     this.connection.send(encodeOk(id));
   }
 

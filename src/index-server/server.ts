@@ -14,7 +14,6 @@ import type { Log } from "../output/log.ts";
 import { printable } from "../printable.ts";
 import { agent, version } from "../version.ts";
 import { maxFilesPerIndex, maxFilesPerPeer, maxPeersPerAddress } from "../wire/limits.ts";
-import type { FileEntry, Source } from "../wire/messages.ts";
 import type { Catalog, CatalogLimits } from "./catalog.ts";
 import { IndexCounters } from "./counters.ts";
 import { IndexConnection } from "./index-connection.ts";
@@ -23,7 +22,6 @@ import type { IndexMetrics, IndexSnapshot } from "./metrics.ts";
 import { openCatalog } from "./open-catalog.ts";
 import { Rounds } from "./rounds.ts";
 import { SourceNews } from "./source-news.ts";
-import { Subscriptions } from "./subscriptions.ts";
 import { WantedFiles } from "./wanted-files.ts";
 
 export interface IndexServerOptions {
@@ -79,8 +77,8 @@ export class IndexServer implements IndexMetrics {
       keepLeftMs,
       log,
       listener: {
-        wants: (file) => server?.news.subscriptions.wants(file) === true,
-        arrived: (source, files) => server?.spread(source, files),
+        wants: (file) => server?.news.wants(file) === true,
+        arrived: (source, files) => server?.news.arrived(source, files),
         failed: (line) => server?.logTrouble(line),
         lost: (line, isDamaged) =>
           options.onFatal?.(isDamaged ? new DamagedIndexError(line) : new LocalIoError(line)),
@@ -101,10 +99,12 @@ export class IndexServer implements IndexMetrics {
     wanted: WantedFiles,
   ) {
     this.log = options.log;
-    const subscriptions = new Subscriptions(Math.random, (peer) => catalog.isLive(peer), wanted);
-    this.news = new SourceNews(subscriptions as SourceNews["subscriptions"], {
+    this.news = new SourceNews({
       nowMs: monotonicMs,
       later: (run, delayMs) => this.later(run, delayMs),
+      chance: Math.random,
+      isLive: (peer) => catalog.isLive(peer),
+      wanted,
     });
     const parts: IndexParts = {
       catalog,
@@ -157,7 +157,7 @@ export class IndexServer implements IndexMetrics {
       connections: listener.connectionCount,
       connectionsAccepted: listener.acceptedCount,
       connectionsRefused: listener.refusedCount,
-      subscriptions: this.news.subscriptions.size,
+      subscriptions: this.news.size,
       waiting: catalog.waiting,
       databaseBytes: catalog.bytesOnDisk(),
       counters: this.counters,
@@ -180,13 +180,6 @@ export class IndexServer implements IndexMetrics {
     this.listener.stop();
     for (const timer of this.timers) clearTimeout(timer);
     await this.catalog.close();
-  }
-
-  /** Others are told of what can be found now. */
-  private spread(source: Source, files: readonly FileEntry[]): void {
-    const nowMs = monotonicMs();
-    for (const file of files) this.news.subscriptions.arrived(source, file, nowMs);
-    this.news.changed();
   }
 
   private later(run: () => void, delayMs: number): () => void {

@@ -6,7 +6,7 @@
 import { decodeIndexRequest } from "../wire/decode-index-request.ts";
 import { decodeHello } from "../wire/decode-parts.ts";
 import { encodeOk, encodeWelcome } from "../wire/encode.ts";
-import type { List, Query, Search, Unsubscribe } from "../wire/messages.ts";
+import type { List, Query, Search, Unsubscribe, Watch } from "../wire/messages.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
 import type { Browse, PeersRequest, StatsRequest } from "../wire/view-messages.ts";
 import type { ChangeType } from "./catalog.ts";
@@ -30,6 +30,7 @@ export function isChange(request: LongRequest): request is Change {
 export type Step =
   | { do: "answer"; line: string }
   | { do: "find"; query: Query }
+  | { do: "watch"; request: Watch }
   | { do: "unsubscribe"; request: Unsubscribe }
   | { do: "show"; request: PeersRequest | StatsRequest }
   | { do: "work"; request: LongRequest };
@@ -90,7 +91,7 @@ export class IndexSession {
       case "STATS":
         return { do: "show", request };
       case "WATCH":
-        throw new ProtocolError("UNKNOWN_TYPE", request.id);
+        return { do: "watch", request };
       case "REGISTER":
       case "UPDATE":
         return this.onChange(request, line);

@@ -1,56 +1,126 @@
 /**
- * Tells subscribed connections of new sources, in time and in short turns. Whom, of what and when is decided by
- * subscriptions.ts.
+ * What is told to connections unasked: new sources to those that subscribed with a QUERY (subscriptions.ts), new contents
+ * to those that watch (watches.ts). Here arrivals are handed to both, a few milliseconds at a time.
  */
+import { maxSubscriptionsPerConnection } from "../wire/limits.ts";
+import type { FileEntry, FoundContent, Source } from "../wire/messages.ts";
+import { ProtocolError } from "../wire/protocol-error.ts";
+import { PushTurns, type PushTurnsOptions } from "./push-turns.ts";
 import type { Subscriber } from "./subscription-state.ts";
-import type { Push, Subscriptions } from "./subscriptions.ts";
+import { type Push, Subscriptions } from "./subscriptions.ts";
+import type { WantedFiles } from "./wanted-files.ts";
+import { type FoundPush, Watches } from "./watches.ts";
 
+/** Neither may throw, whatever it does. */
 export interface NewsReader extends Subscriber {
-  /** Whatever it does, it must not throw. */
   tell(id: number, contents: Push<NewsReader>["contents"]): void;
+  tellFound(id: number, matches: FoundPush<NewsReader>["matches"]): void;
 }
 
-export interface SourceNewsOptions {
-  /** Monotonic. */
-  nowMs(): number;
-  /** Runs something once after a time (0: soon, after what is waiting outside has been looked at). */
-  later(run: () => void, delayMs: number): () => void;
+export interface SourceNewsOptions extends PushTurnsOptions {
+  /** From 0 to 1, 1 excluded. */
+  chance(): number;
+  /** Knows peers by their opaque id. */
+  isLive(peer: string): boolean;
+  wanted: WantedFiles;
 }
 
-/** As long as a turn of the work queue: a QUERY waits for one at most. */
+/** To look at arrivals: a name is compared with what is watched in some microseconds. */
 const turnMs = 3;
 
 export class SourceNews {
-  private cancel: (() => void) | undefined;
-  private wakeMs = Number.POSITIVE_INFINITY;
+  private readonly subscriptions: Subscriptions<NewsReader>;
+  private readonly watches = new Watches<NewsReader>();
+  private readonly sources: PushTurns<Push<NewsReader>>;
+  private readonly found: PushTurns<FoundPush<NewsReader>>;
+  /** Not looked at yet; those before `next` are. */
+  private arrivals: { source: Source; file: FileEntry }[] = [];
+  private next = 0;
 
-  constructor(
-    readonly subscriptions: Subscriptions<NewsReader>,
-    private readonly options: SourceNewsOptions,
-  ) {}
+  constructor(private readonly options: SourceNewsOptions) {
+    this.subscriptions = new Subscriptions(options.chance, options.isLive, options.wanted);
+    this.sources = new PushTurns(
+      this.subscriptions,
+      ({ owner, id, contents }) => owner.tell(id, contents),
+      options,
+    );
+    this.found = new PushTurns(
+      this.watches,
+      ({ owner, id, matches }) => owner.tellFound(id, matches),
+      options,
+    );
+  }
 
-  /** Something has arrived. */
-  changed(): void {
-    const { nextWakeMs } = this.subscriptions;
-    if (nextWakeMs >= this.wakeMs) return;
-    this.cancel?.();
-    this.wakeMs = nextWakeMs;
-    const delayMs = Math.max(0, nextWakeMs - this.options.nowMs());
-    this.cancel = this.options.later(() => this.turn(), delayMs);
+  get size(): number {
+    return this.subscriptions.size + this.watches.size;
+  }
+
+  /** Whether anybody may want to hear of that. */
+  wants(file: FileEntry): boolean {
+    return this.watches.size > 0 || this.subscriptions.wants(file);
+  }
+
+  /** Throws ProtocolError: a limit. */
+  subscribe(reader: NewsReader, id: number, name: string, found: readonly FoundContent[]): void {
+    this.watches.unwatch(reader, id);
+    const isFull =
+      this.watches.sizeOf(reader) + this.subscriptions.sizeOf(reader) >= maxSubscriptionsPerConnection;
+    if (isFull) throw new ProtocolError("TOO_MANY", id);
+    this.subscriptions.subscribe(reader, id, name, found);
+  }
+
+  /** Throws ProtocolError: a limit, or what is wrong with the text. */
+  watch(reader: NewsReader, id: number, text: string): void {
+    this.subscriptions.unsubscribe(reader, id);
+    this.counting(() => {
+      const others = { ofOwner: this.subscriptions.sizeOf(reader), ofAll: this.subscriptions.size };
+      this.watches.watch(reader, id, text, others);
+    });
+  }
+
+  /** What was begun with that id. */
+  unsubscribe(reader: NewsReader, id: number): void {
+    this.subscriptions.unsubscribe(reader, id);
+    this.counting(() => this.watches.unwatch(reader, id));
+  }
+
+  drop(reader: NewsReader): void {
+    this.subscriptions.drop(reader);
+    this.counting(() => this.watches.drop(reader));
+  }
+
+  /** These can be found at `source` now, and could not before. */
+  arrived(source: Source, files: readonly FileEntry[]): void {
+    const isIdle = this.arrivals.length === 0;
+    for (const file of files) this.arrivals.push({ source, file });
+    if (isIdle) this.look();
   }
 
   // --- internal ---
 
-  private turn(): void {
-    this.cancel = undefined;
-    this.wakeMs = Number.POSITIVE_INFINITY;
-    const endMs = this.options.nowMs() + turnMs;
-    let nowMs = this.options.nowMs();
-    do {
-      const push = this.subscriptions.nextPush(nowMs);
-      if (push !== undefined) push.owner.tell(push.id, push.contents);
-      nowMs = this.options.nowMs();
-    } while (nowMs < endMs && this.subscriptions.nextWakeMs <= nowMs);
-    this.changed();
+  /** As long as anybody watches, every file is wanted here. */
+  private counting(change: () => void): void {
+    const before = this.watches.size;
+    try {
+      change();
+    } finally {
+      const after = this.watches.size;
+      if (before === 0 && after > 0) this.options.wanted.wantAll(1);
+      if (before > 0 && after === 0) this.options.wanted.wantAll(-1);
+    }
+  }
+
+  private look(): void {
+    const { nowMs, later } = this.options;
+    const beginMs = nowMs();
+    while (this.next < this.arrivals.length && nowMs() < beginMs + turnMs) {
+      const { source, file } = this.arrivals[this.next++]!;
+      this.subscriptions.arrived(source, file, beginMs);
+      this.watches.arrived(source, file, beginMs);
+    }
+    if (this.next < this.arrivals.length) later(() => this.look(), 0);
+    else [this.arrivals, this.next] = [[], 0];
+    this.sources.changed();
+    this.found.changed();
   }
 }

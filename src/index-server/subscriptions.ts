@@ -66,6 +66,10 @@ export class Subscriptions<Owner extends Subscriber> {
     return this.total;
   }
 
+  sizeOf(owner: Owner): number {
+    return this.byOwner.get(owner)?.size ?? 0;
+  }
+
   // --- facts ---
 
   /** The QUERY has been answered with `found`. Throws ProtocolError TOO_MANY or RETRY, then nothing is subscribed. */

@@ -11,7 +11,7 @@ interface Arrival {
   seq: number;
   /** Of the arrival of the same content that was written down before; 0: none is known. */
   before: number;
-  owner: object;
+  peer: string;
   match: Omit<Match, "sources">;
 }
 
@@ -34,23 +34,23 @@ export class FoundLog {
    * Returns how many more are remembered. `newestStart`: the last watch began with this number; when everybody was
    * there when the content came before, nobody is told, and nothing is written down.
    */
-  add(seq: number, owner: object, file: FileEntry, newestStart: number, hasRoom: boolean): number {
+  add(seq: number, peer: string, file: FileEntry, newestStart: number, hasRoom: boolean): number {
     const { name, sizeBytes, root } = file;
     const content = `${root} ${sizeBytes}`;
     const before = this.last.get(content) ?? 0;
     if (before > newestStart) return 0;
     const sizeBefore = this.size;
     if (this.size > 0 && (!hasRoom || this.size >= maxRememberedPerSearch)) this.forgetOldest();
-    this.arrivals.push({ seq, before, owner, match: { name, sizeBytes, root } });
+    this.arrivals.push({ seq, before, peer, match: { name, sizeBytes, root } });
     this.last.set(content, seq);
     return this.size - sizeBefore;
   }
 
-  /** What came after `toldSeq`, and not since `startSeq` before, from others than `owner`; at most `limit`. */
+  /** What came after `toldSeq`, and not since `startSeq` before, from others than `asker`; at most `limit`. */
   since(
     toldSeq: number,
     startSeq: number,
-    owner: object,
+    asker: string | undefined,
     limit: number,
   ): { matches: Omit<Match, "sources">[]; toldSeq: number } {
     const matches: Omit<Match, "sources">[] = [];
@@ -58,7 +58,7 @@ export class FoundLog {
     for (let i = this.placeAfter(toldSeq); i < this.arrivals.length && matches.length < limit; i++) {
       const arrival = this.arrivals[i]!;
       told = arrival.seq;
-      if (arrival.before <= startSeq && arrival.owner !== owner) matches.push(arrival.match);
+      if (arrival.before <= startSeq && arrival.peer !== asker) matches.push(arrival.match);
     }
     return { matches, toldSeq: told };
   }

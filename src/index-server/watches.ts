@@ -8,7 +8,7 @@
  * (watch-log.ts), and each watch remembers how far it has been told.
  */
 import { maxMatchesPerSearch, maxSubscriptions, maxSubscriptionsPerConnection } from "../wire/limits.ts";
-import type { FileEntry, Match } from "../wire/messages.ts";
+import type { FileEntry, Match, Source } from "../wire/messages.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
 import { FoldedName } from "../wire/search-fold.ts";
 import { isPeerMeant, matchesFolded, matchesSize } from "../wire/search-match.ts";
@@ -17,9 +17,9 @@ import type { Subscriber as AnySubscriber } from "./subscription-state.ts";
 import { KeyCounts, keysOfName, keysOfType, keysOfWords } from "./watch-keys.ts";
 import { FoundLog } from "./watch-log.ts";
 
-type Subscriber = Pick<AnySubscriber, "takesNews">;
+type Subscriber = AnySubscriber;
 
-export interface Found<Owner> {
+export interface FoundPush<Owner> {
   owner: Owner;
   /** Of the WATCH. */
   id: number;
@@ -128,20 +128,21 @@ export class Watches<Owner extends Subscriber> {
     this.byOwner.delete(owner);
   }
 
-  /** `owner` has the file whole now and had not before, at this address. */
-  arrived(owner: Owner, at: { host: string; port: number }, file: FileEntry, nowMs: number): void {
+  /** The source has the file whole now, and had not before. */
+  arrived(source: Source, file: FileEntry, nowMs: number): void {
     if (this.total === 0 || file.partial === true) return;
     const name = new FoldedName(file.name);
     for (const topic of this.candidates(name)) {
       const { query } = topic;
-      if (!matchesFolded(query, name) || !matchesSize(query, file.sizeBytes) || !isMeant(query, at)) continue;
-      this.note(topic, owner, file, nowMs);
+      if (!matchesFolded(query, name) || !matchesSize(query, file.sizeBytes) || !isMeant(query, source))
+        continue;
+      this.note(topic, source.peer, file, nowMs);
     }
   }
 
   // --- questions ---
 
-  /** When `nextFound` is to be asked again: infinity for not before something arrives. */
+  /** When `nextPush` is to be asked again: infinity for not before something arrives. */
   get nextWakeMs(): number {
     const [gathering] = this.gathering;
     const [resting] = this.resting;
@@ -149,7 +150,7 @@ export class Watches<Owner extends Subscriber> {
   }
 
   /** What is to be sent now; undefined: nothing until `nextWakeMs`, which may be now. */
-  nextFound(nowMs: number): Found<Owner> | undefined {
+  nextPush(nowMs: number): FoundPush<Owner> | undefined {
     let passedOver = 0;
     for (const waiting of [this.gathering, this.resting]) {
       for (const watch of waiting) {
@@ -165,14 +166,19 @@ export class Watches<Owner extends Subscriber> {
 
   // --- internal ---
 
-  private foundFor(watch: Watch, nowMs: number): Found<Owner> | undefined {
+  private foundFor(watch: Watch, nowMs: number): FoundPush<Owner> | undefined {
     const { owner, id, topic, startSeq, toldSeq } = watch;
     const hasNews = topic.found.lastSeq > toldSeq;
     if (hasNews && !owner.takesNews) {
       this.rest(watch, nowMs);
       return undefined;
     }
-    const { matches, toldSeq: told } = topic.found.since(toldSeq, startSeq, owner, maxMatchesPerSearch);
+    const { matches, toldSeq: told } = topic.found.since(
+      toldSeq,
+      startSeq,
+      owner.peerId,
+      maxMatchesPerSearch,
+    );
     watch.toldSeq = told;
     if (matches.length === 0) {
       topic.idle.add(watch);
@@ -187,8 +193,8 @@ export class Watches<Owner extends Subscriber> {
     this.resting.add(watch);
   }
 
-  private note(topic: Topic, owner: Owner, file: FileEntry, nowMs: number): void {
-    const more = topic.found.add(++this.seq, owner, file, topic.newestStart, this.remembered < maxRemembered);
+  private note(topic: Topic, peer: string, file: FileEntry, nowMs: number): void {
+    const more = topic.found.add(++this.seq, peer, file, topic.newestStart, this.remembered < maxRemembered);
     this.remembered += more;
     if (topic.found.lastSeq !== this.seq) return;
     for (const watch of topic.idle) {

@@ -636,7 +636,9 @@ function check(open: OpenCatalog, model: Model): void {
   expect(open.view()).toEqual(view.sort());
   for (const name of [...names, "nothing"]) expect(found(open, name)).toEqual(expected(model, name));
   const { matches } = open.find("");
-  expect(matches.map(({ name, root, sources }) => `${name} ${root} ${sources}`)).toEqual(listed(model));
+  expect(matches.map(({ name, root, sources }) => `${name} ${root} ${sources}`).sort()).toEqual(
+    listed(model),
+  );
 }
 
 /** What SEARCH for everything says: names that somebody has whole, with how many have the content whole. */

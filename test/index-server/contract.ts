@@ -287,7 +287,8 @@ function leaveTests(open: OpenStore): void {
     await using store = await Store.open(open);
     const leaver = await store.peer([fileEntry("d/secret name", 1), fileEntry("only mine", 2)]);
     const stays = await store.peer([fileEntry("public name", 1)]);
-    await until(async () => (await searched(store.catalog, "name")).length === 2);
+    await until(async () => (await searched(store.catalog, "mine")).length === 1);
+    await until(async () => (await searched(store.catalog, "public")).length === 1);
     store.catalog.leave(leaver);
     store.catalog.leave(leaver);
     expect(await store.found("secret name")).toEqual([]);

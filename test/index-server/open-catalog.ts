@@ -10,7 +10,6 @@ import { HolderLookup } from "../../src/index-server/sqlite/holders.ts";
 import { NameList } from "../../src/index-server/sqlite/list.ts";
 import { type LivePeer, LivePeers } from "../../src/index-server/sqlite/live-peers.ts";
 import { Lookup } from "../../src/index-server/sqlite/lookup.ts";
-import { Search } from "../../src/index-server/sqlite/search.ts";
 import type { FileName } from "../../src/wire/file-name.ts";
 import { maxFilesPerIndex, maxFilesPerPeer } from "../../src/wire/limits.ts";
 import type { FileEntry, LibraryClaim } from "../../src/wire/messages.ts";
@@ -23,7 +22,6 @@ export class OpenCatalog implements Disposable {
   readonly lookup: Lookup;
   readonly list: NameList;
   readonly reading: Database;
-  readonly search: Search;
   private readonly file;
   readonly writing: Database;
   private nextPort = 20_000;
@@ -45,7 +43,6 @@ export class OpenCatalog implements Disposable {
     this.live.reserve(this.writer.hiddenSlots);
     const holders = new HolderLookup(this.reading, this.live, chance);
     this.lookup = new Lookup(this.reading, holders);
-    this.search = new Search(this.reading, holders);
     this.list = new NameList(this.reading, holders);
   }
 
@@ -117,11 +114,14 @@ export class OpenCatalog implements Disposable {
     return Number(this.writing.query("SELECT total_changes()").values()[0]?.[0]);
   }
 
-  find(text: string, limit = 50) {
-    const steps = this.search.run(text, limit);
+  /** Names with that part that a live peer has whole, with how many have the content whole. */
+  find(part: string): { matches: { name: string; root: string; sources: number }[] } {
+    const steps = this.list.run("**", "", 1_000);
     for (;;) {
       const step = steps.next();
-      if (step.done) return step.value;
+      if (step.done !== true) continue;
+      const fitting = step.value.files.filter(({ name }) => name.includes(part));
+      return { matches: fitting.map(({ name, root, total }) => ({ name, root, sources: total })) };
     }
   }
 

@@ -411,7 +411,11 @@ describe("the database", () => {
     expect(rows()).toEqual([["127.0.0.1", 7767, "sub/a.bin", sizeBytes, md5, root, 1]]);
     await server.stop();
     await peer.closed();
-    expect(readdirSync(join(folder, "state")).sort()).toEqual(["index.db", "index.db.lock"]);
+    expect(readdirSync(join(folder, "state")).sort()).toEqual([
+      "index.db",
+      "index.db.lock",
+      "index.db.search",
+    ]);
     expect(rows()).toEqual([]);
   });
 

@@ -8,13 +8,16 @@ import {
   maxSubscriptions,
   maxSubscriptionsPerConnection,
 } from "../../src/wire/limits.ts";
-import type { FileEntry } from "../../src/wire/messages.ts";
+import type { FileEntry, Source } from "../../src/wire/messages.ts";
 import { FoldedName } from "../../src/wire/search-fold.ts";
 import { isPeerMeant, matchesName, matchesSize } from "../../src/wire/search-match.ts";
 import { parseSearch } from "../../src/wire/search-query.ts";
 
+let peers = 0;
+
 class Peer {
   takesNews = true;
+  readonly peerId = String(++peers);
   readonly told: { atMs: number; id: number; names: string[] }[] = [];
 
   constructor(readonly host = "10.0.0.1") {}
@@ -30,13 +33,17 @@ function file(name: string, content: number): FileEntry {
   return { name: name as FileEntry["name"], sizeBytes: content * 1_000, md5: "0".repeat(32), root };
 }
 
+function sourceOf({ peerId, host }: Peer): Source {
+  return { peer: peerId, host, port: 7767, partial: false };
+}
+
 /** Watches, and a driver that asks exactly when it is told to. */
 class World {
   nowMs = 0;
   readonly watches = new Watches<Peer>();
 
   comes(name: string, content: number, peer = new Peer()): this {
-    this.watches.arrived(peer, { host: peer.host, port: 7767 }, file(name, content), this.nowMs);
+    this.watches.arrived(sourceOf(peer), file(name, content), this.nowMs);
     return this;
   }
 
@@ -46,7 +53,7 @@ class World {
       const wakeMs = this.watches.nextWakeMs;
       if (wakeMs > endMs) break;
       this.nowMs = Math.max(this.nowMs, wakeMs);
-      const found = this.watches.nextFound(this.nowMs);
+      const found = this.watches.nextPush(this.nowMs);
       if (found === undefined) continue;
       const names = found.matches.map(({ name }) => name as string);
       found.owner.told.push({ atMs: this.nowMs, id: found.id, names });
@@ -100,7 +107,7 @@ describe("a watch", () => {
     const peer = new Peer();
     world.watches.watch(peer, 1, "film");
     world.watches.watch(peer, 2, "film");
-    world.watches.arrived(new Peer(), { host: "h", port: 1 }, { ...file("film", 1), partial: true }, 0);
+    world.watches.arrived(sourceOf(new Peer()), { ...file("film", 1), partial: true }, 0);
     world.comes("film", 2);
     world.watches.unwatch(peer, 1);
     world.watches.unwatch(peer, 77);

@@ -34,6 +34,8 @@ export class Members {
   /** Peers that left, wherever that was, and whose rows are there: as above. */
   hidden = 0;
   private otherFiles = 0;
+  /** Rows of sessions of ours that nobody here has, as they were last read. */
+  private ghostsBefore: ReadonlySet<string> = new Set();
 
   constructor(
     private readonly process: string,
@@ -110,7 +112,8 @@ export class Members {
    * which it does not know, though it has said that it does.
    */
   async readAll(): Promise<{ ghosts: string[]; taken: OwnPeer[]; missing: string[] }> {
-    const before = [...this.own.keys()];
+    // What has come about since then may not be in what is read.
+    const before = new Map(this.own);
     const rows = await this.pool.run(`SELECT ${columns} FROM peers WHERE live`);
     const [[all, hidden] = []] = await this.pool.run(
       "SELECT coalesce(sum(files), 0)::bigint, count(*) FILTER (WHERE NOT live) FROM peers",
@@ -129,7 +132,7 @@ export class Members {
       } else if (this.isAlive(peer.process)) {
         others.set(slot, peer);
         files += peer.files;
-        if (own !== undefined && own.id !== peer.id) {
+        if (own !== undefined && own.id !== peer.id && before.get(slot) === own) {
           this.own.delete(slot);
           taken.push(own);
         }
@@ -140,8 +143,11 @@ export class Members {
     this.otherFiles = files;
     if (this.absent.size > maxAbsent) this.absent.clear();
     const there = new Set(rows.map(([slot]) => String(slot)));
-    const missing = before.filter((slot) => this.own.has(slot) && !there.has(slot));
-    return { ghosts, taken, missing };
+    const missing = [...before.keys()].filter((slot) => this.own.has(slot) && !there.has(slot));
+    // A row that is being adopted is there before the peer is known to have it.
+    const seenTwice = ghosts.filter((slot) => this.ghostsBefore.has(slot));
+    this.ghostsBefore = new Set(ghosts);
+    return { ghosts: seenTwice, taken, missing };
   }
 
   // --- internal ---

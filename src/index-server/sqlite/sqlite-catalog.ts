@@ -23,6 +23,7 @@ import {
 import type { WantedFiles } from "../wanted-files.ts";
 import { AnswerCache } from "./answer-cache.ts";
 import { CatalogNames } from "./catalog-names.ts";
+import { CatalogSearch } from "./catalog-search.ts";
 import { ChangeStamps } from "./change-stamps.ts";
 import {
   codeForPeer,
@@ -37,7 +38,6 @@ import { NameList } from "./list.ts";
 import { type LivePeer, LivePeers } from "./live-peers.ts";
 import { type Found, Lookup } from "./lookup.ts";
 import { PlaceWatch } from "./place-watch.ts";
-import { Search } from "./search.ts";
 import { SlowReads } from "./slow-reads.ts";
 import type { Outcome } from "./writer-messages.ts";
 import { WriterThread } from "./writer-thread.ts";
@@ -61,9 +61,9 @@ export class SqliteCatalog implements Catalog {
   private readonly stamps = new ChangeStamps();
   private readonly cache = new AnswerCache(this.stamps);
   private readonly lookup: Lookup;
-  private readonly search_: Search;
   private readonly nameList: NameList;
   private readonly folderNames: CatalogNames;
+  private readonly searcher: CatalogSearch;
   private readonly slowReads: SlowReads;
   private readonly place: PlaceWatch;
   private readonly writer: WriterThread;
@@ -95,10 +95,14 @@ export class SqliteCatalog implements Catalog {
     const { limits, listener, keepLeftMs, wanted, chance } = options;
     const holders = new HolderLookup(database.database, this.live, chance);
     this.lookup = new Lookup(database.database, holders);
-    this.search_ = new Search(database.database, holders);
     this.nameList = new NameList(database.database, holders);
     this.folderNames = new CatalogNames(database.database, holders);
     this.place = new PlaceWatch(database, options.path, (line) => this.lose(line, false));
+    this.searcher = new CatalogSearch({
+      path: database.path,
+      live: this.live.bits.shared,
+      warn: (line) => listener.failed(line),
+    });
     this.slowReads = new SlowReads((error) => this.troubled(error));
     this.writer = new WriterThread(
       {
@@ -111,8 +115,9 @@ export class SqliteCatalog implements Catalog {
         keepLeftMs,
       },
       {
-        committed: (names) => {
+        committed: (names, removed) => {
           this.names = names;
+          this.searcher.changed(names, removed);
         },
         news: (slot, files) => {
           const peer = this.live.at(slot);
@@ -207,9 +212,8 @@ export class SqliteCatalog implements Catalog {
     return holders.keptTotal(holders.names(Buffer.from(root, "hex"), sizeBytes));
   }
 
-  async search(owner: object, text: string, _after: string, limit: number): Promise<MatchPage> {
-    const { matches, more } = await this.slowReads.run(owner, this.search_.run(text, limit));
-    return { matches, more, next: undefined };
+  search(owner: object, text: string, after: string, limit: number): Promise<MatchPage> {
+    return this.searcher.search(owner, { text, after, limit });
   }
 
   list(owner: object, pattern: string, after: string, limit: number): Promise<ListPage> {
@@ -222,6 +226,7 @@ export class SqliteCatalog implements Catalog {
 
   forget(owner: object): void {
     this.slowReads.drop(owner);
+    this.searcher.forget(owner);
   }
 
   // --- its life ---
@@ -240,6 +245,7 @@ export class SqliteCatalog implements Catalog {
   private async end(): Promise<void> {
     this.place.stop();
     this.slowReads.stop();
+    await this.searcher.stop();
     for (const [, { reject }] of this.requests) reject(new StoreError("RETRY"));
     this.requests.clear();
     await this.writer.close();
