@@ -4,7 +4,7 @@
  *
  * Up to `windowSize` hits are ranked all together. Of more, those that the search says exactly come first, then those
  * at whose words' beginnings it is, then the others: stages, each a walk of its own, because what fits best must not
- * depend on how old it is. Within a stage the oldest `windowSize` are ranked together, then the next.
+ * depend on how old it is. (Where hardly any word begins so, the last two are one.) Within a stage the oldest `windowSize` are ranked together, then the next.
  */
 import { maxContentBytes } from "../../wire/limits.ts";
 import type { Match } from "../../wire/messages.ts";
@@ -53,6 +53,19 @@ const together = 0;
 const exact = 1;
 const beginnings = 2;
 const others = 3;
+/** `beginnings` and `others` as one. */
+const rest = 4;
+/** When of so many compared in `beginnings` so few are: it is rather the middles of words. */
+const comparedInVain = 512;
+const fewOfThem = 64;
+
+interface Gathered {
+  ranked: Ranked[];
+  /** Everything up to this entry has been looked at. */
+  upTo: number;
+  isLast: boolean;
+  isInVain?: boolean;
+}
 
 interface Ranked extends Candidate {
   rank: Rank;
@@ -84,7 +97,8 @@ export class SearchRun {
   *run(): Generator<void, SearchPage> {
     const { after, text, limit } = this.request;
     let cursor = after === "" ? start(this.firstStage) : decodeCursor(after, text);
-    if (!this.stages.includes(cursor.stage)) decodeCursor("", text);
+    const mayBe = this.stages.includes(beginnings) ? [...this.stages, rest] : this.stages;
+    if (!mayBe.includes(cursor.stage)) decodeCursor("", text);
     while (this.hits.length < limit && !this.isSpent()) {
       const next = yield* this.window(cursor, limit);
       if (next === undefined) return this.page(undefined);
@@ -109,10 +123,11 @@ export class SearchRun {
   /** Adds hits of the window at `cursor`; returns where to go on, undefined for nowhere. */
   private *window(cursor: Cursor, limit: number): Generator<void, Cursor | undefined> {
     const { stage } = cursor;
-    const { ranked, upTo, isLast } = yield* this.gather(cursor);
+    const { ranked, upTo, isLast, isInVain } = yield* this.gather(cursor);
     const isFirst = cursor.upTo === 0 && cursor.after === 0;
     // Too many to rank together.
     if (stage === together && isFirst && !isLast && this.stages.length > 1) return start(this.stages[1]!);
+    if (isInVain) return start(rest);
     ranked.sort(inOrder);
     let { position } = cursor;
     while (position < ranked.length && this.hits.length < limit && !this.isSpent()) {
@@ -129,18 +144,16 @@ export class SearchRun {
     }
     if (position < ranked.length) return { ...cursor, upTo, position };
     if (!isLast) return { stage, after: upTo, upTo: 0, position: 0 };
-    const nextStage = stage === together ? undefined : this.stages[this.stages.indexOf(stage) + 1];
+    const isOnly = stage === together || stage === rest;
+    const nextStage = isOnly ? undefined : this.stages[this.stages.indexOf(stage) + 1];
     return nextStage === undefined ? undefined : start(nextStage);
   }
 
   /** The candidates of a window; all of it when it was begun before, else as many as there is time for. */
-  private *gather({
-    stage,
-    after,
-    upTo: end,
-  }: Cursor): Generator<void, { ranked: Ranked[]; upTo: number; isLast: boolean }> {
+  private *gather({ stage, after, upTo: end }: Cursor): Generator<void, Gathered> {
     const ranked: Ranked[] = [];
     const isBegun = end > 0;
+    const mayBeInVain = stage === beginnings && !isBegun && after === 0;
     let compared = 0;
     for (const piece of this.candidates.pieces(this.sourceOf(stage), after, sizesOf(this.query))) {
       yield;
@@ -155,6 +168,8 @@ export class SearchRun {
       }
       if (piece.isLast) return { ranked, upTo: piece.upTo, isLast: true };
       if (isBegun && piece.upTo >= end) return { ranked, upTo: end, isLast: false };
+      const isInVain = mayBeInVain && compared > comparedInVain && ranked.length < fewOfThem;
+      if (isInVain) return { ranked, upTo: piece.upTo, isLast: false, isInVain };
       if (!isBegun && this.isSpent()) return { ranked, upTo: piece.upTo, isLast: false };
     }
     return { ranked, upTo: after, isLast: true };
@@ -165,7 +180,8 @@ export class SearchRun {
     if (!matchesFolded(this.query, name) || !matchesSize(this.query, sizeBytes)) return undefined;
     const found = rank(this.query, name);
     if (stage === together) return found;
-    return this.stageOf(found, name) === stage ? found : undefined;
+    const own = this.stageOf(found, name);
+    return own === stage || (stage === rest && own !== exact) ? found : undefined;
   }
 
   private stageOf(found: Rank, name: Candidate["name"]): number {

@@ -41,8 +41,9 @@ export type Where = "anywhere" | "at beginnings of words";
 /** How many of 10,000 names have a trigram. */
 export type RarityOf = (trigram: string) => number;
 
-/** Four lists at most are compared with each other: a fifth costs more than it spares. */
-const maxTrigrams = 4;
+/** Lists that are compared with each other, in all and of one word: another costs more than it spares (measured). */
+const maxTrigrams = 3;
+const maxTrigramsPerText = 2;
 /** So few candidates are compared sooner than another list is read. */
 const fewCandidates = 64;
 
@@ -104,7 +105,9 @@ function endingsText({ wanted }: SearchQuery): string | undefined {
 }
 
 function rarestFirst(text: string, rarityOf: RarityOf): string[] {
-  return [...new Set(trigramsOf(text))].sort((a, b) => rarityOf(a) - rarityOf(b)).slice(0, maxTrigrams);
+  return [...new Set(trigramsOf(text))]
+    .sort((a, b) => rarityOf(a) - rarityOf(b))
+    .slice(0, maxTrigramsPerText);
 }
 
 /** By code points, as SQLite sees them. */

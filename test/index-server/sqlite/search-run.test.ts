@@ -227,6 +227,16 @@ test("of thousands the exact ones come first, then beginnings of words, then the
   expect(searched.page("ubuntu 17", { limit: 1 }).matches).toMatchObject([{ name: "ubuntu 17.mp3" }]);
 });
 
+test("of thousands in which it is in the middle of words, and begins others that are not meant, each comes once", () => {
+  searched = new Searched();
+  const many = Array.from({ length: 1_500 }, (_, i) => ({ name: `abyss xabcd ${i}`, content: i + 1 }));
+  searched.entries.add([...many, { name: "abcd", content: 2_000 }, { name: "my abcde", content: 2_001 }]);
+  searched.index();
+  const found = searched.all("abcd", { limit: 100 }).map(({ name }) => name as string);
+  expect(found[0]).toBe("abcd");
+  expect(found.toSorted()).toEqual([...many.map(({ name }) => name), "abcd", "my abcde"].sort());
+});
+
 test("what is in the full text and not in the index, or held by nobody live, or in part only, is not found", () => {
   searched = new Searched();
   const { entries } = searched;
