@@ -9,8 +9,10 @@ import type { SizeCondition } from "../../wire/search-query.ts";
 import type { Candidate, SearchTail } from "./search-tail.ts";
 
 export type Source =
-  /** `match`: of the full text. */
-  { kind: "text"; match: string } | { kind: "peers"; slots: readonly number[] } | { kind: "entries" };
+  /** `match`: of the full text. `isRare`: a few names at most, so that all of it may be looked through at once. */
+  | { kind: "text"; match: string; isRare?: boolean }
+  | { kind: "peers"; slots: readonly number[] }
+  | { kind: "entries" };
 
 export interface Piece {
   candidates: Candidate[];
@@ -74,7 +76,7 @@ export class SearchCandidates {
         let from = after;
         // While we rest, names move from the tail to the full text.
         for (let { indexedTo } = this; ; { indexedTo } = this) {
-          yield* this.inSpans(from, indexedTo, read);
+          yield* this.inSpans(from, indexedTo, read, source.isRare === true ? indexedTo : firstSpan);
           from = Math.max(from, indexedTo);
           yield* this.tail.update(indexedTo);
           if (this.indexedTo === indexedTo) break;
@@ -84,9 +86,8 @@ export class SearchCandidates {
       }
       case "entries": {
         const end = this.lastEntry;
-        yield* this.inSpans(after, end, (from, to) =>
-          this.all.values(from, to, sizes.minBytes, sizes.maxBytes),
-        );
+        const read = (from: number, to: number) => this.all.values(from, to, sizes.minBytes, sizes.maxBytes);
+        yield* this.inSpans(after, end, read, firstSpan);
         yield { candidates: [], upTo: Math.max(after, end), isLast: true };
         break;
       }
@@ -99,8 +100,9 @@ export class SearchCandidates {
     after: number,
     end: number,
     read: (from: number, to: number) => unknown[][],
+    firstSpan: number,
   ): Generator<Piece, void> {
-    let span = firstSpan;
+    let span = Math.max(firstSpan, 1);
     let from = after;
     while (from < end) {
       const to = Math.min(from + span, end);

@@ -209,7 +209,7 @@ export class SearchRun {
 
   private sourceOf(stage: number): Source {
     if (this.peersWalked !== undefined) return { kind: "peers", slots: this.peersWalked };
-    if (stage === exact) return { kind: "text", match: anyOf(this.codes) };
+    if (stage === exact) return { kind: "text", match: anyOf(this.codes), isRare: true };
     const lookUp = this.lookUp(stage === beginnings ? "at beginnings of words" : "anywhere");
     return lookUp === undefined ? { kind: "entries" } : { kind: "text", match: lookUp.match };
   }

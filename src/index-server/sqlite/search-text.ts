@@ -41,16 +41,15 @@ export type Where = "anywhere" | "at beginnings of words";
 /** How many of 10,000 names have a trigram. */
 export type RarityOf = (trigram: string) => number;
 
-/** Lists that are compared with each other, in all and of one word: another costs more than it spares (measured). */
+/** Lists that are compared with each other, two for a word: another costs more than it spares (measured). */
 const maxTrigrams = 3;
-const maxTrigramsPerText = 2;
 /** So few candidates are compared sooner than another list is read. */
 const fewCandidates = 64;
 
 export interface LookUp {
   /** For MATCH. */
   match: string;
-  /** About how many names have these trigrams, as if one had nothing to do with the other. */
+  /** About how many names have these trigrams, as if words had nothing to do with each other. */
   candidates: number;
 }
 
@@ -72,7 +71,8 @@ export function lookUpOf(
       if (chosen.size >= maxTrigrams || (round > 0 && candidates <= fewCandidates)) break;
       if (chosen.has(trigram)) continue;
       chosen.add(trigram);
-      candidates *= rarityOf(trigram) / 10_000;
+      // Trigrams of one word come together: the others hardly make it rarer.
+      if (round === 0) candidates *= rarityOf(trigram) / 10_000;
     }
   }
   if (chosen.size > 0) return { match: [...chosen].map(quoted).join(" AND "), candidates };
@@ -107,7 +107,7 @@ function endingsText({ wanted }: SearchQuery): string | undefined {
 function rarestFirst(text: string, rarityOf: RarityOf): string[] {
   return [...new Set(trigramsOf(text))]
     .sort((a, b) => rarityOf(a) - rarityOf(b))
-    .slice(0, maxTrigramsPerText);
+    .slice(0, 1 + text.trim().split(" ").length);
 }
 
 /** By code points, as SQLite sees them. */
