@@ -18,12 +18,19 @@ const gatherMs = 50;
 const workMs = 10;
 /** After each `workMs`. Of 80,000 names a second without pauses these leave more than 50,000. */
 const restMs = 5;
+/**
+ * The same while files are being registered, as long as the last commit is no longer ago: on two cores the one who
+ * writes them, and whoever asks meanwhile, come first.
+ */
+const restBesideWriterMs = 40;
+const writerBusyMs = 150;
 /** After an error: no room is left on the device, or somebody else has locked the file. */
 const retryMs = 2_000;
 
 let database: Database | undefined;
 let source: Database | undefined;
 let upkeep: SearchUpkeep | undefined;
+let changedMs = Number.NEGATIVE_INFINITY;
 let isWanted = false;
 let isWorking = false;
 let isStopping = false;
@@ -34,6 +41,7 @@ self.onmessage = ({ data }: MessageEvent<ToUpkeepWorker>) => {
       open(data.paths);
       break;
     case "changed":
+      changedMs = monotonicMs();
       want();
       break;
     case "removed":
@@ -91,7 +99,8 @@ async function runGently(steps: Generator<void, void>): Promise<void> {
     while (!isDone && monotonicMs() < beganMs + workMs) isDone = steps.next().done === true;
     // What is not committed yet is read again after the next start.
     if (isStopping) return;
-    if (!isDone) await sleep(restMs);
+    if (isDone) return;
+    await sleep(monotonicMs() < changedMs + writerBusyMs ? restBesideWriterMs : restMs);
   }
 }
 
