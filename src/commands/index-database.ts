@@ -3,6 +3,8 @@
  */
 import { monotonicMs } from "../clock.ts";
 import { LocalIoError, UsageError } from "../errors.ts";
+import { shown } from "../index-server/postgres/database.ts";
+import { isPostgresUrl } from "../index-server/postgres/open.ts";
 import { bytesOnDisk, inMemory, migrations } from "../index-server/sqlite/database.ts";
 import { checkedDatabase, vacuumDatabase } from "../index-server/sqlite/database-work.ts";
 import { holdingPages } from "../index-server/sqlite/export-holdings.ts";
@@ -46,6 +48,10 @@ export async function run(options: IndexDatabaseOptions, context: CommandContext
     const hint = found === undefined ? known.join(", ") : `did you mean ${found}?`;
     throw new UsageError(`unknown action ${printable(action)} of p2p index (${hint})`);
   }
+  if (isPostgresUrl(databasePath))
+    throw new UsageError(
+      `this is about SQLite files, and not about ${shown(databasePath)}: name one with --db`,
+    );
   if (databasePath === inMemory) throw new UsageError("an index in memory has no file: name one with --db");
   await actions[action as keyof typeof actions](databasePath, context);
 }

@@ -20,7 +20,8 @@ export interface NameSource {
   /** Whether a live peer has something whole under that name. */
   isThere(name: string): boolean;
   /** Contents that live peers have whole under that name, most sources first. */
-  filesOf(name: string): readonly FileOfName[];
+  /** Rests, too. */
+  filesOf(name: string): Generator<void, readonly FileOfName[]>;
 }
 
 export type FileOfName = Omit<FolderFile, "folder" | "name">;
@@ -49,8 +50,8 @@ export function* browse(
     const found: FolderEntry[] = [];
     if (child.isFolder && (yield* children.isPeopled(child.name))) found.push({ folder: true, name });
     if (child.isFile) {
-      for (const file of names.filesOf(children.prefix + name).slice(0, maxContentsPerResult))
-        found.push({ folder: false, name, ...file });
+      const files = yield* names.filesOf(children.prefix + name);
+      for (const file of files.slice(0, maxContentsPerResult)) found.push({ folder: false, name, ...file });
     }
     if (entries.length > 0 && entries.length + found.length > limit) return { entries, next: last };
     entries.push(...found.slice(0, limit));

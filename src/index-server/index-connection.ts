@@ -145,11 +145,23 @@ export class IndexConnection implements AcceptedUser, NewsReader {
   private answerQuery({ id, name, subscribe }: Query): void {
     const { catalog } = this.parts;
     try {
-      if (subscribe === true)
-        this.whenFound(id, catalog.find(name), (found) => this.subscribe(id, name, found));
+      if (subscribe === true) this.findAndSubscribe(id, name);
       else this.whenFound(id, catalog.answer(name), (end) => this.connection.send(encodeResult(id, end)));
     } catch (error) {
       this.refuse(id, error);
+    }
+  }
+
+  private findAndSubscribe(id: number, name: string): void {
+    const { catalog, news } = this.parts;
+    const endWanting = news.wanting(name);
+    let found: FoundContent[] | Promise<FoundContent[]> = [];
+    try {
+      found = catalog.find(name);
+      this.whenFound(id, found, (contents) => this.subscribe(id, name, contents));
+    } finally {
+      if (found instanceof Promise) found.then(endWanting, endWanting);
+      else endWanting();
     }
   }
 

@@ -10,8 +10,16 @@ export function peersLine(
   peers: Iterable<CatalogPeer>,
   nowMs: number,
 ): string {
-  const later = [...peers].filter((peer) => after === "" || compareIds(peer.id, after) > 0);
-  later.sort((one, other) => compareIds(one.id, other.id));
+  const later: CatalogPeer[] = [];
+  let isSorted = true;
+  for (const peer of peers) {
+    if (after !== "" && compareIds(peer.id, after) <= 0) continue;
+    const last = later.at(-1);
+    isSorted &&= last === undefined || compareIds(last.id, peer.id) < 0;
+    later.push(peer);
+  }
+  // As they came, as a rule.
+  if (!isSorted) later.sort((one, other) => compareIds(one.id, other.id));
   const page: RegisteredPeer[] = later.slice(0, limit).map((peer) => {
     const { host, port, files, sinceMs } = peer;
     return { peer: peer.id, host, port, files, seconds: Math.max(0, Math.round((nowMs - sinceMs) / 1000)) };

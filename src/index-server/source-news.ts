@@ -27,6 +27,8 @@ export interface SourceNewsOptions extends PushTurnsOptions {
 
 /** To look at arrivals: a name is compared with what is watched in some microseconds. */
 const turnMs = 3;
+/** Not looked at yet: 20 MB. */
+const maxArrivals = 50_000;
 
 export class SourceNews {
   private readonly subscriptions: Subscriptions<NewsReader>;
@@ -58,6 +60,13 @@ export class SourceNews {
   /** Whether anybody may want to hear of that. */
   wants(file: FileEntry): boolean {
     return this.watches.size > 0 || this.subscriptions.wants(file);
+  }
+
+  /** Somebody is about to look for the name, and to subscribe: what comes meanwhile is wanted, until what is returned is called. */
+  wanting(name: string): () => void {
+    const { wanted } = this.options;
+    wanted.wantName(name, 1);
+    return () => wanted.wantName(name, -1);
   }
 
   /** Throws ProtocolError: a limit. */
@@ -92,6 +101,8 @@ export class SourceNews {
   /** These can be found at `source` now, and could not before. */
   arrived(source: Source, files: readonly FileEntry[]): void {
     const isIdle = this.arrivals.length === 0;
+    // Who comes so much faster than they can be looked at is not told of all: a search finds the rest.
+    if (this.arrivals.length - this.next > maxArrivals) [this.arrivals, this.next] = [[], 0];
     for (const file of files) this.arrivals.push({ source, file });
     if (isIdle) this.look();
   }

@@ -31,8 +31,9 @@ export interface FoundPush<Owner> {
 const intervalMs = 200;
 /** How long arrivals are gathered before somebody is told who was not told of late. */
 const gatherMs = 50;
-/** Searches under one key, which are compared with every name that has it; also those that have no key (`size:>1G`). */
+/** Searches under one key, which are compared with every name that has it; those without (`size:>1G`) with every name. */
 const maxTopicsPerKey = 1_024;
+const maxTopicsWithoutKey = 64;
 const noKey = "";
 /** Contents that are remembered for all topics together: 60 MB. */
 const maxRemembered = 262_144;
@@ -218,7 +219,8 @@ export class Watches<Owner extends Subscriber> {
     const rarest = this.counts.rarest(keysOfWords(query), usesOf);
     const ofType = keysOfType(query);
     const keys = rarest !== undefined ? [rarest] : ofType.length > 0 ? ofType : [noKey];
-    if (keys.some((key) => usesOf(key) >= maxTopicsPerKey)) throw new ProtocolError("RETRY", id);
+    const isFull = (key: string) => usesOf(key) >= (key === noKey ? maxTopicsWithoutKey : maxTopicsPerKey);
+    if (keys.some(isFull)) throw new ProtocolError("RETRY", id);
     const topic: Topic = {
       text,
       query,

@@ -60,6 +60,11 @@ export class LibraryDigest {
     return { digest: this.hex, files: this.files };
   }
 
+  /** Whether it describes just this. */
+  is(claim: LibraryClaim): boolean {
+    return this.files === claim.files && this.hex === claim.digest;
+  }
+
   /** It must not be in already. */
   add(file: DigestedFile): void {
     this.files++;

@@ -28,7 +28,7 @@ class Names implements NameSource {
     return this.contents.get(name)! > 0;
   }
 
-  filesOf(name: string) {
+  *filesOf(name: string) {
     return Array.from({ length: this.contents.get(name) ?? 0 }, (_, i) => {
       return { sizeBytes: i, md5: "m", root: `${name} ${i}`, sources: 9 - i };
     });

@@ -162,9 +162,9 @@ describe("the limits", () => {
     expect(watches.sizeOf(peer)).toBe(64);
   });
 
-  test("1,024 different searches that have to be compared with everything", () => {
+  test("64 different searches that have to be compared with everything", () => {
     const { watches } = new World();
-    for (let i = 0; i < 1_024; i++) watches.watch(new Peer(), 1, `size:>${i}k`);
+    for (let i = 0; i < 64; i++) watches.watch(new Peer(), 1, `size:>${i}k`);
     expect(() => watches.watch(new Peer(), 1, "-film")).toThrow(expect.objectContaining({ code: "RETRY" }));
     watches.watch(new Peer(), 1, "size:>5k");
     watches.watch(new Peer(), 1, "film");

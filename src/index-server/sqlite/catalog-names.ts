@@ -9,6 +9,8 @@ interface EntryRow extends HeldEntry {
   md5: Uint8Array;
 }
 
+/** Of a content, to count who has it under another one. */
+const maxNamesRead = 64;
 /** The most held ones of a name: no fewer than the contents of a name that are shown. */
 const maxEntriesRead = 100;
 
@@ -45,16 +47,17 @@ export class CatalogNames implements NameSource {
     return this.entriesOf.all(name).some((row) => this.holders.isHeld(row, false));
   }
 
-  filesOf(name: string): FileOfName[] {
+  *filesOf(name: string): Generator<void, FileOfName[]> {
     // The same content with another MD5 is a lie of somebody.
     const byContent = new Map<string, FileOfName>();
     for (const row of this.entriesOf.all(name)) {
       const root = row.root.toHex();
       const content = `${root} ${row.size}`;
       if (byContent.has(content) || !this.holders.isHeld(row, false)) continue;
-      const { total } = this.holders.fewWhole(this.holders.names(row.root, row.size), 1);
+      const { total } = this.holders.fewWhole(this.holders.names(row.root, row.size, [row], maxNamesRead), 1);
       if (total > 0)
         byContent.set(content, { sizeBytes: row.size, md5: row.md5.toHex(), root, sources: total });
+      yield;
     }
     return [...byContent.values()].sort((a, b) => b.sources - a.sources);
   }

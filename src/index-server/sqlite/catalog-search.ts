@@ -10,10 +10,13 @@ export interface CatalogSearchOptions {
   /** Of `LiveBits`. */
   live: SharedArrayBuffer;
   warn: (line: string) => void;
+  /** See `SearchThreadOptions`. */
+  damaged: (line: string) => void;
 }
 
 export class CatalogSearch {
   private thread: SearchThread | undefined;
+  private isStopped = false;
   /** Whose search is under way. */
   private readonly searching = new Map<object, AbortController>();
 
@@ -39,20 +42,21 @@ export class CatalogSearch {
   /** Entries have come, and these have gone. `names`: how many distinct ones there are. */
   changed(names: number, removed: readonly number[]): void {
     // Threads take memory: not before there is anything to find.
-    if (names === 0 && this.thread === undefined) return;
+    if (this.isStopped || (names === 0 && this.thread === undefined)) return;
     const thread = this.running();
     if (removed.length > 0) thread.removed(removed);
     thread.changed();
   }
 
   async stop(): Promise<void> {
+    this.isStopped = true;
     await this.thread?.stop();
   }
 
   private running(): SearchThread {
     if (this.thread !== undefined) return this.thread;
-    const { path, live, warn } = this.options;
-    this.thread = new SearchThread({ paths: { database: path, search: searchPathOf(path) }, live, warn });
+    const { path, ...options } = this.options;
+    this.thread = new SearchThread({ paths: { database: path, search: searchPathOf(path) }, ...options });
     this.thread.start();
     return this.thread;
   }

@@ -62,9 +62,7 @@ export class CatalogWriter {
   }
 
   /** Its peer left, and some rows are there. */
-  isHidden(slot: number): boolean {
-    return this.hidden.has(slot);
-  }
+  readonly isHidden = (slot: number): boolean => this.hidden.has(slot);
 
   filesOf(slot: number): number {
     return this.live.get(slot)?.digest.count ?? 0;
@@ -80,10 +78,16 @@ export class CatalogWriter {
   /**
    * A peer says that it shares just this. The slot that it has from now on when the index still holds that: its own,
    * or that of a peer that has left; undefined: it does not. Once this is committed, it is `resumed`.
+   * `isFree`: the slot of one that has left may be had.
    */
-  resume(slot: number, { host, port }: PeerAddress, claim: LibraryClaim): number | undefined {
+  resume(
+    slot: number,
+    { host, port }: PeerAddress,
+    claim: LibraryClaim,
+    isFree: (slot: number) => boolean = () => true,
+  ): number | undefined {
     const own = this.live.get(slot)!;
-    const found = isOf(own, claim) ? own : this.hiddenOf(claim);
+    const found = own.digest.is(claim) ? own : this.hiddenOf(claim, isFree);
     if (found === undefined) return undefined;
     const { digest } = found;
     this.tables.statements.putPeer.run(found.slot, host, port, digest.count, digest.bytes);
@@ -260,8 +264,9 @@ export class CatalogWriter {
     this.before.set(holder, { digest: holder.digest.bytes, count: holder.digest.count });
   }
 
-  private hiddenOf(claim: LibraryClaim): Holder | undefined {
-    for (const holder of this.hidden.values()) if (isOf(holder, claim)) return holder;
+  private hiddenOf(claim: LibraryClaim, isFree: (slot: number) => boolean): Holder | undefined {
+    for (const holder of this.hidden.values())
+      if (holder.digest.is(claim) && isFree(holder.slot)) return holder;
     return undefined;
   }
 
@@ -293,8 +298,4 @@ export class CatalogWriter {
     }
     this.checkRoom(holder, more);
   }
-}
-
-function isOf({ digest }: Holder, claim: LibraryClaim): boolean {
-  return digest.count === claim.files && digest.hex === claim.digest;
 }

@@ -86,6 +86,8 @@ const alwaysCheckedBytes = 64 * 1024 * 1024;
 
 /** The connection of the thread that writes. */
 export function forWriting(database: Database): void {
+  // For the beginning; later the queue tries again.
+  database.run("PRAGMA busy_timeout = 5000");
   database.run("PRAGMA synchronous = OFF");
   database.run("PRAGMA temp_store = MEMORY");
   database.run(`PRAGMA wal_autocheckpoint = ${checkpointPages}`);
@@ -110,21 +112,24 @@ const temporaryPrefix = "p2p-index-";
 function temporaryFolder(): string {
   const base = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
   try {
-    for (const name of readdirSync(base)) {
-      const owner = Number(
-        name.startsWith(temporaryPrefix) ? name.slice(temporaryPrefix.length).split("-")[0] : 0,
-      );
-      if (owner > 0 && !isRunning(owner)) rmSync(join(base, name), { recursive: true, force: true });
-    }
-  } catch {
-    // Somebody else's, or somebody else was faster: not needed for what we want here.
-  }
-  try {
+    for (const name of readdirSync(base)) removeLeftover(base, name);
     return mkdtempSync(join(base, `${temporaryPrefix}${process.pid}-`));
   } catch (error) {
     throw new LocalIoError(`cannot make a folder in ${base} for the index database: ${reasonOf(error)}`, {
       cause: error,
     });
+  }
+}
+
+function removeLeftover(base: string, name: string): void {
+  const owner = Number(
+    name.startsWith(temporaryPrefix) ? name.slice(temporaryPrefix.length).split("-")[0] : 0,
+  );
+  if (!(owner > 0) || isRunning(owner)) return;
+  try {
+    rmSync(join(base, name), { recursive: true, force: true });
+  } catch {
+    // Somebody else's: not needed for what we want here.
   }
 }
 

@@ -3,7 +3,7 @@
  *
  * The work is bounded however many have it: holders are read as long as there are at most 1,024; of more, live peers
  * are tried by chance until there are enough, and the count is the kept one (which still counts peers that left, until
- * their rows are purged). Of a content with very many names the 1,024 most held ones are looked at.
+ * their rows are purged). Of a content with very many names the 1,024 most held ones are looked at, or fewer.
  */
 import type { Database } from "bun:sqlite";
 import { maxSourcesPerContent } from "../../wire/limits.ts";
@@ -28,6 +28,8 @@ const maxHoldersRead = 1_024;
 const maxNamesRead = 1_024;
 /** Of these a peer found by chance is looked for under so many. */
 const maxNamesTried = 8;
+/** What running a statement costs, in rows. */
+const rowsPerStatement = 8;
 
 /**
  * Places that whole sources get before partial ones. With a whole source a download cannot get stuck for a chunk; but
@@ -66,9 +68,12 @@ export class HolderLookup {
     private readonly live: LivePeers,
     private readonly chance: () => number,
   ) {
-    this.namesOf = database.prepare<HeldEntry, [rootKey: number, root: Uint8Array, size: number]>(
+    this.namesOf = database.prepare<
+      HeldEntry,
+      [rootKey: number, root: Uint8Array, size: number, limit: number]
+    >(
       `SELECT id, holders, partial_holders FROM entries WHERE root_key = ? AND root = ? AND size = ?
-       ORDER BY popularity DESC LIMIT ${maxNamesRead}`,
+       ORDER BY popularity DESC LIMIT ?`,
     );
     this.holdersOf = database.prepare<never, [entry: number, state: State, limit: number]>(
       "SELECT peer FROM holdings WHERE entry = ? AND partial = ? LIMIT ?",
@@ -78,13 +83,19 @@ export class HolderLookup {
     );
   }
 
-  /** All names of a content, the most held ones first; of very many, `asked` are among them whatever the others are. */
-  names(root: Uint8Array, sizeBytes: number, asked: readonly HeldEntry[] = []): HeldEntry[] {
-    const names = this.namesOf.all(shortKey(root), root, sizeBytes);
+  /** All names of a content, the most held ones first; of more than `most`, `asked` come first and some of the others. */
+  names(
+    root: Uint8Array,
+    sizeBytes: number,
+    asked: readonly HeldEntry[],
+    most: number = maxNamesRead,
+  ): HeldEntry[] {
+    const limit = Math.min(most, maxNamesRead);
+    const names = this.namesOf.all(shortKey(root), root, sizeBytes, limit);
     this.rowsRead += names.length;
-    if (names.length < maxNamesRead) return names;
-    const read = new Set(names.map(({ id }) => id));
-    return [...asked.filter(({ id }) => !read.has(id)), ...names];
+    if (names.length < limit) return names;
+    const first = new Set(asked.map(({ id }) => id));
+    return [...asked, ...names.filter(({ id }) => !first.has(id))].slice(0, limit);
   }
 
   /** How many have it under one of these names or another, as kept: a peer counts for each. */
@@ -133,7 +144,7 @@ export class HolderLookup {
 
   private slotsOf(entry: number, state: State, limit: number): [slot: number][] {
     const rows = this.holdersOf.values(entry, state, limit) as unknown as [number][];
-    this.rowsRead += rows.length;
+    this.rowsRead += rows.length + rowsPerStatement;
     return rows;
   }
 

@@ -13,6 +13,8 @@ import { type HeldEntry, type HolderLookup, type Holders, sourceOf } from "./hol
 
 /** Looked at for one page, whether they fit or not: about half a second of this thread, in slices. */
 const maxNamesPerPage = 200_000;
+/** Of a content, to count who has it under another one. */
+const maxNamesRead = 64;
 /** Read at a time. No fewer than the contents of a name that are listed. */
 const entriesRead = maxContentsPerResult;
 /** The worst pattern takes 0.3 ms for the worst name. */
@@ -142,7 +144,7 @@ export class NameList {
   }
 
   private holdersOf(row: EntryRow): Holders {
-    const names = this.holders.names(row.root, row.size);
+    const names = this.holders.names(row.root, row.size, [row], maxNamesRead);
     // With one name in all, who has it has it under that.
     if (names.length > 1 && !this.holders.isHeld(row, false)) return { total: 0, peers: [] };
     return this.holders.fewWhole(names, maxSourcesPerListedFile);

@@ -2,8 +2,8 @@
  * QUERY: which contents a name stands for, and who has them (holders.ts says whom of many). Reads only.
  *
  * The work for one QUERY is bounded whatever has been registered: of a name with very many contents the 1,000 most
- * held entries are looked at (the index is sorted by that), and when 10,000 rows have been looked at in all, what is
- * left is left out: the least held contents.
+ * held entries are looked at (the index is sorted by that), and the contents share 10,000 rows that are
+ * looked at: of those with thousands of names some names are left out.
  */
 import type { Database } from "bun:sqlite";
 import { lastPart } from "../../wire/file-name.ts";
@@ -15,6 +15,8 @@ import { shortKey } from "./name-key.ts";
 
 const maxEntriesRead = 1_000;
 const maxRowsPerQuery = 10_000;
+/** A statement, and a holder or two. */
+const rowsPerName = 10;
 
 interface EntryRow extends HeldEntry {
   name: string;
@@ -62,10 +64,15 @@ export class Lookup {
     this.rowsLeft = maxRowsPerQuery;
     const contents: FoundContent[] = [];
     const peers: LivePeer[] = [];
-    for (const candidate of this.candidates(name)) {
+    const candidates = this.candidates(name);
+    for (const [i, candidate] of candidates.entries()) {
       if (contents.length === maxContentsPerResult || this.rowsLeft <= 0) break;
       const readBefore = this.holders.rowsRead;
-      const names = this.holders.names(candidate.first.root, candidate.first.size, candidate.entries);
+      // Equal shares: a content with thousands of names must not leave the others without an answer.
+      const share = this.rowsLeft / Math.min(candidates.length - i, maxContentsPerResult - contents.length);
+      const mostNames = Math.max(1, Math.floor(share / rowsPerName));
+      const { root, size } = candidate.first;
+      const names = this.holders.names(root, size, candidate.entries, mostNames);
       const matching = this.liveNames(candidate, names.length);
       const found = matching === undefined ? undefined : this.holders.all(names);
       this.rowsLeft -= this.holders.rowsRead - readBefore;

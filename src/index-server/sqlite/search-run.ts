@@ -80,13 +80,13 @@ export class SearchRun {
   /** Contents of `hits`. */
   private readonly shown = new Set<string>();
 
-  /** `isSpent`: the time that a search may take is over. Throws ProtocolError. */
+  /** `isSpent`: the time that a search may take is over, or so many times that. Throws ProtocolError. */
   constructor(
     private readonly request: SearchRequest,
     private readonly candidates: SearchCandidates,
     private readonly holders: SearchHolders,
     private readonly sample: TrigramSample,
-    private readonly isSpent: () => boolean,
+    private readonly isSpent: (times?: number) => boolean,
   ) {
     this.query = parseSearch(request.text);
     this.meant = holders.meantPeers(this.query);
@@ -160,8 +160,8 @@ export class SearchRun {
       if (piece === undefined) continue;
       for (const candidate of piece.candidates) {
         if (isBegun && candidate.id > end) return { ranked, upTo: end, isLast: false };
-        if (ranked.length === windowSize && !isBegun)
-          return { ranked, upTo: ranked.at(-1)!.id, isLast: false };
+        // Of a window that was begun, too: where it ends is what somebody says.
+        if (ranked.length === windowSize) return { ranked, upTo: ranked.at(-1)!.id, isLast: false };
         if (++compared % comparedBetweenRests === 0) yield;
         const found = this.rankIn(stage, candidate);
         if (found !== undefined) ranked.push({ ...candidate, rank: found });
@@ -170,7 +170,7 @@ export class SearchRun {
       if (isBegun && piece.upTo >= end) return { ranked, upTo: end, isLast: false };
       const isInVain = mayBeInVain && compared > comparedInVain && ranked.length < fewOfThem;
       if (isInVain) return { ranked, upTo: piece.upTo, isLast: false, isInVain };
-      if (!isBegun && this.isSpent()) return { ranked, upTo: piece.upTo, isLast: false };
+      if (this.isSpent(isBegun ? 4 : 1)) return { ranked, upTo: piece.upTo, isLast: false };
     }
     return { ranked, upTo: after, isLast: true };
   }

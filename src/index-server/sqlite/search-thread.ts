@@ -2,6 +2,7 @@
  * The search as the main thread of the index sees it: two threads, one that answers and one that keeps the full text
  * up to date. Either of them may die, and the full text may be lost: then both are started again.
  */
+import { monotonicMs } from "../../clock.ts";
 import { printable } from "../../printable.ts";
 import { ProtocolError } from "../../wire/protocol-error.ts";
 import { parseSearch } from "../../wire/search-query.ts";
@@ -21,6 +22,8 @@ import type { SearchPage, SearchRequest } from "./search-run.ts";
 /** More wait for so long that they would be given up. */
 const maxAsked = 1_024;
 const restartMs = 1_000;
+/** Damage so soon after the last one was not mended by a new full text. */
+const damagedAgainMs = 60_000;
 /** To close its databases. */
 const stopMs = 2_000;
 
@@ -30,6 +33,8 @@ export interface SearchThreadOptions {
   live: SharedArrayBuffer;
   /** Gets one line about what went wrong. */
   warn: (line: string) => void;
+  /** The index's own database turns out to be damaged: one line. */
+  damaged?: (line: string) => void;
   /** The full text has all names up to this entry. */
   onIndexed?: (upTo: number) => void;
 }
@@ -47,6 +52,7 @@ export class SearchThread {
   private upkeep: Thread<ToUpkeepWorker> | undefined;
   private isOpen = false;
   private isStopped = false;
+  private damagedMs = Number.NEGATIVE_INFINITY;
   private restartTimer: ReturnType<typeof setTimeout> | undefined;
   /** What was warned of last: the same is not said twice in a row. */
   private warned = "";
@@ -169,8 +175,21 @@ export class SearchThread {
 
   private onTrouble({ remedy, message }: Trouble): void {
     const line = `the full text of names: ${printable(message)}`;
+    if (remedy === "anew" && this.isDamagedAgain()) {
+      // Made anew it is damaged at once: then it is what it is made from.
+      void this.stop();
+      this.options.damaged?.(`the index database: it is damaged (${printable(message)})`);
+      return;
+    }
     if (remedy === "none") this.warn(line);
     else this.restart(remedy === "anew" ? `${line}; it is made anew` : line, remedy === "anew");
+  }
+
+  private isDamagedAgain(): boolean {
+    const nowMs = monotonicMs();
+    const isAgain = nowMs < this.damagedMs + damagedAgainMs;
+    this.damagedMs = nowMs;
+    return isAgain;
   }
 
   private warn(line: string): void {

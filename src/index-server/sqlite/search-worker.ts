@@ -112,17 +112,22 @@ function begin({ id, request, cameMs }: Asked): void {
     refuse(id, new ProtocolError("RETRY"));
     return;
   }
-  const search: Running = { id, usedMs: 0, turnBeganMs: 0, steps: stepsOf(request, () => isSpent(search)) };
+  const search: Running = {
+    id,
+    usedMs: 0,
+    turnBeganMs: 0,
+    steps: stepsOf(request, (times) => isSpent(search, times)),
+  };
   running.set(id, search);
 }
 
 /** What is wrong with the request is thrown with its first step. */
-function* stepsOf(request: SearchRequest, isOver: () => boolean): Generator<void, SearchPage> {
+function* stepsOf(request: SearchRequest, isOver: (times?: number) => boolean): Generator<void, SearchPage> {
   return yield* new SearchRun(request, candidates, holders, sample, isOver).run();
 }
 
-function isSpent({ usedMs, turnBeganMs }: Running): boolean {
-  return usedMs + monotonicMs() - turnBeganMs > searchMs;
+function isSpent({ usedMs, turnBeganMs }: Running, times = 1): boolean {
+  return usedMs + monotonicMs() - turnBeganMs > times * searchMs;
 }
 
 function turn(search: Running): void {

@@ -102,6 +102,7 @@ export class SqliteCatalog implements Catalog {
       path: database.path,
       live: this.live.bits.shared,
       warn: (line) => listener.failed(line),
+      damaged: (line) => this.lose(line, true),
     });
     this.slowReads = new SlowReads((error) => this.troubled(error));
     this.writer = new WriterThread(
@@ -209,7 +210,7 @@ export class SqliteCatalog implements Catalog {
 
   keptTotal({ root, sizeBytes }: { root: string; sizeBytes: number }): number {
     const { holders } = this.lookup;
-    return holders.keptTotal(holders.names(Buffer.from(root, "hex"), sizeBytes));
+    return holders.keptTotal(holders.names(Buffer.from(root, "hex"), sizeBytes, []));
   }
 
   search(owner: object, text: string, after: string, limit: number): Promise<MatchPage> {
@@ -263,9 +264,10 @@ export class SqliteCatalog implements Catalog {
   private applied(peer: LivePeer, outcome: Extract<Outcome, { kind: "applied" }>): Applied {
     const { id, held, slot, port } = outcome;
     // Rows have appeared, or an address is another, under names that nobody has marked as changed.
-    if (held === true || (peer.port !== 0 && peer.port !== port)) this.cache.clear();
+    const isBack = held === true && slot !== peer.slot;
+    if (isBack || (peer.port !== 0 && peer.port !== port)) this.cache.clear();
     this.live.has(peer, outcome);
-    if (held === true) this.writer.survey(slot);
+    if (isBack) this.writer.survey(slot);
     return { id, held };
   }
 
@@ -286,9 +288,8 @@ export class SqliteCatalog implements Catalog {
 
   /** For whoever asked; the log has heard. */
   private troubled(error: unknown): StoreError {
-    const line = describeFailure(error);
-    if (isDamage(error)) this.lose(line, true);
-    else this.options.listener.failed(line);
+    if (isDamage(error)) this.lose(describeFailure(error), true);
+    else this.options.listener.failed(describeFailure(error));
     return new StoreError(codeForPeer(error));
   }
 }

@@ -34,7 +34,8 @@ export class WriterThread {
   ) {
     this.worker = new Worker(workerUrl("index-server/sqlite/writer-worker.ts"));
     this.worker.onmessage = ({ data }: MessageEvent<FromWriter>) => this.receive(data);
-    this.worker.onerror = (event) => this.died(event.message);
+    // The text of an ErrorEvent is pages of source code; its first line says what happened.
+    this.worker.onerror = (event) => this.died(event.message.split("\n", 1)[0] ?? "");
     this.worker.addEventListener("close", () => {
       this.closed.resolve();
       this.died("it ended by itself");

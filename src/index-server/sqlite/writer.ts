@@ -78,7 +78,9 @@ export class Writer implements ChangeListener {
   /** Decoded when it is its turn: what waits is as small as it came. */
   apply(job: Job): void {
     const { slot } = job;
-    const { catalog } = this;
+    const { catalog, movedTo } = this;
+    // By such a one the index's thread may still mean the peer that has moved: nobody else gets it before it is joined.
+    const isFree = (hidden: number) => !movedTo.has(hidden);
     const news: FileEntry[] = [];
     let change: Register | Update | undefined;
     let found: number | undefined;
@@ -89,7 +91,7 @@ export class Writer implements ChangeListener {
         return;
       }
       const address = { host: job.host, port: change.port };
-      if (change.library !== undefined) found = catalog.resume(slot, address, change.library);
+      if (change.library !== undefined) found = catalog.resume(slot, address, change.library, isFree);
       // With nothing, when the index does not hold it: UPDATEs follow.
       if (found === undefined)
         yield* catalog.register(slot, address, change.files, (file) => void news.push(file));
