@@ -68,7 +68,7 @@ const words = { passed: "ok     ", failed: "FAILED ", skipped: "skipped" };
 /** Files with a test whose title begins with a row. */
 function filesOfRows(): string[] {
   return [...new Bun.Glob("test/**/*.{test,long}.ts").scanSync(projectFolder)].sort().filter((file) => {
-    const titles = readFileSync(join(projectFolder, file), "utf8").match(/["'`][FA]\d\d [^\n]*/g) ?? [];
+    const titles = readFileSync(join(projectFolder, file), "utf8").match(/["'`][FA]\d\d\b[^\n]*/g) ?? [];
     return titles.some((title) => wanted.test(title));
   });
 }

@@ -42,7 +42,7 @@ const damages: [what: string, damage: (path: string) => void, setAside: boolean]
   ["is cut short", (path) => writeFileSync(path, readFileSync(path).subarray(0, 50_000)), true],
 ];
 
-test("a damaged database is set aside with one line, and the index goes on without it", async () => {
+test("F30: a damaged database is set aside with one line, and the index goes on without it", async () => {
   await using box = new Sandbox();
   await Promise.all(
     damages.map(async ([what, damage, setAside], i) => {
@@ -100,40 +100,45 @@ test("a database that is not for this index: exit 7, one line, and it is left as
   );
 });
 
-test.skipIf(!canMount)("a disk that is read-only: exit 7; one that fills up: queries go on", async () => {
-  await using box = new Sandbox();
-  const folder = box.newFolder("disk");
-  using disk = new SmallDisk(folder, "size=2m");
-  const path = join(folder, "index.db");
-  const index = await box.index(["--db", path]);
-  {
-    await using client = await LineClient.greeted(index.port);
-    let refused: unknown;
-    for (let id = 1; id < 40 && refused === undefined; id++) {
-      const add = Array.from({ length: 1_000 }, (_, i) =>
-        entryOf(`file ${id} ${i}`, Buffer.from(`${id} ${i}`)),
-      );
-      const answer = await client.request(
-        id === 1 ? { type: "REGISTER", id, port: 7767, files: add } : { type: "UPDATE", id, add, remove: [] },
-      );
-      if (answer.type !== "OK") refused = answer;
+test.skipIf(!canMount)(
+  "F30 F32: a disk that is read-only: exit 7; one that fills up: queries go on",
+  async () => {
+    await using box = new Sandbox();
+    const folder = box.newFolder("disk");
+    using disk = new SmallDisk(folder, "size=2m");
+    const path = join(folder, "index.db");
+    const index = await box.index(["--db", path]);
+    {
+      await using client = await LineClient.greeted(index.port);
+      let refused: unknown;
+      for (let id = 1; id < 40 && refused === undefined; id++) {
+        const add = Array.from({ length: 1_000 }, (_, i) =>
+          entryOf(`file ${id} ${i}`, Buffer.from(`${id} ${i}`)),
+        );
+        const answer = await client.request(
+          id === 1
+            ? { type: "REGISTER", id, port: 7767, files: add }
+            : { type: "UPDATE", id, add, remove: [] },
+        );
+        if (answer.type !== "OK") refused = answer;
+      }
+      expect(refused).toMatchObject({ type: "ERROR", code: "STORAGE_FULL" });
+      expect(await client.request({ type: "QUERY", id: 99, name: "file 1 1" })).toMatchObject({
+        contents: [{ total: 1 }],
+      });
+      expect(index.process.stderr).toContain("no space");
     }
-    expect(refused).toMatchObject({ type: "ERROR", code: "STORAGE_FULL" });
-    expect(await client.request({ type: "QUERY", id: 99, name: "file 1 1" })).toMatchObject({
-      contents: [{ total: 1 }],
-    });
-    expect(index.process.stderr).toContain("no space");
-  }
-  index.process.kill("SIGTERM");
-  expect(await index.process.exit(), index.process.said()).toBe(0);
+    index.process.kill("SIGTERM");
+    expect(await index.process.exit(), index.process.said()).toBe(0);
 
-  disk.remount("ro");
-  const readOnly = await box.run(["serve-index", "--port", "0", "--db", path]);
-  expect(readOnly.exitCode, readOnly.said()).toBe(7);
-  expect(readOnly.stderr.trimEnd().split("\n"), readOnly.said()).toHaveLength(1);
-});
+    disk.remount("ro");
+    const readOnly = await box.run(["serve-index", "--port", "0", "--db", path]);
+    expect(readOnly.exitCode, readOnly.said()).toBe(7);
+    expect(readOnly.stderr.trimEnd().split("\n"), readOnly.said()).toHaveLength(1);
+  },
+);
 
-test("another program that writes to the database for a moment delays a peer, and no query", async () => {
+test("F31: another program that writes to the database for a moment delays a peer, and no query", async () => {
   await using box = new Sandbox();
   const path = join(box.folder, "index.db");
   const index = await box.index(["--db", path]);
@@ -173,7 +178,7 @@ const floods: [what: string, greeted: boolean, bytes: () => string | Uint8Array,
   ["a million empty lines", true, () => "\n".repeat(1_000_000), true],
 ];
 
-test("floods and noise are cut off, or slowed down, and others are served all the while", async () => {
+test("A01 A02 A03 A05: floods and noise are cut off, or slowed down, and others are served all the while", async () => {
   await using swarm = await Swarm.start();
   const { index } = swarm;
   await Promise.all(
@@ -193,7 +198,7 @@ test("floods and noise are cut off, or slowed down, and others are served all th
   expect(index.process.stderr).not.toMatch(/^ +at /m);
 });
 
-test("ten thousand requests whose answers nobody reads take no memory, and all of them are answered in the end", async () => {
+test("A24: ten thousand requests whose answers nobody reads take no memory, and all of them are answered in the end", async () => {
   await using swarm = await Swarm.start();
   const { index } = swarm;
   const files = Object.fromEntries(Array.from({ length: 16 }, (_, i) => [`${i}/a.txt`, Buffer.from(`${i}`)]));

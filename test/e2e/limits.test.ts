@@ -39,7 +39,7 @@ test("an index: connections of one address, in all, and how often they come", as
   expect(await comesIn(port, "127.0.0.6")).toBe(true);
 });
 
-test("an index: silent connections make room, and all of them are gone after the deadline", async () => {
+test("F36: an index: silent connections make room, and all of them are gone after the deadline", async () => {
   await using box = new Sandbox();
   const limits = ["--max-pending-connections", "8", "--handshake-timeout", "2"];
   const { port } = await box.index(["--db", ":memory:", ...limits]);
@@ -71,7 +71,7 @@ test("an index: files of a peer and of all, and who asks is idle before who is r
   expect(peer.isClosed).toBe(false);
 });
 
-test("one peer too many of an address is told so in one line, and comes in when another one leaves", async () => {
+test("A19: one peer too many of an address is told so in one line, and comes in when another one leaves", async () => {
   await using swarm = await Swarm.start(["--db", ":memory:", "--max-peers-per-address", "1"]);
   const first = await swarm.peer({ "a.txt": Buffer.from("a") });
   const folder = swarm.folderOf({ "b.txt": Buffer.from("b") });

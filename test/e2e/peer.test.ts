@@ -152,7 +152,7 @@ test("what is not shared: dot-files, links, pipes, odd names; each is said once"
   expect(lines.filter((line) => line.includes("not shared: ")).length, peer.process.said()).toBe(9);
 });
 
-test("an index that is killed and comes back knows its peers again, and nothing stale in between", async () => {
+test("F11: an index that is killed and comes back knows its peers again, and nothing stale in between", async () => {
   await using box = new Sandbox();
   const database = join(box.folder, "index.db");
   const first = await box.index(["--db", database]);

@@ -4,9 +4,11 @@
  * is skipped for it.
  */
 import { test } from "bun:test";
+import { findLibfaketime } from "./fake-clock.ts";
+import { canLimitMemory } from "./memory-group.ts";
 
 /** `namespace`: a private network and private mounts, as root. The others are programs. */
-export type Need = "namespace" | "ip" | "nft" | "tc" | "ss" | "mkfs.ext4";
+export type Need = "namespace" | "ip" | "nft" | "tc" | "ss" | "mkfs.ext4" | "cgroup" | "libfaketime";
 
 /** Set by the runner inside of the namespaces it made: outside of them nothing may be dropped or mounted. */
 const inNamespace = process.env.P2P_TEST_NAMESPACE === "1";
@@ -28,10 +30,15 @@ const lack: Partial<Record<Need, string>> = {
   ip: "ip is missing: apt-get install iproute2",
   tc: "tc is missing: apt-get install iproute2",
   ss: "ss is missing: apt-get install iproute2",
+  cgroup: "no control group of memory can be made: root, Linux",
+  libfaketime: "libfaketime is missing: apt-get install libfaketime",
 };
 
 function has(need: Need): boolean {
-  return need === "namespace" ? inNamespace : Bun.which(need) !== null;
+  if (need === "namespace") return inNamespace;
+  if (need === "cgroup") return canLimitMemory();
+  if (need === "libfaketime") return findLibfaketime() !== undefined;
+  return Bun.which(need) !== null;
 }
 
 /** Runs a command of the system to its end and returns what it printed; throws when it fails. */

@@ -121,7 +121,7 @@ describe("requests", () => {
     ]);
   });
 
-  test("REGISTER replaces, UPDATE changes, and nobody touches what is another's", async () => {
+  test("A16: REGISTER replaces, UPDATE changes, and nobody touches what is another's", async () => {
     const server = await start();
     await using other = await registered(server, 1, "a", "b");
     await using peer = await registered(server, 2, "a", "c");
@@ -147,7 +147,7 @@ describe("requests", () => {
     expect(await query(peer, "b")).toEqual([]);
   });
 
-  test("limits of the index are refused whole, and said", async () => {
+  test("F37: limits of the index are refused whole, and said", async () => {
     const server = await start({ limits: { filesPerPeer: 3, filesPerIndex: 4 } });
     await using peer = await registered(server, 1, "a", "b");
     const add = [wireEntry("c"), wireEntry("d")];
@@ -164,7 +164,7 @@ describe("requests", () => {
     expect(logged).toEqual([]);
   });
 
-  test("an address has as many registered peers as were set, others come in when one of them goes", async () => {
+  test("A19: an address has as many registered peers as were set, others come in when one of them goes", async () => {
     const server = await start({ peersPerAddress: addressLimit(16, 2) });
     const come = async (id: number, from: string) => {
       const client = await LineClient.greeted(server.port, from);
@@ -229,7 +229,7 @@ test("a registered peer that says nothing for 90 s is gone; who only asks has 12
 });
 
 describe("floods", () => {
-  test("10,000 requests in one write without reading are all answered once they are read", async () => {
+  test("A24: 10,000 requests in one write without reading are all answered once they are read", async () => {
     const server = await start();
     await using peer = await registered(server, 1, "a");
     await using client = await LineClient.greeted(server.port);
@@ -245,7 +245,7 @@ describe("floods", () => {
     expect(new Set(client.answers.map(({ id }) => id)).size).toBe(count + 1);
   });
 
-  test("2 MiB without a newline end the connection; 4 KiB before HELLO", async () => {
+  test("A01: 2 MiB without a newline end the connection; 4 KiB before HELLO", async () => {
     const server = await start();
     for (const [client, bytes] of [
       [await LineClient.greeted(server.port), 2 * 1024 * 1024],
@@ -262,7 +262,7 @@ describe("floods", () => {
     expect(await query(next, "a")).toEqual([]);
   });
 
-  test("a QUERY is answered in between while 30,000 files are applied, and an UPDATE of another", async () => {
+  test("F37: a QUERY is answered in between while 30,000 files are applied, and an UPDATE of another", async () => {
     const server = await start();
     await using other = await registered(server, 2, "small");
     await using peer = await registered(server, 1, "first");
@@ -295,7 +295,7 @@ describe("memory", () => {
   const mebibyte = 1024 * 1024;
   const rssMiB = () => process.memoryUsage.rss() / mebibyte;
 
-  test("of 300 unfinished lines is bounded, others get on, and who drips makes room", async () => {
+  test("A06: of 300 unfinished lines is bounded, others get on, and who drips makes room", async () => {
     const server = await start();
     const { listener } = server as unknown as { listener: Listener };
     Bun.gc(true);
@@ -318,7 +318,7 @@ describe("memory", () => {
     for (const flood of floods) flood.close();
   }, 30_000);
 
-  test("of 60 peers that send four REGISTERs at once is bounded, and all are answered", async () => {
+  test("A06: of 60 peers that send four REGISTERs at once is bounded, and all are answered", async () => {
     const server = await start();
     const budget = (server as unknown as { listener: { options: { budget: { used: number } } } }).listener
       .options.budget;
@@ -386,7 +386,7 @@ describe("the database", () => {
   });
 
   test.each(["removed", "replaced"])(
-    "that was %s under the index ends it with one clear line",
+    "F30: that was %s under the index ends it with one clear line",
     async (how) => {
       const fatal: Error[] = [];
       await start({ databasePath: databasePath(), onFatal: (error) => fatal.push(error) });
@@ -458,7 +458,7 @@ describe("the database", () => {
     await start({ databasePath: databasePath() });
   });
 
-  test("that is damaged is set aside with one warning", async () => {
+  test("F30: that is damaged is set aside with one warning", async () => {
     mkdirSync(join(folder, "state"));
     writeFileSync(databasePath(), "this is no database\n".repeat(1_000));
     const server = await start({ databasePath: databasePath() });
@@ -475,7 +475,7 @@ describe("the database", () => {
     await expect(start({ databasePath: databasePath() })).rejects.toThrow(LocalIoError);
   });
 
-  test("locked by another program: QUERY goes on, a change waits for it", async () => {
+  test("F31: locked by another program: QUERY goes on, a change waits for it", async () => {
     const server = await start({ databasePath: databasePath() });
     await using peer = await registered(server, 1, "a");
     const other = new Database(databasePath());

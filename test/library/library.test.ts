@@ -540,7 +540,7 @@ describe("trouble", () => {
     }
   }
 
-  test("a watcher that fails is said once, and the folder is walked instead", async () => {
+  test("F28: a watcher that fails is said once, and the folder is walked instead", async () => {
     folder.write("a", "a", 60_000);
     const watchers: FakeWatcher[] = [];
     const watch = () => {

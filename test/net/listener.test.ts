@@ -87,7 +87,7 @@ test("nothing of this is counted for loopback when nobody has set it", async () 
   }
 });
 
-test("silent connections make room for those who speak, however many they are", async () => {
+test("F36: silent connections make room for those who speak, however many they are", async () => {
   using server = serve({ total: 40, pending: 5 });
   await using crowd = new Crowd(server.port);
   await using slow = await LineClient.open(server.port, "127.0.0.9");

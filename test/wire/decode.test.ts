@@ -103,7 +103,7 @@ describe("a line that is no message", () => {
     expect(verdict(decodeIndexRequest, { type: "PING", id: 1, ...fields })).toBe("TOO_MANY null");
   });
 
-  test("a prototype in it changes nobody's", () => {
+  test("A04: a prototype in it changes nobody's", () => {
     const line = '{"type":"PING","id":1,"__proto__":{"isAdmin":true},"constructor":{"prototype":{"x":1}}}';
     expect(decodeIndexRequest(Buffer.from(line))).toEqual({ type: "PING", id: 1 });
     expect(({} as Record<string, unknown>).isAdmin).toBeUndefined();
