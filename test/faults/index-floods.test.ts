@@ -289,7 +289,7 @@ test("F37: a peer with more files than it may have says once how many the index 
   expect(peer.stderr).toContain("takes at most 2 of this peer\n");
   const list = await swarm.box.run(["ls", "--index", swarm.index.address, "--json"]);
   expect(
-    list.events.filter(({ event }) => event === "file"),
+    list.events.filter(({ event }) => event === "entry"),
     list.said(),
   ).toHaveLength(2);
   expect(peer.stderr.trimEnd().split("\n")).toHaveLength(1);

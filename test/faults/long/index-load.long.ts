@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Asker, percentile } from "../../helpers/asker.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
-import { LineClient } from "../../helpers/line-client.ts";
+import { hello, LineClient } from "../../helpers/line-client.ts";
 import { longTest } from "../../helpers/long-test.ts";
 import { LoopDisk } from "../../helpers/loop-disk.ts";
 import { MemoryGroup } from "../../helpers/memory-group.ts";
@@ -139,7 +139,7 @@ longTest(
     const content = Buffer.concat(Array.from({ length: 512 }, () => bytes));
     const shared = box.newFolder("shared");
     box.put(shared, "a.bin", content);
-    const flags = ["--upload-limit", "8M"];
+    const flags = ["--up", "8M"];
     const peer = await box.peer(index, shared, flags, { env: ofPeer.environment, timeoutMs: 60_000 });
     const frozen = await box.peer(index, shared, [], { env: ofPeer.environment, timeoutMs: 60_000 });
     frozen.process.kill("SIGSTOP");
@@ -195,8 +195,16 @@ longTest(
       for (let i = 0; i < 100; i++)
         await Promise.all(Array.from({ length: 50 }, () => open(`127.0.1.${i + 1}`)));
       const startMs = performance.now();
-      await using other = await LineClient.greeted(index.port, "127.0.0.7");
-      await other.request({ type: "QUERY", id: 1, name: "a.bin" });
+      // All places may be taken until the next review: who is told so comes again, as peers do.
+      let answer: unknown;
+      while (answer !== "WELCOME" && performance.now() - startMs < 2_000) {
+        await using other = await LineClient.open(index.port, "127.0.0.7");
+        other.send(hello, { type: "QUERY", id: 1, name: "a.bin" });
+        await other.until(() => other.isClosed || other.answers.length > 0, "WELCOME or an end");
+        answer = other.answers[0]?.type;
+        if (answer === "WELCOME") expect(await other.answerTo(1)).toMatchObject({ contents: [{ total: 1 }] });
+      }
+      expect(answer).toBe("WELCOME");
       expect(performance.now() - startMs).toBeLessThan(1_000);
       expect(peakBytesOf(index.process.pid)).toBeLessThan(200 * MiB);
       await until(() => silent.every(({ isClosed }) => isClosed), 15_000);
