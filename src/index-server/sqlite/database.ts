@@ -36,7 +36,7 @@ export interface IndexDatabase {
   path: string;
   /** For reading, by the thread that opened it. */
   database: Database;
-  /** False when the file has been removed or replaced: what is written then is seen by nobody. */
+  /** False when the file or its journal has been removed or replaced: what is written then is seen by nobody. */
   isInPlace(): boolean;
   /** Of the file and what belongs to it. */
   bytesOnDisk(): number;
@@ -60,10 +60,15 @@ export function openIndexDatabase(asked: string, warn: (line: string) => void): 
     database.run("PRAGMA query_only = ON");
     database.run(`PRAGMA cache_size = -${cacheKib}`);
     const opened = identityOf(path);
+    let journal = identityOf(`${path}-wal`);
     return {
       path,
       database,
-      isInPlace: () => identityOf(path) === opened,
+      isInPlace() {
+        // Made by the first who reads or writes, and there for as long as somebody has the database open.
+        journal ||= identityOf(`${path}-wal`);
+        return identityOf(path) === opened && identityOf(`${path}-wal`) === journal;
+      },
       bytesOnDisk: () => bytesOnDisk(path),
       close() {
         database.close(true);
@@ -213,7 +218,8 @@ export function isDamage(error: unknown): boolean {
 export function codeForPeer(error: unknown): ErrorCode {
   const code = sqliteCode(error);
   if (code.startsWith("SQLITE_FULL")) return "STORAGE_FULL";
-  if (/^SQLITE_(BUSY|LOCKED|READONLY)/.test(code)) return "RETRY";
+  // A damaged one is being replaced by one that the peers rebuild.
+  if (/^SQLITE_(BUSY|LOCKED|READONLY)/.test(code) || isDamage(error)) return "RETRY";
   return "INTERNAL";
 }
 

@@ -1,4 +1,4 @@
-/** Notices when somebody has removed or replaced the database file: what is written then is seen by nobody. */
+/** Notices when somebody has removed or replaced the database or its journal: what is written then is seen by nobody. */
 import { reasonOf } from "../../errors.ts";
 import { printable } from "../../printable.ts";
 import type { IndexDatabase } from "./database.ts";
@@ -27,7 +27,7 @@ export class PlaceWatch {
     const shown = printable(this.path, 500);
     try {
       if (this.database.isInPlace()) return undefined;
-      return `the database ${shown} was removed or replaced while the index was using it: start the index again`;
+      return `the database ${shown} or its -wal was removed or replaced while the index was using it: start the index again`;
     } catch (error) {
       return `cannot look at the database ${shown}: ${reasonOf(error)}`;
     }

@@ -34,6 +34,8 @@ let changedMs = Number.NEGATIVE_INFINITY;
 let isWanted = false;
 let isWorking = false;
 let isStopping = false;
+/** Ends the wait after an error: who stops the index, or replaces a damaged database, waits for this thread. */
+let wake = (): void => {};
 
 self.onmessage = ({ data }: MessageEvent<ToUpkeepWorker>) => {
   switch (data.type) {
@@ -50,6 +52,7 @@ self.onmessage = ({ data }: MessageEvent<ToUpkeepWorker>) => {
       break;
     case "stop":
       isStopping = true;
+      wake();
       if (!isWorking) stop();
   }
 };
@@ -86,11 +89,19 @@ async function work(running: SearchUpkeep): Promise<void> {
     } catch (error) {
       complain(error);
       isWanted = true;
-      await sleep(retryMs);
+      await sleepUntilWoken(retryMs);
     }
   }
   isWorking = false;
   if (isStopping) stop();
+}
+
+async function sleepUntilWoken(delayMs: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  wake = resolve;
+  const timer = setTimeout(resolve, isStopping ? 0 : delayMs);
+  await promise;
+  clearTimeout(timer);
 }
 
 async function runGently(steps: Generator<void, void>): Promise<void> {
