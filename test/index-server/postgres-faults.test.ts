@@ -43,7 +43,7 @@ describe.skipIf(postgresLack !== undefined)("a PostgreSQL in trouble", () => {
     await server[Symbol.asyncDispose]();
   });
 
-  test("that crashes and comes back: RETRY meanwhile, and then all is as it was", async () => {
+  test("F33: that crashes and comes back: RETRY meanwhile, and then all is as it was", async () => {
     await using store = await openShared(await stores.url());
     const peer = await store.peer(files(100), "10.0.0.1", 7767);
     await Bun.sleep(300);
@@ -62,7 +62,7 @@ describe.skipIf(postgresLack !== undefined)("a PostgreSQL in trouble", () => {
     expect(store.listener.losses).toEqual([]);
   });
 
-  test("that throws everybody out is not noticed by anybody who asks or registers", async () => {
+  test("F33: that throws everybody out is not noticed by anybody who asks or registers", async () => {
     const url = await stores.url();
     await using store = await openShared(url);
     const peer = await store.peer(files(10));
@@ -80,7 +80,7 @@ describe.skipIf(postgresLack !== undefined)("a PostgreSQL in trouble", () => {
     expect(peer.files).toBe(25);
   });
 
-  test("that freezes: RETRY within 5 s, and what was refused does not come true later behind our back", async () => {
+  test("F33: that freezes: RETRY within 5 s, and what was refused does not come true later behind our back", async () => {
     const url = await stores.url();
     await using store = await openShared(url);
     const peer = await store.peer(files(10), "10.0.0.1", 7767);
@@ -109,7 +109,7 @@ describe.skipIf(postgresLack !== undefined)("a PostgreSQL in trouble", () => {
     expect(store.listener.losses).toEqual([]);
   });
 
-  test("whose connections freeze and wake up later: a change that was given up then does nothing", async () => {
+  test("F33: whose connections freeze and wake up later: a change that was given up then does nothing", async () => {
     const url = await stores.url();
     await using store = await openShared(url);
     const peer = await store.peer([], "10.0.0.1", 7767);
@@ -144,7 +144,7 @@ describe.skipIf(postgresLack !== undefined)("a PostgreSQL in trouble", () => {
     expect(await store.claim(again, claimOf(files(1)), 7767)).toMatchObject({ held: true });
   });
 
-  test("that restarts in the middle of a change: all of it is there, or nothing", async () => {
+  test("F33: that restarts in the middle of a change: all of it is there, or nothing", async () => {
     const url = await stores.url();
     await using store = await openShared(url);
     const peer = await store.peer(files(10), "10.0.0.1", 7767);
