@@ -127,6 +127,19 @@ describe("QUERY", () => {
     }
   });
 
+  test("contents with thousands of names leave the others of a name in the answer", () => {
+    using open = new OpenCatalog();
+    const honest = open.peer([fileEntry("ubuntu.iso", "the true one")]);
+    const junk = (content: number) =>
+      Array.from({ length: 1_000 }, (_, i) => fileEntry(`${content}/${i}/junk`, `junk ${content}`));
+    open.peer(Array.from({ length: 12 }, (_, content) => junk(content)).flat());
+    for (let peer = 0; peer < 24; peer++) open.peer([fileEntry("ubuntu.iso", `junk ${peer % 12}`)]);
+    const { contents } = open.lookup.find("ubuntu.iso");
+    expect(contents).toHaveLength(13);
+    const [found] = contents.filter(({ root }) => root === rootOf("the true one"));
+    expect(found?.sources.map(({ port }) => port)).toEqual([honest.port]);
+  });
+
   test("of a content that thousands have, 64 live sources are found without reading all", () => {
     using open = new OpenCatalog();
     const peers = Array.from({ length: 3_000 }, (_, i) =>

@@ -19,7 +19,7 @@ export interface PeerAddress {
   port: number;
 }
 
-/** A file that its peer could not be asked for before: new there, another content, or whole now and not before. */
+/** A file that its peer could not be asked for before: new there, another content, or whole now. */
 export type OnNews = (file: FileEntry) => void;
 
 /** As a peer was before the running transaction. */
@@ -63,7 +63,6 @@ export class CatalogWriter {
 
   /** Its peer left, and some rows are there. */
   readonly isHidden = (slot: number): boolean => this.hidden.has(slot);
-
   filesOf(slot: number): number {
     return this.live.get(slot)?.digest.count ?? 0;
   }

@@ -232,6 +232,19 @@ describe("a digest", () => {
     expect(bench.database.query("SELECT count(*) FROM entries").values()).toEqual([[0]]);
   });
 
+  test("brings nobody to a slot by which another peer may still be meant", () => {
+    const bench = left();
+    // Peer 2 has other rows, and moves to those of slot 1: the index's thread may still call it 2.
+    bench.apply(2, register(2, ["d", "e"]));
+    expect(bench.apply(2, claiming(2, ...files))).toMatchObject({ held: true, slot: 1 });
+    bench.writer.join(3);
+    const others = [fileEntry("d"), fileEntry("e")];
+    expect(bench.apply(3, claiming(3, ...others))).toMatchObject({ held: false, slot: 3, files: 0 });
+    bench.writer.leave(3);
+    // Peer 2 is still there.
+    expect(bench.apply(1, { type: "UPDATE", id: 9, add: [wireEntry("f")] })).toMatchObject({ files: 4 });
+  });
+
   test("of who had other rows lets go of these", () => {
     const bench = left();
     bench.apply(2, register(2, ["mine"]));
