@@ -7,6 +7,7 @@ import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync } f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SQL } from "bun";
+import { systemCode } from "../../src/errors.ts";
 import { until } from "./until.ts";
 
 const binaries = "/usr/lib/postgresql/15/bin";
@@ -120,8 +121,15 @@ export class PostgresServer implements AsyncDisposable {
   /** Stops the server and all of its processes where they are, or lets them go on. */
   freeze(signal: "SIGSTOP" | "SIGCONT"): void {
     const { pid } = this.server!;
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(/\s+/);
-    for (const one of [pid, ...children.map(Number)]) process.kill(one, signal);
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(/\s+/).filter(Boolean);
+    for (const one of [pid, ...children.map(Number)]) {
+      try {
+        process.kill(one, signal);
+      } catch (error) {
+        // Of a connection that has just ended.
+        if (systemCode(error) !== "ESRCH") throw error;
+      }
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
