@@ -6,7 +6,7 @@ import type { Database } from "bun:sqlite";
 import type { FileName } from "../../wire/file-name.ts";
 import type { Match } from "../../wire/messages.ts";
 import { FoldedName } from "../../wire/search-fold.ts";
-import { compareRanked, isPeerMeant, matchesFolded, type Ranked, rank } from "../../wire/search-match.ts";
+import { isPeerMeant, matchesFolded, type Ranked, rank } from "../../wire/search-match.ts";
 import type { SearchQuery } from "../../wire/search-query.ts";
 import type { LiveBits } from "./live-peers.ts";
 
@@ -81,9 +81,8 @@ export class SearchHolders {
   }
 
   /**
-   * At most `entriesAtOnce`, in their order. An entry is left out when it is gone, nobody live has it whole under this
-   * name, or its content is shown under a name that fits better: so each content comes once, in the place of its best
-   * name.
+   * At most `entriesAtOnce`, in their order. An entry is left out when it is gone, or nobody live has it whole under this
+   * name. Sources are those of its content, under whatever name.
    */
   hitsOf(entries: readonly number[], query: SearchQuery, meant: MeantPeers): Hit[] {
     const rows = this.namesOfContents.values(JSON.stringify(entries)) as NamedEntry[];
@@ -99,24 +98,22 @@ export class SearchHolders {
   ): Hit | undefined {
     const isOfPeers = meant.wanted.length + meant.unwanted.length > 0;
     const holders = new Set<number>();
-    let best: (Ranked & { id: number }) | undefined;
+    let own: Ranked | undefined;
     let kept = 0;
     for (const [, id, name, whole, , , peers] of names) {
       const here = this.liveHolders(id, whole, peers, isOfPeers);
       for (const peer of here) holders.add(peer);
       kept += whole;
       const isMeant = meant.wanted.every((some) => here.some((peer) => some.has(peer)));
-      if (here.length === 0 || !isMeant) continue;
+      if (id !== entry || here.length === 0 || !isMeant) continue;
       const folded = new FoldedName(name);
-      if (!matchesFolded(query, folded)) continue;
-      const candidate = { rank: rank(query, folded), sources: 0, name, id };
-      if (best === undefined || (compareRanked(candidate, best) || id - best.id) < 0) best = candidate;
+      if (matchesFolded(query, folded)) own = { rank: rank(query, folded), sources: 0, name };
     }
-    if (best?.id !== entry) return undefined;
+    if (own === undefined) return undefined;
     if (meant.unwanted.some((peers) => holders.values().some((peer) => peers.has(peer)))) return undefined;
     const [, , , , sizeBytes, root] = names[0]!;
     const sources = kept <= fewHolders ? holders.size : kept;
-    return { name: best.name as FileName, root: root.toHex(), sizeBytes, sources, rank: best.rank };
+    return { name: own.name as FileName, root: root.toHex(), sizeBytes, sources, rank: own.rank };
   }
 
   private liveHolders(entry: number, whole: number, few: string | null, areAllAsked: boolean): number[] {

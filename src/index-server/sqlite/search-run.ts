@@ -135,7 +135,8 @@ export class SearchRun {
       const entries = ranked.slice(position, end).map(({ id }) => id);
       position += entries.length;
       for (const hit of this.holders.hitsOf(entries, this.query, this.meant)) {
-        const content = `${hit.root} ${hit.sizeBytes}`;
+        // The same with another MD5 is a lie of somebody.
+        const content = `${hit.root} ${hit.sizeBytes} ${hit.name}`;
         if (this.shown.has(content)) continue;
         this.shown.add(content);
         this.hits.push(hit);
