@@ -7,6 +7,7 @@ import { HttpStatus } from "../index-server/http.ts";
 import { shown } from "../index-server/postgres/database.ts";
 import { isPostgresUrl } from "../index-server/postgres/open.ts";
 import { DamagedIndexError, IndexServer } from "../index-server/server.ts";
+import { inMemory } from "../index-server/sqlite/database.ts";
 import { addressLimit } from "../net/address-limits.ts";
 import { indexConnectionLimits } from "../net/connection-limits.ts";
 import * as kinds from "../options/kinds.ts";
@@ -84,6 +85,8 @@ export async function run(options: ServeIndexOptions, context: CommandContext): 
     onListening: (port: number) => void,
   ): Promise<DamagedIndexError | undefined> => {
     const fatal = Promise.withResolvers<DamagedIndexError>();
+    // What keeps it from starting is told by the start.
+    fatal.promise.catch(() => {});
     try {
       server = await IndexServer.start({
         host,
@@ -113,10 +116,10 @@ export async function run(options: ServeIndexOptions, context: CommandContext): 
       output.event({ event: "listening", host, port, db, ...watched });
     });
     while (damage !== undefined) {
-      const aside = setDatabaseAside(databasePath);
-      log.error(
-        `${damage.message}; it was set aside as ${printable(aside, 500)} and is rebuilt by the peers`,
-      );
+      // The temporary file of one in memory has gone with its index.
+      const aside = databasePath === inMemory ? undefined : setDatabaseAside(databasePath);
+      const what = aside === undefined ? "it" : `it was set aside as ${printable(aside, 500)} and`;
+      log.error(`${damage.message}; ${what} is rebuilt by the peers`);
       damage = await serve(listeningPort, () => {});
     }
   } finally {

@@ -22,6 +22,7 @@ import type { IndexMetrics, IndexSnapshot } from "./metrics.ts";
 import { openCatalog } from "./open-catalog.ts";
 import { Rounds } from "./rounds.ts";
 import { SourceNews } from "./source-news.ts";
+import { Timers } from "./timers.ts";
 import { WantedFiles } from "./wanted-files.ts";
 
 export interface IndexServerOptions {
@@ -55,7 +56,7 @@ export class IndexServer implements IndexMetrics {
   private readonly log: IndexServerOptions["log"];
   private readonly news: SourceNews;
   private readonly listener: Listener;
-  private readonly timers = new Set<Timer>();
+  private readonly timers = new Timers();
   private readonly startedMs = monotonicMs();
   private readonly failuresLoggedMs = new Map<string, number>();
   private readonly counters = new IndexCounters();
@@ -101,7 +102,7 @@ export class IndexServer implements IndexMetrics {
     this.log = options.log;
     this.news = new SourceNews({
       nowMs: monotonicMs,
-      later: (run, delayMs) => this.later(run, delayMs),
+      later: this.timers.later,
       chance: Math.random,
       isLive: (peer) => catalog.isLive(peer),
       wanted,
@@ -178,20 +179,8 @@ export class IndexServer implements IndexMetrics {
 
   private async end(): Promise<void> {
     this.listener.stop();
-    for (const timer of this.timers) clearTimeout(timer);
+    this.timers.stop();
     await this.catalog.close();
-  }
-
-  private later(run: () => void, delayMs: number): () => void {
-    const timer = setTimeout(() => {
-      this.timers.delete(timer);
-      run();
-    }, delayMs);
-    this.timers.add(timer);
-    return () => {
-      clearTimeout(timer);
-      this.timers.delete(timer);
-    };
   }
 
   private logTrouble(line: string): void {

@@ -71,7 +71,8 @@ export class SourceNews {
 
   /** Throws ProtocolError: a limit. */
   subscribe(reader: NewsReader, id: number, name: string, found: readonly FoundContent[]): void {
-    this.watches.unwatch(reader, id);
+    // In place of what was begun with that id.
+    this.unsubscribe(reader, id);
     const isFull =
       this.watches.sizeOf(reader) + this.subscriptions.sizeOf(reader) >= maxSubscriptionsPerConnection;
     if (isFull) throw new ProtocolError("TOO_MANY", id);

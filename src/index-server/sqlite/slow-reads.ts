@@ -4,17 +4,18 @@
  */
 import { monotonicMs } from "../../clock.ts";
 import { ProtocolError } from "../../wire/protocol-error.ts";
+import { Timers } from "../timers.ts";
 import { SearchTurns } from "./search-turns.ts";
 import { WorkQueue } from "./work-queue.ts";
 
 export class SlowReads {
-  private readonly timers = new Set<Timer>();
+  private readonly timers = new Timers();
   private readonly queue = new WorkQueue({
     nowMs: monotonicMs,
     soon: (run) => setImmediate(run),
-    later: (run, delayMs) => void this.later(run, delayMs),
+    later: this.timers.later,
   });
-  private readonly turns = new SearchTurns((run, delayMs) => this.later(run, delayMs));
+  private readonly turns = new SearchTurns(this.timers.later);
 
   /** `explain` says what the asker is told when a read fails. */
   constructor(private readonly explain: (error: unknown) => Error) {}
@@ -53,21 +54,7 @@ export class SlowReads {
 
   stop(): void {
     this.queue.stop();
-    for (const timer of this.timers) clearTimeout(timer);
-  }
-
-  // --- internal ---
-
-  private later(run: () => void, delayMs: number): () => void {
-    const timer = setTimeout(() => {
-      this.timers.delete(timer);
-      run();
-    }, delayMs);
-    this.timers.add(timer);
-    return () => {
-      clearTimeout(timer);
-      this.timers.delete(timer);
-    };
+    this.timers.stop();
   }
 }
 

@@ -19,12 +19,16 @@ export interface Opened {
   names: number;
 }
 
+/** For the turn that is running, and to write back the journal. */
+const closeMs = 10_000;
+
 export class WriterThread {
   private readonly worker: Worker;
   private readonly opened = Promise.withResolvers<Opened>();
   private readonly closed = Promise.withResolvers<void>();
   private readonly waiting = new Map<number, (outcome: Outcome) => void>();
-  private readonly probes: ((problem: string | undefined) => void)[] = [];
+  /** The answer is under way. */
+  private probing: PromiseWithResolvers<string | undefined> | undefined;
   private lastRequest = 0;
   private isClosing = false;
 
@@ -87,19 +91,23 @@ export class WriterThread {
 
   /** Why nothing can be written now; undefined: it can. Stays open when the thread does not come to it. */
   probe(): Promise<string | undefined> {
-    const { promise, resolve } = Promise.withResolvers<string | undefined>();
-    this.probes.push(resolve);
-    this.tell({ kind: "probe" });
-    return promise;
+    if (this.probing === undefined) {
+      this.probing = Promise.withResolvers();
+      this.tell({ kind: "probe" });
+    }
+    return this.probing.promise;
   }
 
-  /** Never rejects. Resolves when the database is closed. */
+  /** Never rejects. Resolves when the database is closed, or could not be in time: then the thread is cut off. */
   async close(): Promise<void> {
     if (!this.isClosing) {
       this.isClosing = true;
       this.tell({ kind: "close" });
     }
+    // What was committed stays, whenever it is cut off.
+    const timer = setTimeout(this.closed.resolve, closeMs);
     await this.closed.promise;
+    clearTimeout(timer);
     this.worker.terminate();
   }
 
@@ -141,7 +149,8 @@ export class WriterThread {
         this.listener.lost(message.line, true);
         return;
       case "probed":
-        this.probes.shift()?.(message.problem);
+        this.probing?.resolve(message.problem);
+        this.probing = undefined;
         return;
       case "closed":
         this.closed.resolve();
