@@ -1,7 +1,8 @@
 /** Catalogs in databases of a test server. To make the tables takes longer than most tests, so they are copied. */
+import { afterAll, beforeAll, describe } from "bun:test";
 import type { Catalog } from "../../src/index-server/catalog.ts";
 import { openPostgresCatalog, type PostgresOptions } from "../../src/index-server/postgres/open.ts";
-import type { PostgresServer } from "../helpers/postgres.ts";
+import { PostgresServer, postgresLack } from "../helpers/postgres.ts";
 import { RecordingListener, Store, type StoreOptions } from "./open-store.ts";
 
 /** Looks at the others ten times a second. */
@@ -35,6 +36,24 @@ export class PostgresStores {
     await catalog.close();
     return new URL(url).pathname.slice(1);
   }
+}
+
+export interface RunningPostgres {
+  server: PostgresServer;
+  stores: PostgresStores;
+}
+
+/** Tests with a server of their own, which is there while they run; skipped where there is no PostgreSQL. */
+export function describeWithPostgres(title: string, tests: (running: RunningPostgres) => void): void {
+  describe.skipIf(postgresLack !== undefined)(title, () => {
+    const running = {} as RunningPostgres;
+    beforeAll(async () => {
+      running.server = await PostgresServer.start();
+      running.stores = new PostgresStores(running.server);
+    }, 60_000);
+    afterAll(() => running.server[Symbol.asyncDispose]());
+    tests(running);
+  });
 }
 
 /** One of several processes that share the database. */

@@ -1,11 +1,10 @@
 /** F33: what becomes of an index whose PostgreSQL crashes, restarts, freezes or throws everybody out. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { SQL } from "bun";
 import { StoreError } from "../../src/index-server/catalog.ts";
 import { fileEntry } from "../helpers/file-entries.ts";
-import { PostgresServer, postgresLack } from "../helpers/postgres.ts";
 import { until } from "../helpers/until.ts";
-import { brisk, openShared, PostgresStores } from "./open-postgres.ts";
+import { brisk, describeWithPostgres, openShared } from "./open-postgres.ts";
 import { claimOf, type Store } from "./open-store.ts";
 
 const files = (count: number, prefix = "f") =>
@@ -30,29 +29,17 @@ async function expectAllOrNone(store: Store, names: readonly string[]): Promise<
   return there > 0;
 }
 
-describe.skipIf(postgresLack !== undefined)("a PostgreSQL in trouble", () => {
-  let server: PostgresServer;
-  let stores: PostgresStores;
-
-  beforeAll(async () => {
-    server = await PostgresServer.start();
-    stores = new PostgresStores(server);
-  }, 60_000);
-
-  afterAll(async () => {
-    await server[Symbol.asyncDispose]();
-  });
-
+describeWithPostgres("a PostgreSQL in trouble", (running) => {
   test("F33: that crashes and comes back: RETRY meanwhile, and then all is as it was", async () => {
-    await using store = await openShared(await stores.url());
+    await using store = await openShared(await running.stores.url());
     const peer = await store.peer(files(100), "10.0.0.1", 7767);
     await Bun.sleep(300);
-    await server.crash();
+    await running.server.crash();
     expect(await refusal(store.find("f1"))).toMatchObject({ code: "RETRY" });
     expect(await refusal(store.update(peer, files(3, "g")))).toMatchObject({ code: "RETRY" });
     expect(await store.catalog.problem()).toBeString();
     expect(store.listener.failures.length).toBeGreaterThan(0);
-    await server.launch();
+    await running.server.launch();
     await store.update(peer, files(3, "g"), ["f0"]);
     expect(await store.found("g2")).toHaveLength(1);
     expect(await store.found("f0")).toEqual([]);
@@ -63,12 +50,12 @@ describe.skipIf(postgresLack !== undefined)("a PostgreSQL in trouble", () => {
   });
 
   test("F33: that throws everybody out is not noticed by anybody who asks or registers", async () => {
-    const url = await stores.url();
+    const url = await running.stores.url();
     await using store = await openShared(url);
     const peer = await store.peer(files(10));
     for (let i = 0; i < 3; i++) {
       await Promise.all(Array.from({ length: 20 }, () => store.find("f1")));
-      await server.ask(
+      await running.server.ask(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'p2p'",
       );
       await Promise.all([
@@ -81,17 +68,17 @@ describe.skipIf(postgresLack !== undefined)("a PostgreSQL in trouble", () => {
   });
 
   test("F33: that freezes: RETRY within 5 s, and what was refused does not come true later behind our back", async () => {
-    const url = await stores.url();
+    const url = await running.stores.url();
     await using store = await openShared(url);
     const peer = await store.peer(files(10), "10.0.0.1", 7767);
     await store.find("f1");
-    server.freeze("SIGSTOP");
+    running.server.freeze("SIGSTOP");
     let refusals: { code: string; ms: number }[];
     try {
       const asked = [store.find("f1"), store.find("f2"), store.update(peer, files(5, "g"), ["f0"])];
       refusals = await Promise.all(asked.map(refusal));
     } finally {
-      server.freeze("SIGCONT");
+      running.server.freeze("SIGCONT");
     }
     for (const { code, ms } of refusals) {
       expect(code).toBe("RETRY");
@@ -110,7 +97,7 @@ describe.skipIf(postgresLack !== undefined)("a PostgreSQL in trouble", () => {
   });
 
   test("F33: whose connections freeze and wake up later: a change that was given up then does nothing", async () => {
-    const url = await stores.url();
+    const url = await running.stores.url();
     await using store = await openShared(url);
     const peer = await store.peer([], "10.0.0.1", 7767);
     // On each connection the statement is there already: only then is all of it sent at once.
@@ -118,7 +105,7 @@ describe.skipIf(postgresLack !== undefined)("a PostgreSQL in trouble", () => {
     for (let i = 0; i < 4; i++) {
       await Promise.all(others.map((other, n) => store.update(other, [fileEntry(`other ${n}`, i)])));
     }
-    const backends = await server.ask(
+    const backends = await running.server.ask(
       `SELECT pid FROM pg_stat_activity WHERE application_name = 'p2p' AND datname = '${new URL(url).pathname.slice(1)}'`,
     );
     const signal = (name: "SIGSTOP" | "SIGCONT") => {
@@ -134,7 +121,7 @@ describe.skipIf(postgresLack !== undefined)("a PostgreSQL in trouble", () => {
     await until(async () => {
       const pids = backends.map(([pid]) => pid).join(",");
       const changing = `SELECT 1 FROM pg_stat_activity WHERE pid IN (${pids}) AND query LIKE 'WITH turn%'`;
-      return (await server.ask(changing)).length === 0;
+      return (await running.server.ask(changing)).length === 0;
     });
     expect(await store.found("g1")).toEqual([]);
     expect(await store.found("f0")).toHaveLength(1);
@@ -145,7 +132,7 @@ describe.skipIf(postgresLack !== undefined)("a PostgreSQL in trouble", () => {
   });
 
   test("F33: that restarts in the middle of a change: all of it is there, or nothing", async () => {
-    const url = await stores.url();
+    const url = await running.stores.url();
     await using store = await openShared(url);
     const peer = await store.peer(files(10), "10.0.0.1", 7767);
     const holder = new SQL(url, { max: 1 });
@@ -164,11 +151,11 @@ describe.skipIf(postgresLack !== undefined)("a PostgreSQL in trouble", () => {
       () => false,
     );
     await until(async () => {
-      const rows = await server.ask("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'");
+      const rows = await running.server.ask("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'");
       return rows.length > 0;
     });
-    await server.crash();
-    await server.launch();
+    await running.server.crash();
+    await running.server.launch();
     const names = ["new0", "new777", "new1899"];
     const isSaid = await applied;
     const isThere = await expectAllOrNone(store, names);
@@ -185,16 +172,16 @@ describe.skipIf(postgresLack !== undefined)("a PostgreSQL in trouble", () => {
   });
 
   test("that has lost what it said it had: the index says that it has to begin anew", async () => {
-    const url = await stores.url();
+    const url = await running.stores.url();
     await using store = await openShared(url, brisk);
     await store.peer(files(3));
-    await server.ask("DELETE FROM peers", new URL(url).pathname.slice(1));
+    await running.server.ask("DELETE FROM peers", new URL(url).pathname.slice(1));
     await until(() => store.listener.losses.length > 0);
     expect(store.listener.losses).toHaveLength(1);
   });
 
   test("whose URL is wrong is said in one line, without the password", async () => {
-    const { port } = server;
+    const { port } = running.server;
     for (const [url, reason] of [
       [`postgres://p2p:secret@127.0.0.1:${port}/nothing`, /no such database/],
       [`postgres://nobody:secret@127.0.0.1:${port}/postgres`, /user and password/],

@@ -1,31 +1,18 @@
 /** Several index processes that share one PostgreSQL: what one has the others have, and one that dies takes nothing. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { SQL } from "bun";
 import { fileEntry } from "../helpers/file-entries.ts";
-import { PostgresServer, postgresLack } from "../helpers/postgres.ts";
 import { until } from "../helpers/until.ts";
-import { brisk, hasty, openShared, PostgresStores } from "./open-postgres.ts";
+import { brisk, describeWithPostgres, hasty, openShared } from "./open-postgres.ts";
 import { claimOf } from "./open-store.ts";
 
 const files = (count: number, prefix = "f") =>
   Array.from({ length: count }, (_, i) => fileEntry(`${prefix}${i}`));
 
-describe.skipIf(postgresLack !== undefined)("two processes over one PostgreSQL", () => {
-  let server: PostgresServer;
-  let stores: PostgresStores;
-
-  beforeAll(async () => {
-    server = await PostgresServer.start();
-    stores = new PostgresStores(server);
-  }, 60_000);
-
-  afterAll(async () => {
-    await server[Symbol.asyncDispose]();
-  });
-
+describeWithPostgres("two processes over one PostgreSQL", (running) => {
   test("what is registered at one is found at the other, and gone there when its peer is", async () => {
-    const url = await stores.url();
+    const url = await running.stores.url();
     await using a = await openShared(url, brisk);
     await using b = await openShared(url, brisk);
     expect(await b.found("f1")).toEqual([]);
@@ -46,7 +33,7 @@ describe.skipIf(postgresLack !== undefined)("two processes over one PostgreSQL",
   });
 
   test("what arrives at one is told at the other, as far as it is wanted", async () => {
-    const url = await stores.url();
+    const url = await running.stores.url();
     await using a = await openShared(url, brisk);
     await using b = await openShared(url, brisk);
     b.listener.wanted = ({ name }) => name.startsWith("wanted");
@@ -82,7 +69,7 @@ describe.skipIf(postgresLack !== undefined)("two processes over one PostgreSQL",
   });
 
   test("a peer that left one comes back to the other by its digest", async () => {
-    const url = await stores.url();
+    const url = await running.stores.url();
     await using a = await openShared(url, brisk);
     await using b = await openShared(url, brisk);
     const peer = await a.peer(files(50), "10.0.0.1", 7767);
@@ -107,7 +94,7 @@ describe.skipIf(postgresLack !== undefined)("two processes over one PostgreSQL",
   });
 
   test("one is killed under load: its peers are in no answer, and nothing is lost when they come to the other", async () => {
-    const url = await stores.url();
+    const url = await running.stores.url();
     await using b = await openShared(url, hasty);
     const stays = await b.peer([fileEntry("0/f1", "shared")], "10.9.9.9");
     const script = join(import.meta.dir, "postgres-process.ts");
@@ -148,15 +135,18 @@ describe.skipIf(postgresLack !== undefined)("two processes over one PostgreSQL",
     expect(stays.files).toBe(1);
     // Its row goes, and what nobody has any more.
     const database = new URL(url).pathname.slice(1);
-    await until(async () => (await server.ask("SELECT 1 FROM processes", database)).length === 1, 15_000);
+    await until(
+      async () => (await running.server.ask("SELECT 1 FROM processes", database)).length === 1,
+      15_000,
+    );
   });
 
   test("an entry stays when somebody comes to hold it just as the last one lets it go", async () => {
-    const url = await stores.url();
+    const url = await running.stores.url();
     await using store = await openShared(url, brisk);
     const peer = await store.peer([fileEntry("a", 1), fileEntry("b", 2)]);
     const database = new URL(url).pathname.slice(1);
-    const entries = () => server.ask("SELECT name FROM entries ORDER BY name", database);
+    const entries = () => running.server.ask("SELECT name FROM entries ORDER BY name", database);
     const other = new SQL(url, { max: 1 });
     const end = Promise.withResolvers<void>();
     const begun = Promise.withResolvers<void>();
@@ -169,7 +159,9 @@ describe.skipIf(postgresLack !== undefined)("two processes over one PostgreSQL",
     });
     await begun.promise;
     await store.update(peer, [], ["a", "b"]);
-    await until(async () => (await server.ask("SELECT 1 FROM pg_locks WHERE NOT granted")).length > 0);
+    await until(
+      async () => (await running.server.ask("SELECT 1 FROM pg_locks WHERE NOT granted")).length > 0,
+    );
     expect(await entries()).toHaveLength(2);
     end.resolve();
     await change;
@@ -179,13 +171,13 @@ describe.skipIf(postgresLack !== undefined)("two processes over one PostgreSQL",
   });
 
   test("rows of who left for good go, names and entries with them, whoever of the two removes them", async () => {
-    const url = await stores.url();
+    const url = await running.stores.url();
     const times = { ...brisk, keepMs: 300 };
     await using a = await openShared(url, times);
     await using b = await openShared(url, times);
     const database = new URL(url).pathname.slice(1);
     const rows = async () => {
-      const [row] = await server.ask(
+      const [row] = await running.server.ask(
         `SELECT (SELECT count(*) FROM peers), (SELECT count(*) FROM entries), (SELECT count(*) FROM holdings),
            (SELECT count(*) FROM names), (SELECT count(*) FROM unsettled)`,
         database,
