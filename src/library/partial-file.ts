@@ -21,10 +21,10 @@ import { chunkCountOf } from "../content/chunks.ts";
 import { hashBytes, rootOfChunkHashes } from "../content/merkle.ts";
 import { LocalIoError, reasonOf, systemCode, WouldOverwriteError } from "../errors.ts";
 import { printable } from "../printable.ts";
+import { readRegularFile, writeNewFile } from "../private-file.ts";
 import { partialPrefix } from "../wire/file-name.ts";
 import { checkRoom, syncFolder } from "./disk.ts";
 import { giveName } from "./give-name.ts";
-import { readRegularFile, writeNewFile } from "./private-file.ts";
 import { ProcessLock } from "./process-lock.ts";
 
 /** While it is not complete nobody else may write to what has been verified. */

@@ -7,7 +7,7 @@ import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { LocalIoError, reasonOf, systemCode } from "../errors.ts";
 import { printable } from "../printable.ts";
-import { readRegularFile, writeNewFile } from "./private-file.ts";
+import { readRegularFile, writeNewFile } from "../private-file.ts";
 
 /** The lock is taken over from dead holders at most this often before giving up: others do the same. */
 const maxAttempts = 10;

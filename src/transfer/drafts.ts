@@ -7,7 +7,7 @@ import { renameSync, unlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { reasonOf, systemCode } from "../errors.ts";
 import { giveName } from "../library/give-name.ts";
-import { readRegularFile, writeNewFile } from "../library/private-file.ts";
+import { readRegularFile, writeNewFile } from "../private-file.ts";
 import { partialPrefix } from "../wire/file-name.ts";
 import { chunkBytes } from "../wire/limits.ts";
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { existsSync, linkSync, readFileSync, statSync, symlinkSync } from "node:fs";
-import { readRegularFile, writeNewFile } from "../../src/library/private-file.ts";
-import { temporaryFolder } from "./temporary-folder.ts";
+import { readRegularFile, writeNewFile } from "../src/private-file.ts";
+import { temporaryFolder } from "./library/temporary-folder.ts";
 
 const bytes = new TextEncoder().encode("ours");
 
