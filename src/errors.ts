@@ -73,6 +73,12 @@ export class IndexError extends P2pError {
   readonly exit = ExitCode.index;
 }
 
+/** The other side is not who it should be, or we are not let in. */
+export class AuthenticationError extends P2pError {
+  readonly code = "AUTHENTICATION";
+  readonly exit = ExitCode.authentication;
+}
+
 /** A different file is where the download would go, and `--force` was not given. */
 export class WouldOverwriteError extends P2pError {
   readonly code = "WOULD_OVERWRITE";

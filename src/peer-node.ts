@@ -17,6 +17,7 @@ import { RunningDownloads } from "./transfer/running-downloads.ts";
 import type { OfferedDownload } from "./transfer/shared-store.ts";
 import type { PartialOffer } from "./transfer/upload-messages.ts";
 import { Uploader } from "./transfer/uploader.ts";
+import type { Network } from "./trust/network.ts";
 import type { FoundContent } from "./wire/messages.ts";
 
 export interface PeerNodeOptions {
@@ -28,7 +29,7 @@ export interface PeerNodeOptions {
   port: number;
   /** Nobody asked for the port: any other will do when it is taken. */
   anyPortIfTaken: boolean;
-  indexes: readonly Address[];
+  network: Network;
   /** Wait for an index instead of failing when none can be reached at the start. */
   waitForIndex: boolean;
   threads: number;
@@ -66,7 +67,7 @@ export class PeerNode {
   private wasRegistered = false;
 
   private constructor(private readonly options: PeerNodeOptions) {
-    const { listener, indexes, folder, cachePath, threads, settleMs, rescanMs } = options;
+    const { listener, network, folder, cachePath, threads, settleMs, rescanMs } = options;
     this.stopper = new Stopper((problem) => listener.notice(problem));
     this.announcer = new Announcer({
       settled: (client) => this.onSettled(client),
@@ -74,7 +75,7 @@ export class PeerNode {
       notice: (line) => listener.notice(line),
     });
     this.link = new IndexLink({
-      addresses: indexes,
+      network,
       onUp: () => this.announce(),
       onDown: () => this.announcer.stop(),
       onNotice: (line) => listener.notice(line),
@@ -121,7 +122,7 @@ export class PeerNode {
 
   get indexes(): { address: Address; connected: boolean }[] {
     const connected = this.link.client?.address;
-    return this.options.indexes.map((address) => ({ address, connected: address === connected }));
+    return this.options.network.indexes.map((address) => ({ address, connected: address === connected }));
   }
 
   files(): Iterable<SharedFile> {

@@ -3,7 +3,6 @@
  * once there is something to serve.
  */
 import { dirname } from "node:path";
-import type { Address } from "./address.ts";
 import { IndexError } from "./errors.ts";
 import { Announcer } from "./library/announcer.ts";
 import { hashOneFile } from "./library/hash-one-file.ts";
@@ -16,11 +15,12 @@ import { RunningDownloads } from "./transfer/running-downloads.ts";
 import type { OfferedDownload } from "./transfer/shared-store.ts";
 import type { PartialOffer } from "./transfer/upload-messages.ts";
 import { Uploader } from "./transfer/uploader.ts";
+import type { Network } from "./trust/network.ts";
 import { lastPart } from "./wire/file-name.ts";
 import type { FileEntry } from "./wire/messages.ts";
 
 export interface QueryNodeOptions {
-  indexes: readonly Address[];
+  network: Network;
   /** Starting does not fail when there is none, which is then awaited. */
   waitForIndex: boolean;
   /** Where it listens, on any free port. */
@@ -41,11 +41,11 @@ export class QueryNode {
   private stopping: Promise<void> | undefined;
 
   private constructor(private readonly options: QueryNodeOptions) {
-    const { indexes, onNotice } = options;
+    const { network, onNotice } = options;
     this.stopper = new Stopper(onNotice);
     this.announcer = new Announcer({ settled: () => {}, updated: () => {}, notice: onNotice });
     this.link = new IndexLink({
-      addresses: indexes,
+      network,
       onUp: (client) => this.announce(client),
       onDown: () => this.announcer.stop(),
       onNotice,

@@ -8,7 +8,7 @@ import { connectionsWithin } from "../net/file-limit.ts";
 import * as kinds from "../options/kinds.ts";
 import { type Option, type OptionGroup, type OptionsOf, optional, single } from "../options/options.ts";
 import type { Log } from "../output/log.ts";
-import { arrivalWindowMs } from "../wire/limits.ts";
+import { arrivalWindowMs, failedProofWindowMs } from "../wire/limits.ts";
 
 const limits: OptionGroup = {
   title: "Limits",
@@ -61,6 +61,11 @@ export function connectionLimiting(usual: ConnectionLimits) {
       usual: usual.newPerAddress,
       description: `New connections of one address in ${arrivalWindowMs / 1000} s`,
     }),
+    maxFailedProofsPerAddress: countLimitPerAddress({
+      flag: "max-failed-proofs-per-address",
+      usual: usual.failedProofsPerAddress,
+      description: `Connections of one address in ${failedProofWindowMs / 1000} s that do not prove to belong to the network`,
+    }),
     maxPendingConnections: countLimit({
       flag: "max-pending-connections",
       default: usual.pending,
@@ -107,6 +112,10 @@ export function connectionLimitsOf(
     pending: options.maxPendingConnections,
     perAddress: addressLimit(usual.perAddress.most, options.maxConnectionsPerAddress),
     newPerAddress: addressLimit(usual.newPerAddress.most, options.maxNewConnectionsPerAddress),
+    failedProofsPerAddress: addressLimit(
+      usual.failedProofsPerAddress.most,
+      options.maxFailedProofsPerAddress,
+    ),
     handshakeTimeoutMs: options.handshakeTimeoutSeconds * 1000,
     idleTimeoutMs: options.idleTimeoutSeconds * 1000,
     writeTimeoutMs: options.writeTimeoutSeconds * 1000,

@@ -10,6 +10,7 @@ import { lastPart } from "../wire/file-name.ts";
 import { maxNameBytes } from "../wire/limits.ts";
 import { withIndex } from "./ask-index.ts";
 import type { CommandContext } from "./context.ts";
+import { networkOf } from "./network.ts";
 import { index, printing } from "./shared-args.ts";
 
 export const declaration = declare({
@@ -37,7 +38,7 @@ export const declaration = declare({
 export type LsOptions = OptionsOf<typeof declaration>;
 
 export async function run(options: LsOptions, context: CommandContext): Promise<void> {
-  await withIndex(options.index, context.signal, (client) =>
+  await withIndex(await networkOf(options), context.signal, (client) =>
     listFolder(client, options.folder, options.long, context),
   );
 }

@@ -11,6 +11,7 @@ import { runPrompt } from "../prompt/prompt.ts";
 import { aborted } from "../shutdown.ts";
 import type { CommandContext } from "./context.ts";
 import { connectionLimiting, connectionLimitsOf } from "./limit-options.ts";
+import { networkOf } from "./network.ts";
 import { PeerOutput } from "./peer-output.ts";
 import { PeerPromptActions } from "./prompt-actions.ts";
 import { reachabilityWarnings } from "./reachability.ts";
@@ -78,6 +79,7 @@ export async function run(options: PeerOptions, context: CommandContext): Promis
   const { folder, host, port } = options;
   checkOpen(host, options.open);
   const { output, log, terminal, signal } = context;
+  const network = await networkOf(options);
   const state = stateFolder();
   const upLimit = rateLimit(options.up);
   const starting = PeerNode.start({
@@ -86,7 +88,7 @@ export async function run(options: PeerOptions, context: CommandContext): Promis
     host,
     port: port ?? defaultPeerPort,
     anyPortIfTaken: port === undefined,
-    indexes: options.index,
+    network,
     waitForIndex: options.wait,
     threads: options.threads,
     connectionLimits: connectionLimitsOf(options, peerConnectionLimits, log),
@@ -99,7 +101,7 @@ export async function run(options: PeerOptions, context: CommandContext): Promis
   // Connecting cannot be cancelled; nobody fetches from a peer that is not there yet, so nothing needs to be stopped.
   const node = await Promise.race([starting, aborted(signal)]);
   if (node === undefined) return;
-  const address = { host, wantedPort: port, port: node.port, indexes: options.index };
+  const address = { host, wantedPort: port, port: node.port, indexes: network.indexes };
   for (const warning of reachabilityWarnings(address)) log.warn(warning);
   try {
     if (options.prompt) {

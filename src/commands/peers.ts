@@ -5,6 +5,7 @@ import type { IndexClient } from "../net/index-client.ts";
 import { declare, type OptionsOf } from "../options/options.ts";
 import { withIndex } from "./ask-index.ts";
 import type { CommandContext } from "./context.ts";
+import { networkOf } from "./network.ts";
 import { index, printing } from "./shared-args.ts";
 
 export const declaration = declare({
@@ -17,7 +18,7 @@ export const declaration = declare({
 export type PeersOptions = OptionsOf<typeof declaration>;
 
 export async function run(options: PeersOptions, context: CommandContext): Promise<void> {
-  await withIndex(options.index, context.signal, (client) => listPeers(client, context));
+  await withIndex(await networkOf(options), context.signal, (client) => listPeers(client, context));
 }
 
 /** Also for the prompt. That there is none is no failure. */

@@ -26,6 +26,7 @@ import { targetOfQuery } from "../transfer/target.ts";
 import { chunkBytes, maxContentBytes, maxNameBytes } from "../wire/limits.ts";
 import type { CommandContext } from "./context.ts";
 import { FetchOutput } from "./fetch-output.ts";
+import { networkOf } from "./network.ts";
 import { fetchFolderAndServe, listFolder } from "./query-folder.ts";
 import { waitUntilThere } from "./query-wait.ts";
 import { serveOn } from "./serve-on.ts";
@@ -128,9 +129,10 @@ export async function run(options: QueryOptions, context: CommandContext): Promi
     throw new UsageError(
       "--serve-for: others cannot reach 127.0.0.1 of this machine; say --host ADDRESS and --open",
     );
+  const network = await networkOf(options);
   const node = await QueryNode.start(
     {
-      indexes: options.index,
+      network,
       waitForIndex: options.waitSeconds > 0,
       host,
       threads: options.threads,

@@ -16,6 +16,7 @@ import {
 import type { Match, Matches } from "../wire/messages.ts";
 import { withIndex } from "./ask-index.ts";
 import type { CommandContext } from "./context.ts";
+import { networkOf } from "./network.ts";
 import { index, printing } from "./shared-args.ts";
 
 export const declaration = declare({
@@ -45,7 +46,9 @@ export type SearchOptions = OptionsOf<typeof declaration>;
 export async function run(options: SearchOptions, context: CommandContext): Promise<void> {
   const text = searchText(options.words.join(" "));
   const limit = options.all ? Number.POSITIVE_INFINITY : options.limit;
-  await withIndex(options.index, context.signal, (client) => showMatches(client, text, limit, context));
+  await withIndex(await networkOf(options), context.signal, (client) =>
+    showMatches(client, text, limit, context),
+  );
 }
 
 /** The words as SEARCH sends them; throws when no index would take them. Also for the prompt. */

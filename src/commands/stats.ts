@@ -5,6 +5,7 @@ import type { IndexClient } from "../net/index-client.ts";
 import { declare, type OptionsOf } from "../options/options.ts";
 import { withIndex } from "./ask-index.ts";
 import type { CommandContext } from "./context.ts";
+import { networkOf } from "./network.ts";
 import { index, printing } from "./shared-args.ts";
 
 export const declaration = declare({
@@ -17,7 +18,7 @@ export const declaration = declare({
 export type StatsOptions = OptionsOf<typeof declaration>;
 
 export async function run(options: StatsOptions, context: CommandContext): Promise<void> {
-  await withIndex(options.index, context.signal, (client) => showStats(client, context));
+  await withIndex(await networkOf(options), context.signal, (client) => showStats(client, context));
 }
 
 /** Also for the prompt. */

@@ -8,11 +8,13 @@ import * as kinds from "../options/kinds.ts";
 import { declare, manyArguments, type OptionsOf, optional } from "../options/options.ts";
 import { printable } from "../printable.ts";
 import { unlessAborted } from "../shutdown.ts";
+import type { Network } from "../trust/network.ts";
 import { maxNameBytes } from "../wire/limits.ts";
 import type { Match } from "../wire/messages.ts";
 import { type CommandOutcome, CommandQueue } from "./command-queue.ts";
 import { CommandTemplate } from "./command-template.ts";
 import type { CommandContext } from "./context.ts";
+import { networkOf } from "./network.ts";
 import { asUsageError, searchText } from "./search.ts";
 import { index, printing } from "./shared-args.ts";
 
@@ -47,14 +49,15 @@ const maxWaitingCommands = 100_000;
 
 export async function run(options: WatchOptions, context: CommandContext): Promise<void> {
   const { log, signal } = context;
+  const network = await networkOf(options);
   const text = searchText(options.words.join(" "));
-  const commands = commandsOf(options, context);
+  const commands = commandsOf(options, network, context);
   const end = Promise.withResolvers<void>();
   // Heard below; it may be refused before that.
   end.promise.catch(() => {});
   let left = options.count ?? Number.POSITIVE_INFINITY;
   const watch = new LastingWatch({
-    addresses: options.index,
+    network,
     text,
     onFound: (match) => {
       if (left === 0) return;
@@ -84,14 +87,18 @@ function tell(match: Match, commands: CommandQueue | undefined, { output, log }:
   else log.warn(`${printable(name, maxNameBytes)}: too many wait for --exec, so it is not run`, "dropped");
 }
 
-function commandsOf(options: WatchOptions, { output, log }: CommandContext): CommandQueue | undefined {
+function commandsOf(
+  options: WatchOptions,
+  network: Network,
+  { output, log }: CommandContext,
+): CommandQueue | undefined {
   if (options.exec === undefined) return undefined;
   const template = CommandTemplate.parse(options.exec);
   if (Bun.which(template.program) === null)
     throw new UsageError(`--exec: there is no program ${printable(template.program)}`);
   return new CommandQueue({
     template,
-    index: options.index.map(formatAddress).join(","),
+    index: network.indexes.map(formatAddress).join(","),
     stdoutIsTaken: output.json,
     onDone: ({ match, exit, problem, seconds }: CommandOutcome) => {
       const { name, root } = match;

@@ -2,6 +2,7 @@
 
 import {
   AmbiguousError,
+  AuthenticationError,
   IndexError,
   LocalIoError,
   NoSourceError,
@@ -22,6 +23,8 @@ import { maxNameBytes } from "../wire/limits.ts";
 const bySeverity: readonly (new (message: string, options: ErrorOptions) => P2pError)[] = [
   // Somebody sends wrong data: to be looked into, whatever else went wrong.
   VerificationError,
+  // Somebody is not who he should be, or we do not belong there any more.
+  AuthenticationError,
   // A full disk or a missing permission stays, and keeps other files out as well.
   LocalIoError,
   // A choice to be made: by --force, or by fetching the one name with --root.

@@ -65,16 +65,19 @@ export class ArrivalRates {
     private readonly windowMs: number,
   ) {}
 
+  /** Whether one more may come now. */
+  hasRoom(origin: Origin, nowMs: number): boolean {
+    // A millisecond for what is lost in rounding.
+    return !isCounted(origin, this.limit) || this.restedAfter(origin, nowMs) <= nowMs + this.windowMs + 1;
+  }
+
   /** Whether one more may come now; it has come then. */
   accept(origin: Origin, nowMs: number): boolean {
+    if (!this.hasRoom(origin, nowMs)) return false;
     if (!isCounted(origin, this.limit)) return true;
-    const { group } = origin;
-    const eachMs = this.windowMs / this.limit.most;
-    const restedMs = Math.max(nowMs, this.rested.get(group) ?? nowMs);
-    // A millisecond for what is lost in rounding.
-    if (restedMs + eachMs > nowMs + this.windowMs + 1) return false;
-    this.rested.delete(group);
-    this.rested.set(group, restedMs + eachMs);
+    const restedMs = this.restedAfter(origin, nowMs);
+    this.rested.delete(origin.group);
+    this.rested.set(origin.group, restedMs);
     if (this.rested.size > maxKnownAddresses) this.forgetFirst();
     return true;
   }
@@ -82,6 +85,11 @@ export class ArrivalRates {
   /** Gives memory back. */
   forgetRested(nowMs: number): void {
     for (const [group, restedMs] of this.rested) if (restedMs <= nowMs) this.rested.delete(group);
+  }
+
+  /** When it would be rested if one more came now. */
+  private restedAfter({ group }: Origin, nowMs: number): number {
+    return Math.max(nowMs, this.rested.get(group) ?? nowMs) + this.windowMs / this.limit.most;
   }
 
   private forgetFirst(): void {

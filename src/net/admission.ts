@@ -9,7 +9,7 @@
  * that makes room: first whoever belongs to the address with most of them, the oldest first. A flood from one address
  * so ends no connection but its own.
  */
-import { arrivalWindowMs } from "../wire/limits.ts";
+import { arrivalWindowMs, failedProofWindowMs } from "../wire/limits.ts";
 import { AddressCounts, ArrivalRates, type Origin } from "./address-limits.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
 
@@ -23,6 +23,7 @@ export class Admission<Visitor extends Guest> {
   private size = 0;
   private readonly perAddress = new AddressCounts();
   private readonly arrivals: ArrivalRates;
+  private readonly failedProofs: ArrivalRates;
   /** In the order in which they came. Some may have said HELLO meanwhile. */
   private readonly pending = new Set<Visitor>();
   /** Were pending at the last review. */
@@ -31,6 +32,7 @@ export class Admission<Visitor extends Guest> {
 
   constructor(private readonly limits: ConnectionLimits) {
     this.arrivals = new ArrivalRates(limits.newPerAddress, arrivalWindowMs);
+    this.failedProofs = new ArrivalRates(limits.failedProofsPerAddress, failedProofWindowMs);
     // Else they could take all the room there is.
     this.maxPending = Math.min(limits.pending, Math.ceil(limits.total / 2));
   }
@@ -39,6 +41,7 @@ export class Admission<Visitor extends Guest> {
   admits(origin: Origin, nowMs: number): boolean {
     const { perAddress, total } = this.limits;
     if (this.size >= total || !this.perAddress.hasRoom(origin, perAddress)) return false;
+    if (!this.failedProofs.hasRoom(origin, nowMs)) return false;
     return this.arrivals.accept(origin, nowMs);
   }
 
@@ -46,6 +49,11 @@ export class Admission<Visitor extends Guest> {
     this.size++;
     this.perAddress.add(guest.origin);
     this.pending.add(guest);
+  }
+
+  /** It has not proved to belong to the network. */
+  failedProof(origin: Origin, nowMs: number): void {
+    this.failedProofs.accept(origin, nowMs);
   }
 
   /** To be said once of everybody who has entered, but for those whom a review has shown out. */
@@ -74,6 +82,7 @@ export class Admission<Visitor extends Guest> {
   /** Now and then, to give memory back. */
   tidy(nowMs: number): void {
     this.arrivals.forgetRested(nowMs);
+    this.failedProofs.forgetRested(nowMs);
   }
 }
 

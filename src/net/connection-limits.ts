@@ -3,6 +3,7 @@ import {
   handshakeTimeoutMs,
   idleTimeoutMs,
   maxConnectionsPerAddress,
+  maxFailedProofsPerAddress,
   maxIndexConnections,
   maxNewIndexConnectionsPerAddress,
   maxNewPeerConnectionsPerAddress,
@@ -19,6 +20,8 @@ export interface ConnectionLimits {
   readonly perAddress: AddressLimit;
   /** In `arrivalWindowMs`. */
   readonly newPerAddress: AddressLimit;
+  /** In `failedProofWindowMs`: who has not proved to belong to the network. */
+  readonly failedProofsPerAddress: AddressLimit;
   /** From accept to HELLO, however much is said. */
   readonly handshakeTimeoutMs: number;
   /** Nothing is said on either side. */
@@ -30,6 +33,7 @@ export interface ConnectionLimits {
 const common = {
   pending: maxPendingConnections,
   perAddress: addressLimit(maxConnectionsPerAddress),
+  failedProofsPerAddress: addressLimit(maxFailedProofsPerAddress),
   handshakeTimeoutMs,
   idleTimeoutMs,
   writeTimeoutMs,

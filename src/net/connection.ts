@@ -8,13 +8,14 @@
  *   straight into its place instead (`direct-read.ts`).
  */
 import { monotonicMs } from "../clock.ts";
+import type { Fingerprint } from "../trust/fingerprint.ts";
 import { encodeError } from "../wire/encode.ts";
 import { FrameReader } from "../wire/framing.ts";
 import { maxBufferedBytes, maxShortLineBytes } from "../wire/limits.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
 import type { ByteAccount, ByteBudget } from "./byte-budget.ts";
 import type { ConnectionUser } from "./connection-user.ts";
-import { fastBytes, pull, readOn } from "./direct-read.ts";
+import { descriptorOf, fastBytes, type Pulled, pull, readOn } from "./direct-read.ts";
 import { Outbox } from "./outbox.ts";
 
 /** Of a body that nobody waits for. */
@@ -26,6 +27,8 @@ export class Connection {
   private readonly reader: FrameReader;
   private user: ConnectionUser | undefined;
   private socket: Bun.Socket<Connection> | undefined;
+  /** Past Bun; negative when that cannot be. */
+  private descriptor = -1;
   private readonly outbox = new Outbox();
   private pausedByUser = false;
   private pausedByBacklog = false;
@@ -36,6 +39,8 @@ export class Connection {
   private ending: Timer | undefined;
   private failure: Error | undefined;
 
+  /** Of the other side, once TLS has shown it; undefined: it showed none, or nothing is encrypted. */
+  fingerprint: Fingerprint | undefined;
   /** On the monotonic clock: when something last arrived. */
   lastReadMs = monotonicMs();
   bytesRead = 0;
@@ -135,16 +140,17 @@ export class Connection {
    * `onClose`, and only after a `resume`, which happens here when the end is reached.
    */
   pull(most: number): number {
-    if (this.isClosed || this.socket === undefined || this.ending !== undefined) return 0;
-    const { socket } = this;
-    let pulled = { bytes: 0, ended: false };
+    const { socket, descriptor } = this;
+    if (this.isClosed || socket === undefined || this.ending !== undefined) return 0;
+    let pulled: Pulled = { bytes: 0, ended: false };
     this.reading(() => {
-      this.reader.resume();
-      pulled = pull(socket, this.reader, most);
+      pulled = pull(descriptor, this.reader, most);
     });
-    this.bytesRead += pulled.bytes;
+    if (descriptor >= 0) this.bytesRead += pulled.bytes;
     if (pulled.bytes > 0) this.lastReadMs = monotonicMs();
     if (pulled.ended) this.resume();
+    // What Bun brings next is held back, and the socket paused again.
+    else if (descriptor < 0 && !this.reader.holdsBack) socket.resume();
     return pulled.bytes;
   }
 
@@ -176,12 +182,14 @@ export class Connection {
 
   // --- what the socket says (see socketHandlers) ---
 
-  opened(socket: Bun.Socket<Connection>): void {
+  /** Of an encrypted one: what is sent waits until TLS is ready. */
+  opened(socket: Bun.Socket<Connection>, isEncrypted: boolean): void {
     this.socket = socket;
+    this.descriptor = isEncrypted ? -1 : descriptorOf(socket);
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 60_000);
     this.lastReadMs = monotonicMs();
-    this.outbox.open(socket);
+    this.outbox.open(socket, this.descriptor);
   }
 
   received(bytes: Uint8Array): void {
@@ -189,8 +197,7 @@ export class Connection {
     this.bytesRead += bytes.length;
     this.reading(() => {
       this.reader.push(bytes);
-      if (bytes.length >= fastBytes && this.socket !== undefined)
-        this.bytesRead += readOn(this.socket, this.reader);
+      if (bytes.length >= fastBytes) this.bytesRead += readOn(this.descriptor, this.reader);
     });
   }
 

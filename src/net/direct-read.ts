@@ -1,6 +1,7 @@
 /**
  * Reads the body that a socket brings straight to where it belongs, past Bun, which would bring it in buffers of its
  * own. Only from inside a `data` handler: what Bun has brought comes first, and Bun sees the end of the stream itself.
+ * Not of an encrypted connection: what the kernel has of that is of use to TLS alone.
  */
 import { readSync } from "node:fs";
 import { systemCode } from "../errors.ts";
@@ -20,18 +21,29 @@ const lineAhead = new Uint8Array(1024);
  * Takes what the kernel has of the body that `reader` is in, and of those that follow it. Returns how many bytes were
  * read. Throws what the reader throws.
  */
-export function readOn(socket: object, reader: FrameReader): number {
-  return reader.isInBody ? pull(socket, reader, maxBytes).bytes : 0;
+export function readOn(fd: number, reader: FrameReader): number {
+  return fd >= 0 && reader.isInBody ? readAtMost(fd, reader, maxBytes).bytes : 0;
+}
+
+export interface Pulled {
+  bytes: number;
+  /** The stream is over or broken, which Bun tells when it is let. */
+  ended: boolean;
 }
 
 /**
- * Takes at most `most` bytes of what the kernel has. `ended`: the stream is over or broken, which Bun tells when it is
- * let. Throws what the reader throws.
+ * Of a paused connection: takes at most `most` bytes of what has come, from the kernel, or where that cannot be
+ * (`fd` negative) of what Bun has brought. Throws what the reader throws.
  */
-export function pull(socket: object, reader: FrameReader, most: number): { bytes: number; ended: boolean } {
-  const fd = descriptorOf(socket);
+export function pull(fd: number, reader: FrameReader, most: number): Pulled {
+  if (fd < 0) return { bytes: reader.handOn(most), ended: false };
+  reader.resume();
+  return readAtMost(fd, reader, most);
+}
+
+function readAtMost(fd: number, reader: FrameReader, most: number): Pulled {
   let bytes = 0;
-  while (fd >= 0 && bytes < most && !reader.isPaused) {
+  while (bytes < most && !reader.isPaused) {
     const left = most - bytes;
     const read = reader.isInBody
       ? reader.fill((room) => readNow(fd, room.subarray(0, left)))

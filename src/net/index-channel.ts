@@ -4,7 +4,7 @@
  * index-client.ts's, connecting again index-link.ts's.
  */
 import { type Address, formatAddress } from "../address.ts";
-import { IndexError, reasonOf, systemCode } from "../errors.ts";
+import { AuthenticationError, IndexError, type P2pError, reasonOf, systemCode } from "../errors.ts";
 import { printable } from "../printable.ts";
 import { agent } from "../version.ts";
 import { decodeIndexAnswer } from "../wire/decode-index-answer.ts";
@@ -12,7 +12,7 @@ import { encodeHello, encodeIndexRequest } from "../wire/encode.ts";
 import { maxIndexAnswerLineBytes, pingIntervalMs } from "../wire/limits.ts";
 import type { Found, IndexAnswer, NewSources } from "../wire/messages.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
-import { connect } from "./connect.ts";
+import { connect, type SecureConnecting } from "./connect.ts";
 import type { Connection } from "./connection.ts";
 import type { ConnectionUser } from "./connection-user.ts";
 import { IndexRefusal } from "./index-refusal.ts";
@@ -37,26 +37,26 @@ export class IndexChannel implements ConnectionUser {
   private pinger: Timer | undefined;
   private lost: (error: Error) => void = () => {};
 
-  /** `answerMs`: how long a question may take. */
+  /** `answerMs`: how long a question may take. `secure`: undefined where nothing is encrypted. */
   constructor(
     readonly address: Address,
     private readonly answerMs: number,
+    private readonly secure?: SecureConnecting | undefined,
   ) {}
 
-  /** Connects, and is welcomed. Throws an IndexError, after which the channel is to be closed. */
+  /**
+   * Connects, and is welcomed. Throws an IndexError, or an AuthenticationError when it is not our network's index,
+   * after which the channel is to be closed.
+   */
   async greet(timeoutMs: number): Promise<void> {
     const timer = setTimeout(() => this.fail(`index ${this.label} accepted but does not answer`), timeoutMs);
     try {
-      const connection = await connect(this.address, this, timeoutMs);
+      const connection = await this.connected(timeoutMs);
       if (this.over) connection.destroy();
       this.connection = connection;
       connection.maxLineBytes = maxIndexAnswerLineBytes;
       connection.send(encodeHello(agent));
       await this.welcomed.promise;
-    } catch (error) {
-      if (error instanceof IndexError) throw error;
-      const hint = systemCode(error) === "ECONNREFUSED" ? " (is `p2p serve-index` running there?)" : "";
-      throw new IndexError(`cannot reach index ${this.label}: ${reasonOf(error)}${hint}`, { cause: error });
     } finally {
       clearTimeout(timer);
     }
@@ -129,6 +129,10 @@ export class IndexChannel implements ConnectionUser {
     return error;
   }
 
+  private notOurs(error: AuthenticationError): AuthenticationError {
+    return new AuthenticationError(`index ${this.label}: ${error.message}`, { cause: error });
+  }
+
   /** Idempotent. */
   close(): void {
     this.end(new IndexError(`the connection to index ${this.label} was closed`), () => {});
@@ -165,11 +169,25 @@ export class IndexChannel implements ConnectionUser {
   }
 
   onClose(error: Error | undefined): void {
+    if (error instanceof AuthenticationError) {
+      this.end(this.notOurs(error), this.lost);
+      return;
+    }
     const why = error === undefined ? "closed the connection" : `is gone: ${reasonOf(error)}`;
     this.fail(`index ${this.label} ${why}`);
   }
 
   // --- internal ---
+
+  private async connected(timeoutMs: number): Promise<Connection> {
+    try {
+      return await connect(this.address, this, { timeoutMs, secure: this.secure });
+    } catch (error) {
+      if (error instanceof AuthenticationError) throw this.notOurs(error);
+      const hint = systemCode(error) === "ECONNREFUSED" ? " (is `p2p serve-index` running there?)" : "";
+      throw new IndexError(`cannot reach index ${this.label}: ${reasonOf(error)}${hint}`, { cause: error });
+    }
+  }
 
   private pingNowAndThen(): void {
     if (!this.over)
@@ -212,7 +230,7 @@ export class IndexChannel implements ConnectionUser {
     );
   }
 
-  private end(error: IndexError, tell: (error: Error) => void): void {
+  private end(error: P2pError, tell: (error: Error) => void): void {
     if (this.over) return;
     this.over = true;
     clearInterval(this.pinger);

@@ -5,6 +5,7 @@
 import type { Address } from "../address.ts";
 import { monotonicMs } from "../clock.ts";
 import { IndexError } from "../errors.ts";
+import type { Network } from "../trust/network.ts";
 import { maxEntriesPerFolder, maxFilesPerList, maxPeersPerPage } from "../wire/limits.ts";
 import type { FileEntry, FoundContent, IndexAnswer, LibraryClaim, Matches, Names } from "../wire/messages.ts";
 import { NamePattern } from "../wire/name-pattern.ts";
@@ -31,17 +32,18 @@ const writeAnswerTimeoutMs = 180_000;
 export class IndexClient {
   private constructor(private readonly channel: IndexChannel) {}
 
-  /** Connects to the first of `addresses` that answers. Throws the IndexError of the last one. */
+  /** Connects to the first index of the network that answers. Throws the IndexError or AuthenticationError of the last. */
   static async open(
-    addresses: readonly Address[],
+    { indexes, membership }: Network,
     timeoutMs: number = openTimeoutMs,
     answerMs: number = answerTimeoutMs,
   ): Promise<IndexClient> {
     const endMs = monotonicMs() + timeoutMs;
     let problem: unknown = new IndexError("no index to ask");
-    for (const [i, address] of addresses.entries()) {
-      const shareMs = (endMs - monotonicMs()) / (addresses.length - i);
-      const channel = new IndexChannel(address, answerMs);
+    for (const [i, address] of indexes.entries()) {
+      const shareMs = (endMs - monotonicMs()) / (indexes.length - i);
+      const secure = membership && { membership, purpose: "index" as const, expected: address.fingerprint };
+      const channel = new IndexChannel(address, answerMs, secure);
       try {
         await channel.greet(Math.max(100, shareMs));
         return new IndexClient(channel);

@@ -2,14 +2,14 @@
  * A peer's lasting connection to an index: made again, by itself, whenever it is lost, with a growing and
  * random wait; to the next of several addresses when there are some. One line a change of state.
  */
-import type { Address } from "../address.ts";
 import { monotonicMs } from "../clock.ts";
-import { IndexError } from "../errors.ts";
+import { AuthenticationError, IndexError } from "../errors.ts";
+import type { Network } from "../trust/network.ts";
 import { backoffMs } from "./backoff.ts";
 import { IndexClient } from "./index-client.ts";
 
 export interface IndexLinkOptions {
-  addresses: readonly Address[];
+  network: Network;
   /** A connection is up (again). */
   onUp: (client: IndexClient) => void;
   /** The connection is gone; the next is being made. */
@@ -31,6 +31,8 @@ export class IndexLink {
   private stopped = false;
   /** The next address to begin with. */
   private turn = 0;
+  /** Why we were last not let in, or did not believe who was there. */
+  private refusal: string | undefined;
 
   constructor(private readonly options: IndexLinkOptions) {}
 
@@ -59,14 +61,14 @@ export class IndexLink {
   }
 
   private async connect(): Promise<void> {
-    const { addresses } = this.options;
-    const inTurn = addresses.map((_, i) => addresses[(this.turn + i) % addresses.length]!);
-    const client = await IndexClient.open(inTurn);
+    const { indexes, membership } = this.options.network;
+    const inTurn = indexes.map((_, i) => indexes[(this.turn + i) % indexes.length]!);
+    const client = await IndexClient.open({ indexes: inTurn, membership });
     if (this.stopped) {
       client.close();
       return;
     }
-    this.turn = addresses.indexOf(client.address);
+    this.turn = indexes.indexOf(client.address);
     this.current = client;
     this.upSinceMs = this.nowMs();
     client.keep((error) => this.onLost(error));
@@ -96,11 +98,19 @@ export class IndexLink {
     try {
       await this.connect();
     } catch (error) {
-      if (!(error instanceof IndexError)) throw error;
+      if (error instanceof AuthenticationError) this.tellRefusal(error);
+      else if (!(error instanceof IndexError)) throw error;
       // Said once, when it was lost: the next attempt fails for much the same reason.
       this.connectLater();
       return;
     }
+    this.refusal = undefined;
     if (this.current !== undefined) this.options.onNotice(`connected to index ${this.current.label}`);
+  }
+
+  /** The user has to do something about it, and hears of it once. */
+  private tellRefusal({ message }: AuthenticationError): void {
+    if (message !== this.refusal) this.options.onNotice(message);
+    this.refusal = message;
   }
 }

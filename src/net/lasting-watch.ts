@@ -3,8 +3,8 @@
  * tells of everything anew when its peers come back; and what came while it was away it does not tell at all. So at the
  * start it is looked at what is there already, as far as that is not too much, and after each loss again.
  */
-import type { Address } from "../address.ts";
 import { IndexError } from "../errors.ts";
+import type { Network } from "../trust/network.ts";
 import { maxMatchesPerSearch } from "../wire/limits.ts";
 import type { Match } from "../wire/messages.ts";
 import type { IndexClient } from "./index-client.ts";
@@ -13,7 +13,7 @@ import { IndexRefusal } from "./index-refusal.ts";
 import type { Watch } from "./watch.ts";
 
 export interface LastingWatchOptions {
-  addresses: readonly Address[];
+  network: Network;
   text: string;
   /** Each content once. */
   onFound: (match: Match) => void;
@@ -38,9 +38,9 @@ export class LastingWatch {
   private stopped = false;
 
   constructor(private readonly options: LastingWatchOptions) {
-    const { addresses, onNotice } = options;
+    const { network, onNotice } = options;
     this.link = new IndexLink({
-      addresses,
+      network,
       onUp: (client) => {
         this.connections++;
         void this.begin(client);

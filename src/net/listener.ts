@@ -3,6 +3,9 @@
  * need no knowledge of the protocol. What is said on a connection is its user's.
  */
 import { monotonicMs } from "../clock.ts";
+import type { Identity } from "../trust/identity.ts";
+import type { Membership } from "../trust/membership.ts";
+import type { ProofPurpose } from "../trust/token-proof.ts";
 import { encodeError } from "../wire/encode.ts";
 import { maxShortLineBytes } from "../wire/limits.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
@@ -12,7 +15,9 @@ import type { ByteBudget } from "./byte-budget.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
 import type { ConnectionUser } from "./connection-user.ts";
+import { AcceptingSide } from "./proving.ts";
 import { socketHandlers } from "./socket-handlers.ts";
+import { handshakeRecord, securedSocket, tlsOptions } from "./tls.ts";
 
 export interface ListenerOptions {
   host: string;
@@ -22,8 +27,17 @@ export interface ListenerOptions {
   limits: ConnectionLimits;
   /** What all connections may keep together; without it each keeps at most a short line. */
   budget?: ByteBudget;
-  /** Makes the user of a new connection. */
+  /** Undefined: nothing is encrypted, and everybody is let in. */
+  secure?: SecureListening | undefined;
+  /** Makes the user of a new connection: in a private network of one that has proved to belong there. */
   accept(connection: Connection): AcceptedUser;
+}
+
+export interface SecureListening {
+  /** Of the moment: the token may be changed while we listen. */
+  membership(): Membership;
+  readonly identity: Identity;
+  readonly purpose: ProofPurpose;
 }
 
 export interface AcceptedUser extends ConnectionUser {
@@ -44,17 +58,21 @@ const reviewAfterMs = 100;
  */
 const maxLeaving = 16;
 
+/** Whose connection does not matter. */
+const nobody: ConnectionUser = { onLine: () => 0, onClose: () => {} };
+
 class Visitor implements Guest {
   readonly sinceMs = monotonicMs();
 
   constructor(
     readonly connection: Connection,
-    readonly user: AcceptedUser,
     readonly origin: Origin,
+    /** Undefined while it has not proved to belong to the network. */
+    public user?: AcceptedUser,
   ) {}
 
   get greeted(): boolean {
-    return this.user.greeted;
+    return this.user?.greeted ?? false;
   }
 }
 
@@ -77,9 +95,15 @@ export class Listener {
     this.server = Bun.listen<Connection>({
       ...where,
       // `shutdown` and not `end` says our last word; see Connection.end.
+      ...(options.secure && { tls: tlsOptions(options.secure.identity) }),
       socket: {
         ...socketHandlers,
         open: (socket) => this.accepted(socket),
+        handshake: (socket) => this.secured(socket),
+        data: (socket, bytes) => {
+          if (this.isTlsForNobody(socket.data, bytes)) socket.data.refuse(new ProtocolError("BAD_JSON"));
+          else socket.data.received(bytes);
+        },
         close: (socket, error) => {
           this.forget(socket.data);
           socket.data.finish(error);
@@ -118,19 +142,61 @@ export class Listener {
   private accepted(socket: Bun.Socket<Connection>): void {
     const connection = new Connection(undefined, maxShortLineBytes, this.options.budget);
     socket.data = connection;
-    connection.opened(socket);
+    connection.opened(socket, this.options.secure !== undefined);
     const origin = originOf(connection.remoteHost);
     if (!this.admission.admits(origin, monotonicMs())) {
-      connection.use({ onLine: () => 0, onClose: () => {} });
+      connection.use(nobody);
       this.turnAway(connection);
       return;
     }
-    const visitor = new Visitor(connection, this.options.accept(connection), origin);
-    connection.use(visitor.user);
+    const visitor = new Visitor(connection, origin);
+    if (this.options.secure === undefined) this.letIn(visitor);
+    else connection.use(nobody);
     this.accepts++;
     this.admission.enter(visitor);
     this.visitors.set(connection, visitor);
     if (this.admission.isCrowded) this.reviewSoon();
+  }
+
+  private letIn(visitor: Visitor): void {
+    const { connection } = visitor;
+    visitor.user = this.options.accept(connection);
+    connection.use(visitor.user);
+  }
+
+  /** TLS is up, or has failed. */
+  private secured(socket: Bun.Socket<Connection>): void {
+    const connection = socket.data;
+    const visitor = this.visitors.get(connection);
+    const { secure } = this.options;
+    if (visitor === undefined || secure === undefined) return;
+    const found = securedSocket(socket);
+    if (found === undefined) {
+      this.refuse(visitor);
+      return;
+    }
+    const { fingerprint, exported } = found;
+    connection.fingerprint = fingerprint;
+    const key = secure.membership().keyFor(secure.purpose);
+    const own = secure.identity.fingerprint;
+    connection.use(
+      new AcceptingSide(
+        { connection, key, own, other: fingerprint, exported },
+        { proved: () => this.letIn(visitor), refused: () => this.refuse(visitor) },
+      ),
+    );
+  }
+
+  /** Somebody encrypts and we do not. What TLS says first has no end of line that one could wait for. */
+  private isTlsForNobody(connection: Connection, bytes: Uint8Array): boolean {
+    return this.options.secure === undefined && connection.bytesRead === 0 && bytes[0] === handshakeRecord;
+  }
+
+  /** It has not proved to belong to the network, and is told nothing. */
+  private refuse({ connection, origin }: Visitor): void {
+    this.refusals++;
+    this.admission.failedProof(origin, monotonicMs());
+    connection.destroy();
   }
 
   private reviewSoon(): void {
@@ -146,7 +212,7 @@ export class Listener {
 
   private turnAway(connection: Connection): void {
     this.refusals++;
-    if (this.leaving.size >= maxLeaving) {
+    if (this.leaving.size >= maxLeaving || this.options.secure !== undefined) {
       connection.destroy();
       return;
     }
@@ -169,7 +235,9 @@ export class Listener {
     this.admission.tidy(nowMs);
     for (const { connection, user, sinceMs } of this.visitors.values()) {
       const { lastReadMs, lastWriteMs } = connection;
-      if (!user.greeted) {
+      if (user === undefined) {
+        if (nowMs - sinceMs > handshakeTimeoutMs) connection.destroy();
+      } else if (!user.greeted) {
         if (nowMs - sinceMs > handshakeTimeoutMs) connection.refuse(new ProtocolError("TIMEOUT"));
       } else if (connection.blocked) {
         if (nowMs - lastWriteMs > writeTimeoutMs) connection.destroy();

@@ -3,7 +3,6 @@
  * returns what the kernel took, the rest is ours to send after the next `drain`.
  */
 import { monotonicMs } from "../clock.ts";
-import { descriptorOf } from "./direct-read.ts";
 import { sendFile } from "./send-file.ts";
 
 /** What the outbox needs of a socket. */
@@ -13,6 +12,8 @@ export interface WritableSocket {
 
 export class Outbox {
   private socket: WritableSocket | undefined;
+  /** Negative: bytes of a file go the way of all others. */
+  private descriptor = -1;
   private readonly queue: Uint8Array[] = [];
   private queuedBytes = 0;
   private texts: string[] = [];
@@ -34,8 +35,10 @@ export class Outbox {
     return this.queuedBytes + this.textBytes;
   }
 
-  open(socket: WritableSocket): void {
+  /** `descriptor`: what the kernel may send files to, see `descriptorOf`. */
+  open(socket: WritableSocket, descriptor: number): void {
     this.socket = socket;
+    this.descriptor = descriptor;
     this.lastWriteMs = monotonicMs();
     this.flush();
   }
@@ -77,7 +80,7 @@ export class Outbox {
    */
   writeFile(fd: number, offset: number, length: number): number {
     if (!this.isReady() || length === 0) return 0;
-    const taken = sendFile(descriptorOf(this.socket!), fd, offset, length);
+    const taken = sendFile(this.descriptor, fd, offset, length);
     if (taken > 0) this.lastWriteMs = monotonicMs();
     return taken;
   }

@@ -115,6 +115,26 @@ export class FrameReader {
     if (waiting !== undefined) this.push(waiting);
   }
 
+  /** Something has arrived that is held back. */
+  get holdsBack(): boolean {
+    return this.waiting !== undefined;
+  }
+
+  /** While paused: hands on at most so many bytes of what is held back, and returns how many. Throws as `push` does. */
+  handOn(most: number): number {
+    const { waiting } = this;
+    if (waiting === undefined) return 0;
+    const now = waiting.subarray(0, most);
+    this.waiting = undefined;
+    this.paused = false;
+    this.push(now);
+    this.paused = true;
+    const refused: Uint8Array = this.waiting ?? new Uint8Array(0);
+    if (!this.stopped && (now.length < waiting.length || refused.length > 0))
+      this.waiting = waiting.subarray(now.length - refused.length);
+    return now.length - refused.length;
+  }
+
   /** Nothing more is handed to the sink: the connection is being closed. */
   stop(): void {
     this.stopped = true;

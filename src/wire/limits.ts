@@ -111,5 +111,8 @@ export const arrivalWindowMs = 30_000;
 export const maxNewIndexConnectionsPerAddress = 300;
 /** Ten a second: each download opens up to four, and a script fetches several small files a second. */
 export const maxNewPeerConnectionsPerAddress = 300;
+/** Of one address, that have not proved to belong to the network: in this time, and as many at once. */
+export const failedProofWindowMs = 60_000;
+export const maxFailedProofsPerAddress = 5;
 /** Registered peers of one address. */
 export const maxPeersPerAddress = 16;

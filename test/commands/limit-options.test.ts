@@ -23,6 +23,7 @@ test("each has a flag and a variable; a limit for each address that is set count
   const argv = ["--max-connections=9", "--max-connections-per-address=8", "--max-pending-connections=7"];
   const environment = {
     P2P_MAX_NEW_CONNECTIONS_PER_ADDRESS: "6",
+    P2P_MAX_FAILED_PROOFS_PER_ADDRESS: "5",
     P2P_HANDSHAKE_TIMEOUT: "0.5",
     P2P_IDLE_TIMEOUT: "4",
     P2P_WRITE_TIMEOUT: "3",
@@ -32,6 +33,7 @@ test("each has a flag and a variable; a limit for each address that is set count
     pending: 7,
     perAddress: { most: 8, countsLoopback: true },
     newPerAddress: { most: 6, countsLoopback: true },
+    failedProofsPerAddress: { most: 5, countsLoopback: true },
     handshakeTimeoutMs: 500,
     idleTimeoutMs: 4_000,
     writeTimeoutMs: 3_000,

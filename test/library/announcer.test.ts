@@ -5,6 +5,7 @@ import { Announcer, type AnnouncerListener } from "../../src/library/announcer.t
 import type { IndexClient } from "../../src/net/index-client.ts";
 import { IndexLink } from "../../src/net/index-link.ts";
 import { IndexRefusal } from "../../src/net/index-refusal.ts";
+import { openNetwork } from "../../src/trust/network.ts";
 import { encodeIndexRequest } from "../../src/wire/encode.ts";
 import type { FileName } from "../../src/wire/file-name.ts";
 import type { FileEntry, LibraryClaim } from "../../src/wire/messages.ts";
@@ -149,7 +150,7 @@ test("F38: 200 peers come back within 15 s to an index that has lost everything,
     announcer.changed(files(5, `p${i}`), []);
     announcer.complete();
     const link = new IndexLink({
-      addresses: [{ host: "127.0.0.1", port }],
+      network: openNetwork([{ host: "127.0.0.1", port }]),
       onUp: (client) => announcer.connected(client, 1_000 + i),
       onDown: () => {
         lost++;

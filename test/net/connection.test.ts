@@ -251,7 +251,11 @@ describe("connecting", () => {
   test("ends after its time where nobody answers", async () => {
     // TEST-NET-1 (RFC 5737) leads nowhere; where the system says so at once, that is an answer as well.
     const startMs = monotonicMs();
-    const attempt = connect({ host: "192.0.2.1", port: 9 }, { onLine: () => 0, onClose: () => {} }, 200);
+    const attempt = connect(
+      { host: "192.0.2.1", port: 9 },
+      { onLine: () => 0, onClose: () => {} },
+      { timeoutMs: 200 },
+    );
     const error = await attempt.then(
       () => undefined,
       (reason: unknown) => reason,

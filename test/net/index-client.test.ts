@@ -7,6 +7,7 @@ import { IndexClient } from "../../src/net/index-client.ts";
 import { IndexLink } from "../../src/net/index-link.ts";
 import { IndexRefusal } from "../../src/net/index-refusal.ts";
 import { listAll } from "../../src/net/list-all.ts";
+import { openNetwork } from "../../src/trust/network.ts";
 import type { FileName } from "../../src/wire/file-name.ts";
 import { fileEntry, rootOf, wireEntry } from "../helpers/file-entries.ts";
 
@@ -23,7 +24,7 @@ async function startIndex(port = 0): Promise<IndexServer> {
 }
 
 async function open(port: number, timeoutMs = 2_000): Promise<IndexClient> {
-  const client = await IndexClient.open([{ host: "127.0.0.1", port }], timeoutMs);
+  const client = await IndexClient.open(openNetwork([{ host: "127.0.0.1", port }]), timeoutMs);
   cleanups.push(() => client.close());
   return client;
 }
@@ -181,7 +182,7 @@ describe("against a real index", () => {
     const refusing = closed.port;
     closed.stop(true);
     const addresses = [refusing, silent, port].map((each) => ({ host: "127.0.0.1", port: each }));
-    const client = await IndexClient.open(addresses, 600);
+    const client = await IndexClient.open(openNetwork(addresses), 600);
     cleanups.push(() => client.close());
     expect(client.address.port).toBe(port);
   });
@@ -449,7 +450,7 @@ test("a late answer fails its own question and nothing else, also when it comes 
     held = found;
     return undefined;
   });
-  const client = await IndexClient.open([{ host: "127.0.0.1", port }], 2_000, 50);
+  const client = await IndexClient.open(openNetwork([{ host: "127.0.0.1", port }]), 2_000, 50);
   cleanups.push(() => client.close());
   const lost: string[] = [];
   client.keep((error) => lost.push(error.message));
@@ -516,7 +517,7 @@ describe("a lasting link", () => {
       notice: (line) => said.push(line),
     });
     const link = new IndexLink({
-      addresses: [{ host: "127.0.0.1", port }],
+      network: openNetwork([{ host: "127.0.0.1", port }]),
       onUp: (client) => announcer.connected(client, 7767),
       onDown: () => announcer.stop(),
       onNotice: (line) => said.push(line.replace(/127\S+/, "ADDRESS")),
@@ -554,7 +555,7 @@ describe("a lasting link", () => {
     });
     let nowMs = 0;
     const link = new IndexLink({
-      addresses: [{ host: "127.0.0.1", port }],
+      network: openNetwork([{ host: "127.0.0.1", port }]),
       // What is said first ends the connection.
       onUp: (client) => void client.stats().catch(() => {}),
       onDown: () => {},
@@ -577,7 +578,7 @@ describe("a lasting link", () => {
     const notices: string[] = [];
     const make = () => {
       const link = new IndexLink({
-        addresses: [{ host: "127.0.0.1", port }],
+        network: openNetwork([{ host: "127.0.0.1", port }]),
         onUp: () => notices.push("up"),
         onDown: () => {},
         onNotice: (line) => notices.push(line),

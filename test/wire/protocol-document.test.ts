@@ -1,4 +1,5 @@
 /** PROTOCOL.md against the code: its tables, every message it shows, and its example exchanges, replayed. */
+
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,12 +7,21 @@ import { ContentHasher } from "../../src/content/merkle.ts";
 import { IndexServer } from "../../src/index-server/server.ts";
 import { ContentBoard } from "../../src/transfer/content-board.ts";
 import { type OfferedContent, UploadSession } from "../../src/transfer/upload-session.ts";
+import { fingerprint } from "../../src/trust/fingerprint.ts";
+import { Secret } from "../../src/trust/secret.ts";
+import { clientProof, proofKey, serverProof } from "../../src/trust/token-proof.ts";
 import { decodeIndexAnswer } from "../../src/wire/decode-index-answer.ts";
 import { decodeIndexRequest } from "../../src/wire/decode-index-request.ts";
 import { decodeHello } from "../../src/wire/decode-parts.ts";
 import { decodePeerAnswer, decodePeerRequest } from "../../src/wire/decode-peer.ts";
 import { LibraryDigest } from "../../src/wire/library-digest.ts";
 import * as limits from "../../src/wire/limits.ts";
+import {
+  decodeAuth,
+  decodeClientProof,
+  decodeServerProof,
+  encodeAuth,
+} from "../../src/wire/proof-messages.ts";
 import { type ErrorCode, errorCodes, ProtocolError } from "../../src/wire/protocol-error.ts";
 import { LineClient } from "../helpers/line-client.ts";
 
@@ -74,6 +84,23 @@ describe("every message it shows", () => {
       ].sort(),
     );
   });
+});
+
+test("its proofs are those of the code", () => {
+  const block = /```proof\n([\s\S]*?)```/.exec(text)?.[1] ?? "";
+  const [auth = "", server = "", client = ""] = block.split("\n").map((line) => line.slice(2));
+  const key = proofKey(new Secret("example-token-0123456789"), "index");
+  const answer = decodeServerProof(Buffer.from(server));
+  const transcript = {
+    exported: new Uint8Array(32).fill(3),
+    clientFingerprint: fingerprint("c".repeat(64))!,
+    serverFingerprint: fingerprint("d".repeat(64))!,
+    clientLine: Buffer.from(auth),
+    serverNonce: answer.nonce,
+  };
+  expect(encodeAuth(decodeAuth(Buffer.from(auth)).nonce)).toBe(`${auth}\n`);
+  expect(answer.proof).toEqual(serverProof(key, transcript));
+  expect(decodeClientProof(Buffer.from(client)).proof).toEqual(clientProof(key, transcript));
 });
 
 test("its hash tree is that of the code", () => {

@@ -1,0 +1,21 @@
+/** The network that a command takes part in: where its indexes are, and what it takes to be let in. */
+import type { Address } from "../address.ts";
+import type { Fingerprint } from "./fingerprint.ts";
+import type { Membership } from "./membership.ts";
+
+export interface IndexAddress extends Address {
+  /** Who has to answer there; undefined: any index of the network. */
+  readonly fingerprint?: Fingerprint | undefined;
+}
+
+export interface Network {
+  /** To be tried in this order. */
+  readonly indexes: readonly IndexAddress[];
+  /** Undefined: a network that is open to everybody, without encryption. */
+  readonly membership: Membership | undefined;
+}
+
+/** One without encryption, for whoever can reach it. */
+export function openNetwork(indexes: readonly Address[]): Network {
+  return { indexes, membership: undefined };
+}

@@ -1,0 +1,333 @@
+/**
+ * Who gets in where the network is private, over real sockets: A22, A23, A35, and somebody in between (SECURITY.md
+ * 1.2, 1.3).
+ */
+import { afterEach, describe, expect, test } from "bun:test";
+import { AuthenticationError } from "../../src/errors.ts";
+import { addressLimit } from "../../src/net/address-limits.ts";
+import { connect, type SecureConnecting } from "../../src/net/connect.ts";
+import { peerConnectionLimits } from "../../src/net/connection-limits.ts";
+import { Listener } from "../../src/net/listener.ts";
+import { AcceptingSide, ConnectingSide } from "../../src/net/proving.ts";
+import { tlsOptions } from "../../src/net/tls.ts";
+import type { Fingerprint } from "../../src/trust/fingerprint.ts";
+import type { Membership } from "../../src/trust/membership.ts";
+import { encodeAuth } from "../../src/wire/proof-messages.ts";
+import { alice, bob, mallory } from "../helpers/memberships.ts";
+import { until } from "../helpers/until.ts";
+
+const host = "127.0.0.1";
+const cleanups: (() => void)[] = [];
+
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0).reverse()) cleanup();
+});
+
+/** Says every line back, and remembers who said it. */
+class Echo {
+  readonly lines: string[] = [];
+  readonly fingerprints: (Fingerprint | undefined)[] = [];
+  readonly listener: Listener;
+
+  constructor(membership: Membership | undefined, failedProofs = 1_000) {
+    this.listener = new Listener({
+      host,
+      port: 0,
+      limits: { ...peerConnectionLimits, failedProofsPerAddress: addressLimit(5, failedProofs) },
+      ...(membership && {
+        secure: { identity: membership.identity, purpose: "index", membership: () => membership },
+      }),
+      accept: (connection) => {
+        this.fingerprints.push(connection.fingerprint);
+        return {
+          greeted: true,
+          onLine: (line) => {
+            const text = Buffer.from(line).toString();
+            this.lines.push(text);
+            connection.send(`${text}\n`);
+            return 0;
+          },
+          onClose: () => {},
+        };
+      },
+    });
+    cleanups.push(() => this.listener.stop());
+  }
+
+  get port(): number {
+    return this.listener.port;
+  }
+}
+
+function as(membership: Membership, expected?: Membership): SecureConnecting {
+  return { membership, purpose: "index", expected: expected?.identity.fingerprint };
+}
+
+/** What came back. */
+async function ask(port: number, secure: SecureConnecting | undefined): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const user = {
+    onLine: (line: Uint8Array) => {
+      resolve(Buffer.from(line).toString());
+      return 0;
+    },
+    onClose: (error: Error | undefined) => reject(error ?? new Error("closed")),
+  };
+  const connection = await connect({ host, port }, user, { secure, timeoutMs: 2_000 });
+  cleanups.push(() => connection.destroy());
+  connection.send("good day\n");
+  return await promise;
+}
+
+async function refusal(asked: Promise<unknown>): Promise<string> {
+  const error = await asked.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(AuthenticationError);
+  return (error as Error).message;
+}
+
+describe("two of the same network", () => {
+  test("talk, and each knows who the other is", async () => {
+    const echo = new Echo(alice);
+    expect(await ask(echo.port, as(bob, alice))).toBe("good day");
+    expect(echo.fingerprints).toEqual([bob.identity.fingerprint]);
+  });
+
+  test("talk when it was not said who answers: the token is enough", async () => {
+    expect(await ask(new Echo(alice).port, as(bob))).toBe("good day");
+  });
+
+  test("a proof for peers is none for an index", async () => {
+    const echo = new Echo(alice);
+    expect(await refusal(ask(echo.port, { ...as(bob, alice), purpose: "peer" }))).toContain("token");
+    expect(echo.lines).toEqual([]);
+  });
+});
+
+describe("whoever does not belong there", () => {
+  test("with another token learns nothing, says nothing, and is not heard of (A22)", async () => {
+    const echo = new Echo(alice);
+    expect(await refusal(ask(echo.port, as(mallory)))).toContain("does not know the token of this network");
+    expect(echo.fingerprints).toEqual([]);
+    expect(echo.lines).toEqual([]);
+  });
+
+  test("is not talked to when it answers with another identity (A35)", async () => {
+    const echo = new Echo(bob);
+    expect(await refusal(ask(echo.port, as(bob, alice)))).toContain("not the machine that is meant");
+    expect(echo.fingerprints).toEqual([]);
+  });
+
+  test("does not encrypt: the client says so (A23)", async () => {
+    const echo = new Echo(undefined);
+    expect(await refusal(ask(echo.port, as(bob, alice)))).toContain("it does not encrypt");
+    expect(echo.lines.join("")).not.toContain("good day");
+  });
+
+  test("does not encrypt, at one that does: told to join (A23)", async () => {
+    const echo = new Echo(alice);
+    expect(await refusal(ask(echo.port, undefined))).toContain("run `p2p join`");
+    expect(echo.lines).toEqual([]);
+  });
+
+  test("may fail five times a minute from one address", async () => {
+    const echo = new Echo(alice, 5);
+    for (let i = 0; i < 5; i++) await failToProve(echo.port);
+    expect(ask(echo.port, as(bob, alice))).rejects.toThrow();
+    expect(echo.fingerprints).toEqual([]);
+  });
+});
+
+describe("somebody in between", () => {
+  /** Ends TLS with an identity of his own and passes on what he reads, both ways. */
+  function relay(toPort: number): { port: number; passed: string[] } {
+    const passed: string[] = [];
+    type End = { other: Bun.Socket<End> | undefined; early: Uint8Array[] };
+    const open = (): End => ({ other: undefined, early: [] });
+    const forward = (socket: Bun.Socket<End>, bytes: Uint8Array) => {
+      passed.push(Buffer.from(bytes).toString());
+      if (socket.data.other === undefined) socket.data.early.push(new Uint8Array(bytes));
+      else socket.data.other.write(bytes);
+    };
+    const tls = tlsOptions(mallory.identity);
+    const server = Bun.listen<End>({
+      hostname: host,
+      port: 0,
+      tls,
+      socket: {
+        open(client) {
+          client.data = open();
+          void Bun.connect<End>({
+            hostname: host,
+            port: toPort,
+            tls,
+            data: { other: client, early: [] },
+            socket: {
+              data: forward,
+              handshake(upstream) {
+                client.data.other = upstream;
+                for (const bytes of client.data.early) upstream.write(bytes);
+              },
+              close: () => {
+                client.end();
+              },
+              error() {},
+            },
+          }).catch(() => client.end());
+        },
+        data: forward,
+        close: ({ data }) => {
+          data?.other?.end();
+        },
+        error() {},
+      },
+    });
+    cleanups.push(() => server.stop(true));
+    return { port: server.port, passed };
+  }
+
+  test("is seen by the fingerprint, before a word is said", async () => {
+    const echo = new Echo(alice);
+    const between = relay(echo.port);
+    expect(await refusal(ask(between.port, as(bob, alice)))).toContain("not the machine that is meant");
+    expect(between.passed.join("")).not.toContain("AUTH");
+    expect(echo.fingerprints).toEqual([]);
+  });
+
+  test("is seen by the proof where no fingerprint is known, and gets none of the client's", async () => {
+    const echo = new Echo(alice);
+    const between = relay(echo.port);
+    expect(await refusal(ask(between.port, as(bob)))).toContain("somebody is in between");
+    // The client's first line and the index's proof have passed, and nothing after them.
+    expect(between.passed.filter((text) => text.includes('"AUTH"'))).toHaveLength(1);
+    expect(between.passed.filter((text) => text.includes('"PROOF"'))).toHaveLength(1);
+    expect(echo.fingerprints).toEqual([]);
+  });
+});
+
+/** One TLS connection on which `lines` are said as they are; resolves with all that came until it was closed. */
+async function say(
+  port: number,
+  lines: readonly string[],
+  { tls = tlsOptions(mallory.identity) }: { tls?: Bun.TLSOptions } = {},
+): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  let came = "";
+  let said = 0;
+  await Bun.connect({
+    hostname: host,
+    port,
+    tls,
+    socket: {
+      handshake(socket) {
+        socket.write(lines[said++] ?? "");
+      },
+      data(socket, bytes) {
+        came += bytes.toString();
+        if (said < lines.length) socket.write(lines[said++]!);
+      },
+      close: () => resolve(came),
+      error: () => resolve(came),
+    },
+  });
+  return await promise;
+}
+
+async function failToProve(port: number): Promise<void> {
+  await say(port, ['{"type":"HELLO","version":1,"agent":"x"}\n']);
+}
+
+/** AUTH and PROOF as bob says them to alice, on a connection of which nothing is left. */
+function linesOfAnHonestClient(): string[] {
+  const lines: string[] = [];
+  const proofs: string[] = [];
+  const exported = new Uint8Array(32).fill(9);
+  let isLetIn = false;
+  const [own, other] = [bob.identity.fingerprint, alice.identity.fingerprint];
+  const client = new ConnectingSide(
+    {
+      connection: { send: (line) => lines.push(String(line)) },
+      key: bob.keyFor("index"),
+      own,
+      other,
+      exported,
+    },
+    () => {},
+  );
+  const server = new AcceptingSide(
+    {
+      connection: { send: (line) => proofs.push(String(line)) },
+      key: alice.keyFor("index"),
+      own: other,
+      other: own,
+      exported,
+    },
+    { proved: () => (isLetIn = true), refused: () => {} },
+  );
+  client.begin();
+  server.onLine(Buffer.from(lines[0]!.trimEnd()));
+  client.onLine(Buffer.from(proofs[0]!.trimEnd()));
+  server.onLine(Buffer.from(lines[1]!.trimEnd()));
+  expect(isLetIn).toBe(true);
+  return lines;
+}
+
+describe("raw lines", () => {
+  const nonce = new Uint8Array(32).fill(7);
+  const proof = (text: string) => `{"type":"PROOF","proof":${text}}\n`;
+
+  test("what a client has said on another connection lets nobody in (A22)", async () => {
+    const lines = linesOfAnHonestClient();
+    const echo = new Echo(alice);
+    const answer = await say(echo.port, [...lines, "good day\n"]);
+    expect(answer).toContain('"PROOF"');
+    expect(echo.fingerprints).toEqual([]);
+    expect(echo.lines).toEqual([]);
+  });
+
+  test.each([
+    ["null", "null"],
+    ["one byte", '"AA"'],
+    ["a number", "1"],
+    ["32 bytes of zeros", `"${"A".repeat(43)}"`],
+    ["in two forms", `"${"A".repeat(42)}B"`],
+    ["nothing", '""'],
+  ])("a proof that is %s ends the connection without a word", async (_, text) => {
+    const echo = new Echo(alice);
+    const answer = await say(echo.port, [encodeAuth(nonce), proof(text)]);
+    expect(answer.trimEnd().split("\n")).toHaveLength(1);
+    expect(echo.fingerprints).toEqual([]);
+  });
+
+  test.each([
+    ["HELLO comes first", '{"type":"HELLO","version":1,"agent":"p2p"}\n'],
+    [
+      "another version",
+      '{"type":"AUTH","version":2,"nonce":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc"}\n',
+    ],
+    ["no JSON", "hello\n"],
+    ["4 KiB without an end", "x".repeat(5_000)],
+    ["a proof at once", proof(`"${"A".repeat(43)}"`)],
+  ])("%s: closed without a word", async (_, text) => {
+    const echo = new Echo(alice);
+    expect(await say(echo.port, [text])).toBe("");
+    expect(echo.fingerprints).toEqual([]);
+  });
+
+  test("TLS 1.2 is not spoken (A23)", async () => {
+    const echo = new Echo(alice);
+    const old = { ...tlsOptions(mallory.identity), minVersion: 0x0303, maxVersion: 0x0303 };
+    expect(await say(echo.port, [encodeAuth(nonce)], { tls: old })).toBe("");
+    await until(() => echo.listener.connectionCount === 0);
+    expect(echo.fingerprints).toEqual([]);
+  });
+
+  test("an index that speaks only TLS 1.2 is not ours", async () => {
+    const old = { ...tlsOptions(alice.identity), minVersion: 0x0303, maxVersion: 0x0303 };
+    const server = Bun.listen({ hostname: host, port: 0, tls: old, socket: { data() {} } });
+    cleanups.push(() => server.stop(true));
+    expect(await refusal(ask(server.port, as(bob, alice)))).toContain("TLS 1.3 with it failed");
+  });
+});
