@@ -186,6 +186,7 @@ export class PeerNode {
       connectionLimits,
       slots: uploadSlots,
       limit: upLimit,
+      membership: this.options.network.membership,
       contentOf: (root) => this.library.contentOf(root) ?? this.downloads?.offerOf(root),
       onChanged: (path) => this.library.suspect(path),
       onFailed: (error) => listener.notice(error.message),

@@ -66,6 +66,10 @@ export class QueryNode {
     }
   }
 
+  get network(): Network {
+    return this.options.network;
+  }
+
   /** Throws IndexError while it cannot be reached. */
   get index(): IndexClient {
     const { client } = this.link;
@@ -129,6 +133,7 @@ export class QueryNode {
         threads,
         slots: uploadSlots,
         limit: upLimit,
+        membership: this.options.network.membership,
         contentOf: (root) => downloads.offerOf(root),
         onChanged: () => {},
         onFailed: (error) => onNotice(error.message),

@@ -105,7 +105,7 @@ export async function run(options: PeerOptions, context: CommandContext): Promis
   for (const warning of reachabilityWarnings(address)) log.warn(warning);
   try {
     if (options.prompt) {
-      const transfer = transferOptions(options, true);
+      const transfer = transferOptions(options, true, network);
       const actions = new PeerPromptActions({ node, folder, host, transfer, upLimit, context });
       const historyPath = join(state, "history");
       const input = process.stdin;

@@ -166,7 +166,7 @@ async function fetchManyAndServe(
   options: QueryOptions,
   context: CommandContext,
 ): Promise<void> {
-  const transfer = transferOptions(options, options.spaceCheck);
+  const transfer = transferOptions(options, options.spaceCheck, node.network);
   const serves = options.serve && canBeReached(options);
   await fetchFolderAndServe(node, meant, transfer, serves, options, context);
 }
@@ -179,7 +179,7 @@ async function fetchAndServe(
 ): Promise<void> {
   const { name, outputPath, force, spaceCheck, serveForSeconds } = options;
   const { signal } = context;
-  const transfer = transferOptions(options, spaceCheck);
+  const transfer = transferOptions(options, spaceCheck, node.network);
   const serves = options.serve && canBeReached(options);
   const said = new FetchOutput(
     name,

@@ -12,6 +12,7 @@ import { flag, repeated, single } from "../options/options.ts";
 import { printable } from "../printable.ts";
 import type { TransferOptions } from "../transfer/fetch.ts";
 import { defaultUploadSlots } from "../transfer/uploader.ts";
+import type { Network } from "../trust/network.ts";
 import { chunkBytes, maxGetBytes } from "../wire/limits.ts";
 
 /** What every verb prints, and how. */
@@ -105,6 +106,7 @@ export function transferOptions(
     down: number;
   },
   checkSpace: boolean,
+  { membership }: Network,
 ): TransferOptions {
   return {
     limit: rateLimit(options.down),
@@ -113,6 +115,7 @@ export function transferOptions(
     threads: options.threads,
     timeoutMs: options.timeoutSeconds * 1000,
     checkSpace,
+    membership,
   };
 }
 

@@ -9,6 +9,7 @@
  * - Counters are kept, and never counted by looking at rows.
  */
 import type { FileName } from "../wire/file-name.ts";
+import type { Fingerprint } from "../wire/fingerprint.ts";
 import type { FileEntry, FoundContent, ListedFile, Match, Source } from "../wire/messages.ts";
 import type { ErrorCode } from "../wire/protocol-error.ts";
 import type { FolderEntry } from "../wire/view-messages.ts";
@@ -33,6 +34,8 @@ export interface CatalogPeer {
   readonly id: string;
   /** As the index sees it. */
   readonly host: string;
+  /** In a private network: who it is. */
+  readonly fingerprint: Fingerprint | undefined;
   /** As it said; 0 before it has. */
   readonly port: number;
   /** Names it has registered. */
@@ -112,7 +115,7 @@ export interface Catalog {
   isLive(id: string): boolean;
 
   /** Somebody is about to register: has nothing yet, and is in no answer. */
-  join(host: string): CatalogPeer;
+  join(host: string, fingerprint?: Fingerprint | undefined): CatalogPeer;
 
   /**
    * Applies the line of a REGISTER or UPDATE, as which it is taken already: one that turns out to be something else

@@ -241,7 +241,7 @@ export class IndexConnection implements AcceptedUser, NewsReader {
     if (this.peer === undefined) {
       if (!peersPerAddress.hasRoom(host))
         throw new ProtocolError("RETRY", null, "this address has as many peers as it may have");
-      this.peer = catalog.join(host);
+      this.peer = catalog.join(host, this.connection.fingerprint);
       peersPerAddress.enter(host);
     }
     const { id, held } = await catalog.apply(this.peer, type, line);

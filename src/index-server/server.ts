@@ -9,7 +9,7 @@ import { type AddressLimit, AddressShares, addressLimit } from "../net/address-l
 import { ByteBudget } from "../net/byte-budget.ts";
 import { type ConnectionLimits, indexConnectionLimits } from "../net/connection-limits.ts";
 import { connectionsWithin } from "../net/file-limit.ts";
-import { Listener } from "../net/listener.ts";
+import { Listener, type SecureListening } from "../net/listener.ts";
 import type { Log } from "../output/log.ts";
 import { printable } from "../printable.ts";
 import { agent, version } from "../version.ts";
@@ -33,6 +33,8 @@ export interface IndexServerOptions {
   databasePath: string;
   log: Pick<Log, "info" | "warn" | "error">;
   connectionLimits?: ConnectionLimits;
+  /** Undefined: nothing is encrypted, and everybody is let in. */
+  secure?: SecureListening | undefined;
   /** Registered peers. */
   peersPerAddress?: AddressLimit;
   limits?: CatalogLimits;
@@ -198,13 +200,14 @@ function textOf(error: unknown): string {
 }
 
 function listen(options: IndexServerOptions, parts: IndexParts): Listener {
-  const { host, port, connectionLimits = indexConnectionLimits } = options;
+  const { host, port, secure, connectionLimits = indexConnectionLimits } = options;
   try {
     return new Listener({
       host,
       port,
       limits: { ...connectionLimits, total: connectionsWithin(connectionLimits.total) },
       budget: new ByteBudget(),
+      secure,
       accept: (connection) => new IndexConnection(connection, parts),
     });
   } catch (error) {

@@ -6,9 +6,9 @@
 import type { Address } from "../address.ts";
 import { AuthenticationError } from "../errors.ts";
 import { printable } from "../printable.ts";
-import type { Fingerprint } from "../trust/fingerprint.ts";
 import type { Membership } from "../trust/membership.ts";
 import type { ProofPurpose } from "../trust/token-proof.ts";
+import type { Fingerprint } from "../wire/fingerprint.ts";
 import { connectTimeoutMs } from "../wire/limits.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionUser } from "./connection-user.ts";

@@ -8,8 +8,8 @@
  *   straight into its place instead (`direct-read.ts`).
  */
 import { monotonicMs } from "../clock.ts";
-import type { Fingerprint } from "../trust/fingerprint.ts";
 import { encodeError } from "../wire/encode.ts";
+import type { Fingerprint } from "../wire/fingerprint.ts";
 import { FrameReader } from "../wire/framing.ts";
 import { maxBufferedBytes, maxShortLineBytes } from "../wire/limits.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";

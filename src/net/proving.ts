@@ -5,8 +5,8 @@
  */
 import { randomBytes } from "node:crypto";
 import { AuthenticationError } from "../errors.ts";
-import type { Fingerprint } from "../trust/fingerprint.ts";
 import { clientProof, isProof, proofBytes, serverProof, type Transcript } from "../trust/token-proof.ts";
+import type { Fingerprint } from "../wire/fingerprint.ts";
 import {
   decodeAuth,
   decodeClientProof,

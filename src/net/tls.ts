@@ -8,9 +8,10 @@
  *   changes what a missing `rejectUnauthorized` means: it is always given, and believed by nobody;
  * - of a handshake that failed nothing can be exported: that is how it is told from one that did not.
  */
-import { type Fingerprint, fingerprintOfTls } from "../trust/fingerprint.ts";
+import { fingerprintOfTls } from "../trust/fingerprint.ts";
 import type { Identity } from "../trust/identity.ts";
 import { exporterLabel, proofBytes } from "../trust/token-proof.ts";
+import type { Fingerprint } from "../wire/fingerprint.ts";
 
 /** TLS 1.3, as it stands in a record. Bun takes numbers, its types know nothing of these. */
 const tls13 = 0x0304;

@@ -1,6 +1,8 @@
 /** What one connection to a source was asked and has not answered yet, and the lines that ask. Knows no socket. */
 import { hashBytes } from "../content/merkle.ts";
+import { printable } from "../printable.ts";
 import { encodePeerRequest } from "../wire/encode.ts";
+import type { ErrorMessage } from "../wire/messages.ts";
 import type { ChunkHome } from "./chunk-home.ts";
 
 export type Asked =
@@ -56,4 +58,32 @@ export class AskedRequests {
 
 function isOf<Kind extends Asked["kind"]>(asked: Asked | undefined, kind: Kind): asked is Of<Kind> {
   return asked?.kind === kind;
+}
+
+/** What follows for a source from an ERROR. */
+export type Refusal =
+  /** It has not the file that was asked for. */
+  | { kind: "lacks"; request: number }
+  | { kind: "busy"; request: number; retryMs: number }
+  | { kind: "gone" }
+  | { kind: "closed"; reason: string };
+
+/** What is said of a file that is not there, or of another size than the index says. */
+const lacking: ReadonlySet<string> = new Set(["GONE", "NOT_FOUND", "BAD_RANGE"]);
+/** When a source does not say. */
+const retryUsuallyMs = 250;
+
+/** `content`: the one that the download consists of; undefined where it consists of files. */
+export function refusalOf(
+  asked: Asked | undefined,
+  { code, retryMs }: ErrorMessage,
+  content: ChunkHome | undefined,
+): Refusal {
+  if (asked?.kind === "get" && asked.home !== content && lacking.has(code))
+    return { kind: "lacks", request: asked.request };
+  if (asked !== undefined && (code === "GONE" || code === "NOT_FOUND")) return { kind: "gone" };
+  // RETRY: not there as yet; its own download is not so far.
+  if (asked?.kind === "get" && (code === "RETRY" || (code === "BUSY" && retryMs !== undefined)))
+    return { kind: "busy", request: asked.request, retryMs: retryMs ?? retryUsuallyMs };
+  return { kind: "closed", reason: `it said ${printable(code, 40)}` };
 }

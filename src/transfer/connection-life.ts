@@ -2,6 +2,7 @@
  * How the connections of a download begin and end: opened, silent for too long, dropped with what they owed, retired,
  * excluded with their source. Pure; a part of the scheduler, which decides when.
  */
+import type { Fingerprint } from "../wire/fingerprint.ts";
 import { isImpatientAtMs, planConnections } from "./connection-plan.ts";
 import {
   clearRequests,
@@ -23,6 +24,7 @@ export interface Connect {
   connection: number;
   host: string;
   port: number;
+  fingerprint: Fingerprint | undefined;
   /** It has not all of it: who downloads comes and goes. */
   partial: boolean;
 }
@@ -50,8 +52,8 @@ export class ConnectionLife {
       for (const source of connect) {
         const { id } = this.table.openTo(source, nowMs);
         this.holdings.onOpened(source);
-        const { host, port, partial } = source;
-        connects.push({ do: "connect", connection: id, host, port, partial });
+        const { host, port, fingerprint, partial } = source;
+        connects.push({ do: "connect", connection: id, host, port, fingerprint, partial });
       }
       if (retire !== undefined) retire.retiring = true;
       if (retire === undefined || owes(retire)) return connects;

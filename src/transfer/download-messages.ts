@@ -3,6 +3,8 @@
  * from whom, and done. Never the bytes of a content.
  */
 
+import type { PostedMembership } from "../trust/membership.ts";
+import type { Fingerprint } from "../wire/fingerprint.ts";
 import type { FileToFetch } from "./chunk-home.ts";
 import type { ChunkSink } from "./chunk-sink.ts";
 import type { StoreFailure } from "./drafts.ts";
@@ -17,6 +19,8 @@ export interface DownloadJob {
   session: string;
   /** How fast all downloads of the process may be: the memory of a RateLimit. */
   limit: SharedArrayBuffer;
+  /** Undefined: nothing is encrypted. */
+  membership: PostedMembership | undefined;
 }
 
 export type ToDownloadWorker =
@@ -25,7 +29,13 @@ export type ToDownloadWorker =
   | { kind: "chunk-hashes"; hashes: Uint8Array }
   /** Resume: say which of these chunks on disk are right. Answered by `on-disk`. */
   | { kind: "check-disk"; first: number; count: number }
-  | { kind: "connect"; connection: number; host: string; port: number }
+  | {
+      kind: "connect";
+      connection: number;
+      host: string;
+      port: number;
+      fingerprint: Fingerprint | undefined;
+    }
   | { kind: "have"; connection: number }
   | { kind: "hashes"; connection: number }
   /** With `file`: the one chunk `first` is that file. */
@@ -70,6 +80,8 @@ export type SourceNews =
       failure: StoreFailure;
     }
   | { kind: "bad-chunk"; connection: number; chunk: number }
+  /** It is not the machine that is meant, or not of our network; nothing was asked. */
+  | { kind: "another-machine"; connection: number; reason: string }
   /** It answered what was not asked. */
   | { kind: "wrong-answer"; connection: number; reason: string }
   | { kind: "gone"; connection: number }

@@ -5,11 +5,14 @@
 import { monotonicMs } from "../clock.ts";
 import { freeHashPairs } from "../library/hash-pairs.ts";
 import { RateLimit } from "../net/rate-limit.ts";
+import { Membership } from "../trust/membership.ts";
 import { checkDisk } from "./check-disk.ts";
 import { ContentHome } from "./chunk-home.ts";
+import type { MeantSource } from "./connect-source.ts";
 import type { DownloadJob, FromDownloadWorker, ToDownloadWorker } from "./download-messages.ts";
 import { PacedReading } from "./paced-reading.ts";
 import { ParkedConnections } from "./parked-connections.ts";
+import { keyOf } from "./source.ts";
 import { type LinkContext, SourceLink } from "./source-link.ts";
 
 declare const self: Worker;
@@ -20,7 +23,7 @@ const reportIntervalMs = 200;
 /** What belongs to the download that is running. */
 interface Job {
   readonly context: LinkContext;
-  readonly links: Map<number, { link: SourceLink; host: string; port: number }>;
+  readonly links: Map<number, { link: SourceLink; key: string }>;
   readonly pacing: PacedReading;
   pacer: Timer | undefined;
   readonly reporter: Timer;
@@ -51,9 +54,15 @@ function flush(): void {
   if (messages.length > 0) self.postMessage(messages);
 }
 
-function begin({ content, session, limit }: DownloadJob): Job {
+function begin({ content, session, limit, membership }: DownloadJob): Job {
   const home = content && new ContentHome(content.root, content.sizeBytes, content.sink);
-  const context = { content: home, session, times: { hashingMs: 0, writingMs: 0 }, tell };
+  const context = {
+    content: home,
+    session,
+    membership: membership && Membership.received(membership),
+    times: { hashingMs: 0, writingMs: 0 },
+    tell,
+  };
   const links: Job["links"] = new Map();
   const pacing = new PacedReading(new RateLimit(limit), () => [...links.values()].map(({ link }) => link));
   const begun: Job = {
@@ -94,7 +103,7 @@ function perform(message: ForJob, running: Job): void {
       end(running, message.keepConnections);
       return;
     case "connect":
-      connect(message.connection, message.host, message.port, running);
+      connect(message, running);
       return;
     case "get": {
       const { request, first, count, file } = message;
@@ -115,12 +124,14 @@ function perform(message: ForJob, running: Job): void {
   }
 }
 
-function connect(id: number, host: string, port: number, { context, links, pacing }: Job): void {
+function connect(source: MeantSource & { connection: number }, { context, links, pacing }: Job): void {
+  const { connection: id } = source;
   const link = new SourceLink(id, context, () => links.delete(id));
-  links.set(id, { link, host, port });
-  const left = parked.take(host, port);
+  const key = keyOf(source);
+  links.set(id, { link, key });
+  const left = parked.take(key);
   if (left === undefined) {
-    void link.open(host, port).then(() => pacing.opened(link));
+    void link.open(source).then(() => pacing.opened(link));
   } else {
     link.adopt(left);
     pacing.opened(link);
@@ -132,9 +143,9 @@ function end({ context, links, pacer, reporter }: Job, keepConnections: boolean)
   clearInterval(reporter);
   clearTimeout(pacer);
   job = undefined;
-  for (const { link, host, port } of [...links.values()]) {
+  for (const { link, key } of [...links.values()]) {
     const left = keepConnections ? link.release() : link.close();
-    if (left !== undefined) parked.park(host, port, left);
+    if (left !== undefined) parked.park(key, left);
   }
   tell({ kind: "stopped", times: context.times });
 }

@@ -2,6 +2,7 @@
  * The worker threads of one download: borrowed, spoken to, and given back so that none touches the file afterwards.
  * A connection belongs to one worker for its life; which one follows from its number.
  */
+import type { EngineOptions } from "./download.ts";
 import type { DownloadJob, DownloadNews, FromDownloadWorker, ToDownloadWorker } from "./download-messages.ts";
 import type { DownloadThread, DownloadThreads } from "./download-threads.ts";
 import type { ThreadTimes } from "./receipt.ts";
@@ -29,7 +30,19 @@ export class DownloadWorkers {
   }
 
   /** As many as there are free, up to `wanted`; waits for one. */
-  async start(wanted: number, job: DownloadJob): Promise<void> {
+  async start(
+    wanted: number,
+    content: DownloadJob["content"],
+    { limit, membership }: Pick<EngineOptions, "limit" | "membership">,
+  ): Promise<void> {
+    const { session } = this.pool;
+    const job = {
+      kind: "job",
+      content,
+      session,
+      limit: limit.shared,
+      membership: membership?.posted(),
+    } as const;
     const threads = await this.pool.take(wanted);
     if (this.stopping) {
       this.pool.giveBack(threads);

@@ -44,7 +44,7 @@ export class Downloader {
   constructor(
     private readonly options: EngineOptions,
     private readonly store: DownloadStore,
-    private readonly pool: DownloadThreads,
+    pool: DownloadThreads,
   ) {
     this.reasons = new SourceReasons((chunk) => store.chunks.nameOf(chunk));
     this.workers = new DownloadWorkers(pool, (message) => this.onMessage(message));
@@ -134,11 +134,8 @@ export class Downloader {
   }
 
   private async startWorkers(): Promise<void> {
-    const { threads, limit } = this.options;
-    const { session } = this.pool;
-    const content = contentOf(this.store);
-    const wanted = Math.min(threads, this.store.chunks.worthThreads);
-    await this.workers.start(wanted, { kind: "job", content, session, limit: limit.shared });
+    const wanted = Math.min(this.options.threads, this.store.chunks.worthThreads);
+    await this.workers.start(wanted, contentOf(this.store), this.options);
     this.threads = this.workers.count;
   }
 
@@ -230,9 +227,9 @@ export class Downloader {
   private perform(action: Action): void {
     switch (action.do) {
       case "connect": {
-        const { connection, host, port, partial } = action;
+        const { connection, host, port, fingerprint, partial } = action;
         this.reasons.opened(connection, formatAddress({ host, port }), partial);
-        this.workers.send(connection, { kind: "connect", connection, host, port });
+        this.workers.send(connection, { kind: "connect", connection, host, port, fingerprint });
         break;
       }
       case "get": {

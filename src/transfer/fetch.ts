@@ -10,6 +10,7 @@ import type { RateLimit } from "../net/rate-limit.ts";
 import { SourceSubscription } from "../net/source-subscription.ts";
 import { printable } from "../printable.ts";
 import { unlessAborted } from "../shutdown.ts";
+import type { Membership } from "../trust/membership.ts";
 import { maxNameBytes } from "../wire/limits.ts";
 import type { FoundContent } from "../wire/messages.ts";
 import { type Meant, meantOf } from "./choose-content.ts";
@@ -34,6 +35,8 @@ export interface TransferOptions {
   timeoutMs: number;
   /** Of all downloads of the process together. */
   limit: RateLimit;
+  /** Of the network that sources belong to; undefined: nothing is encrypted. */
+  membership: Membership | undefined;
   checkSpace: boolean;
 }
 

@@ -8,6 +8,8 @@ export type Outcome =
   | { kind: "complete" }
   /** No source is left and at least one sent wrong data. */
   | { kind: "wrong-data" }
+  /** No source is left, and at least one is not the machine that is meant. */
+  | { kind: "another-machine" }
   /** Every source that is left says that it no longer has this content. */
   | { kind: "gone" }
   | { kind: "timeout" };
@@ -28,7 +30,8 @@ export function outcomeOf(
   const { exclusions, hasCandidates } = table;
   const lied = exclusions.has("wrong data");
   if (!hasCandidates && exclusions.size > 0 && index.isCurrent) {
-    return lied ? { kind: "wrong-data" } : { kind: "gone" };
+    if (lied) return { kind: "wrong-data" };
+    return { kind: exclusions.has("another machine") ? "another-machine" : "gone" };
   }
   if (!isOver) return undefined;
   return lied && table.activeSources === 0 ? { kind: "wrong-data" } : { kind: "timeout" };

@@ -15,9 +15,9 @@ export interface ParkedConnection {
 export class ParkedConnections {
   private readonly parked = new Map<string, ParkedConnection[]>();
 
-  park(host: string, port: number, entry: ParkedConnection): void {
+  /** `key`: of the source, see `keyOf`. */
+  park(key: string, entry: ParkedConnection): void {
     const { connection } = entry;
-    const key = keyOf(host, port);
     const there = this.parked.get(key);
     if (there === undefined) this.parked.set(key, [entry]);
     else there.push(entry);
@@ -29,9 +29,8 @@ export class ParkedConnections {
     connection.resume();
   }
 
-  /** One to that address, if there is any. */
-  take(host: string, port: number): ParkedConnection | undefined {
-    const key = keyOf(host, port);
+  /** One to that source, if there is any. */
+  take(key: string): ParkedConnection | undefined {
     const [entry] = this.parked.get(key) ?? [];
     if (entry !== undefined) this.forget(key, entry);
     return entry;
@@ -47,8 +46,4 @@ export class ParkedConnections {
     if (left.length > 0) this.parked.set(key, left);
     else this.parked.delete(key);
   }
-}
-
-function keyOf(host: string, port: number): string {
-  return `${host} ${port}`;
 }

@@ -48,6 +48,9 @@ export function relay(message: SourceNews, scheduler: Scheduler, chunkCount: num
     case "wrong-answer":
       scheduler.onWrongAnswer(id, nowMs);
       return false;
+    case "another-machine":
+      scheduler.exclude(id, "another machine", nowMs);
+      return false;
     case "gone":
       scheduler.onGone(id, nowMs);
       return false;

@@ -31,7 +31,7 @@ import { IndexAsking } from "./index-asking.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 import { ChunkPicker } from "./pick.ts";
 import { type Ask, RequestPlan } from "./request-plan.ts";
-import type { Source, SourceAddress } from "./source.ts";
+import type { Exclusion, Source, SourceAddress } from "./source.ts";
 import { SourceTable } from "./source-table.ts";
 
 export interface SchedulerOptions extends ChunkLengths {
@@ -217,14 +217,20 @@ export class Scheduler {
 
   /** It answered what was not asked, or hashes that do not add up: the source is out. */
   onWrongAnswer(id: number, nowMs: number): void {
+    this.exclude(id, "wrong data", nowMs);
+  }
+
+  /** The connection's source is not asked again. */
+  exclude(id: number, why: Exclusion, nowMs: number): void {
     const connection = this.table.connection(id);
-    if (connection !== undefined) this.exclude(connection.source, "wrong data", nowMs);
+    if (connection === undefined) return;
+    this.index.onExcluded();
+    this.connections.exclude(connection.source, why, nowMs);
   }
 
   /** It said that it does not have this content, or not any more. */
   onGone(id: number, nowMs: number): void {
-    const connection = this.table.connection(id);
-    if (connection !== undefined) this.exclude(connection.source, "gone", nowMs);
+    this.exclude(id, "gone", nowMs);
   }
 
   /** It has not the file that the request was for, whatever the index says; it may have the others. */
@@ -289,10 +295,5 @@ export class Scheduler {
     if (nowMs < this.index.nextMs(this.table.hasCandidates)) return;
     this.index.onAsked();
     actions.push({ do: "ask-index", nobodyIsLeft: !this.table.hasCandidates });
-  }
-
-  private exclude(source: Source, why: NonNullable<Source["excluded"]>, nowMs: number): void {
-    this.index.onExcluded();
-    this.connections.exclude(source, why, nowMs);
   }
 }

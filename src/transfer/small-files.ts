@@ -2,6 +2,7 @@
  * Many files of at most one chunk, as one download: each file is a chunk of it, so that they share its connections,
  * its pipelines and its sources, and no file waits for another one.
  */
+
 import { Bitfield } from "../content/bitfield.ts";
 import type { IndexClient } from "../net/index-client.ts";
 import { unlessAborted } from "../shutdown.ts";
@@ -16,6 +17,7 @@ import { removeDraft, type StoreFailure } from "./drafts.ts";
 import { FileNaming } from "./file-naming.ts";
 import type { FolderTarget } from "./folder-targets.ts";
 import type { SourceAddress } from "./source.ts";
+import { keyOf } from "./source.ts";
 
 export interface SmallFilesOptions extends Omit<EngineOptions, "sources"> {
   /** As LIST takes it. */
@@ -206,10 +208,10 @@ class SourcesOfFiles implements SourceFinder {
       for (const listed of file.sources) {
         let source = bySource.get(listed);
         if (source === undefined) {
-          const { host, port } = listed;
-          const key = `${host} ${port}`;
+          const { host, port, fingerprint } = listed;
+          const key = keyOf(listed);
           const files = new Bitfield(this.targets.length);
-          source = byAddress.get(key) ?? { host, port, partial: false, files };
+          source = byAddress.get(key) ?? { host, port, fingerprint, partial: false, files };
           byAddress.set(key, source);
           bySource.set(listed, source);
         }

@@ -7,11 +7,10 @@
 import { monotonicMs } from "../clock.ts";
 import { Bitfield } from "../content/bitfield.ts";
 import { byteRange } from "../content/chunks.ts";
-import { reasonOf } from "../errors.ts";
-import { connect } from "../net/connect.ts";
 import type { Connection } from "../net/connection.ts";
 import type { ConnectionUser } from "../net/connection-user.ts";
 import { printable } from "../printable.ts";
+import type { Membership } from "../trust/membership.ts";
 import { agent } from "../version.ts";
 import { decodePeerAnswer } from "../wire/decode-peer.ts";
 import { encodeHello } from "../wire/encode.ts";
@@ -19,8 +18,9 @@ import { maxPeerAnswerLineBytes } from "../wire/limits.ts";
 import type { ErrorMessage } from "../wire/messages.ts";
 import type { PeerAnswer } from "../wire/peer-messages.ts";
 import type { ProtocolError } from "../wire/protocol-error.ts";
-import { AskedRequests } from "./asked.ts";
+import { AskedRequests, refusalOf } from "./asked.ts";
 import { type ContentHome, FileHome, type FileToFetch } from "./chunk-home.ts";
+import { connectToSource, endOf, type MeantSource } from "./connect-source.ts";
 import type { FromDownloadWorker } from "./download-messages.ts";
 import { LinkBody } from "./link-body.ts";
 import type { PacedLink } from "./paced-reading.ts";
@@ -33,20 +33,18 @@ export interface LinkContext {
   readonly content: ContentHome | undefined;
   /** For HELLO. */
   readonly session: string;
+  /** Undefined: nothing is encrypted. */
+  readonly membership: Membership | undefined;
   /** Added to. */
   readonly times: ThreadTimes;
   tell(message: FromDownloadWorker): void;
 }
 
-/** What is said of a file that is not there, or of another size than the index says. */
-const lacking: ReadonlySet<string> = new Set(["GONE", "NOT_FOUND", "BAD_RANGE"]);
-/** When a source does not say. */
-const retryUsuallyMs = 250;
-
 export class SourceLink implements ConnectionUser, PacedLink {
   private connection: Connection | undefined;
   private welcomed = false;
   private openedMs = 0;
+  private greetedMs = 0;
   private roundTripMs = 0;
   private over = false;
   private readonly asked = new AskedRequests();
@@ -64,11 +62,12 @@ export class SourceLink implements ConnectionUser, PacedLink {
     this.body = new LinkBody(context.times);
   }
 
-  /** Tells `connected` once the source has said WELCOME, or `closed`. Never rejects. */
-  async open(host: string, port: number): Promise<void> {
+  /** Tells `connected` once the source has said WELCOME, or `closed`, or `another-machine`. Never rejects. */
+  async open(source: MeantSource): Promise<void> {
     this.openedMs = monotonicMs();
     try {
-      const connection = await connect({ host, port }, this);
+      const connection = await connectToSource(source, this.context.membership, this);
+      this.greetedMs = monotonicMs();
       if (this.over) return connection.destroy();
       this.connection = connection;
       connection.maxLineBytes = maxPeerAnswerLineBytes;
@@ -76,7 +75,7 @@ export class SourceLink implements ConnectionUser, PacedLink {
       this.unsent = encodeHello(agent, this.context.session) + this.unsent;
       this.flush();
     } catch (error) {
-      this.failed(reasonOf(error));
+      this.finish({ ...endOf(error), connection: this.id });
     }
   }
 
@@ -167,8 +166,9 @@ export class SourceLink implements ConnectionUser, PacedLink {
       this.failed(`it said ${printable(answer.code, 40)}`);
     } else if (answer.type === "WELCOME") {
       this.welcomed = true;
-      // Once to and fro for the connection itself, once for HELLO and WELCOME.
-      this.roundTripMs = (monotonicMs() - this.openedMs) / 2;
+      // Once to and fro for the connection itself, once for HELLO and WELCOME; more often where both prove themselves.
+      const nowMs = monotonicMs();
+      this.roundTripMs = Math.min((nowMs - this.openedMs) / 2, nowMs - this.greetedMs);
       this.context.tell({ kind: "connected", connection: this.id, roundTripMs: this.roundTripMs });
     } else {
       this.failed("it does not speak our protocol: it did not say WELCOME");
@@ -199,7 +199,7 @@ export class SourceLink implements ConnectionUser, PacedLink {
   }
 
   onClose(error: Error | undefined): void {
-    this.failed(error === undefined ? "it closed the connection" : reasonOf(error));
+    this.finish({ ...endOf(error), connection: this.id });
   }
 
   // --- internal ---
@@ -266,19 +266,11 @@ export class SourceLink implements ConnectionUser, PacedLink {
     return Bitfield.from(bits, this.context.content?.chunkCount ?? 0) !== undefined;
   }
 
-  private refused({ id, code, retryMs }: ErrorMessage): void {
-    const asked = id === null ? undefined : this.asked.refused(id);
-    if (asked?.kind === "get" && asked.home !== this.context.content && lacking.has(code)) {
-      this.context.tell({ kind: "lacks", connection: this.id, request: asked.request });
-    } else if (asked !== undefined && (code === "GONE" || code === "NOT_FOUND")) {
-      this.finish({ kind: "gone", connection: this.id });
-    } else if (asked?.kind === "get" && (code === "RETRY" || (code === "BUSY" && retryMs !== undefined))) {
-      // RETRY: not there as yet; its own download is not so far.
-      const soon = retryMs ?? retryUsuallyMs;
-      this.context.tell({ kind: "busy", connection: this.id, request: asked.request, retryMs: soon });
-    } else {
-      this.failed(`it said ${printable(code, 40)}`);
-    }
+  private refused(error: ErrorMessage): void {
+    const asked = error.id === null ? undefined : this.asked.refused(error.id);
+    const news = { ...refusalOf(asked, error, this.context.content), connection: this.id };
+    if (news.kind === "gone" || news.kind === "closed") this.finish(news);
+    else this.context.tell(news);
   }
 
   /** It may be tried again. */

@@ -1,5 +1,5 @@
 /** Why sources could not be reached or were dropped, and what a failed download says of it. Pure. */
-import { NoSourceError, type P2pError, VerificationError } from "../errors.ts";
+import { AuthenticationError, NoSourceError, type P2pError, VerificationError } from "../errors.ts";
 import { formatBytes } from "../output/format.ts";
 import type { SourceNews } from "./download-messages.ts";
 import type { Outcome } from "./outcome.ts";
@@ -33,6 +33,7 @@ export class SourceReasons {
       case "bad-chunk":
         return this.dropped(id, `${this.nameOf(message.chunk)} is wrong`);
       case "wrong-answer":
+      case "another-machine":
         return this.dropped(id, message.reason);
       case "gone":
         return this.dropped(id, "the file changed or is gone there");
@@ -68,6 +69,8 @@ export class SourceReasons {
   ): P2pError {
     const who = this.named();
     if (outcome.kind === "wrong-data") return new VerificationError(`no source delivered valid data${who}`);
+    if (outcome.kind === "another-machine")
+      return new AuthenticationError(`no source is a machine of this network that is meant${who}`);
     const again =
       kept.bytes === 0
         ? ""

@@ -9,6 +9,7 @@ import { HostLimits } from "./host-limits.ts";
 import { shuffled } from "./shuffled.ts";
 import {
   type Exclusion,
+  keyOf,
   mayBeUseful,
   newConnection,
   newSource,
@@ -63,7 +64,7 @@ export class SourceTable {
     if (whole) for (const source of this.sources.values()) source.listed = false;
     // In no order: who hears the same as others must not turn to the same ones.
     for (const address of shuffled(addresses, this.random)) {
-      const key = `${address.host} ${address.port}`;
+      const key = keyOf(address);
       const known = this.sources.get(key);
       if (known === undefined) this.sources.set(key, newSource(key, address));
       else {

@@ -3,14 +3,17 @@
  * asked is decided by the source table, what is asked by the request plan, what follows from silence in `debts.ts`.
  */
 import type { Bitfield } from "../content/bitfield.ts";
+import type { Fingerprint } from "../wire/fingerprint.ts";
 import { RateMeter } from "./rate-meter.ts";
 
 /** Why a source is not asked again in this download. */
-export type Exclusion = "wrong data" | "gone";
+export type Exclusion = "wrong data" | "gone" | "another machine";
 
 export interface SourceAddress {
   host: string;
   port: number;
+  /** In a private network: who has to answer there. */
+  fingerprint?: Fingerprint | undefined;
   /** It has not the whole content: ask which chunks. */
   partial: boolean;
   /** Which chunks it has, where each is a file of its own (`chunk-map.ts`): then the index says so, and nobody else. */
@@ -110,11 +113,22 @@ export function mayBeUseful({ files, useful }: Source): boolean {
   return files === undefined || useful > 0;
 }
 
-export function newSource(key: string, { host, port, partial, files }: SourceAddress): Source {
+/** One machine after another may have an address, each with a key of its own. */
+export function keyOf({
+  host,
+  port,
+  fingerprint,
+}: Pick<SourceAddress, "host" | "port" | "fingerprint">): string {
+  return fingerprint === undefined ? `${host} ${port}` : `${host} ${port} ${fingerprint}`;
+}
+
+export function newSource(key: string, address: SourceAddress): Source {
+  const { host, port, fingerprint, partial, files } = address;
   return {
     key,
     host,
     port,
+    fingerprint,
     partial,
     files,
     listed: true,

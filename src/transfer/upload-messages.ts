@@ -1,5 +1,6 @@
 /** What crosses between the uploader (one thread, knows the library) and its workers. Never bytes of a file. */
 import type { ConnectionLimits } from "../net/connection-limits.ts";
+import type { PostedMembership } from "../trust/membership.ts";
 import type { ServedFileOptions } from "./served-file.ts";
 import type { TurnLimits } from "./upload-turns.ts";
 
@@ -37,6 +38,8 @@ export type ToUploadWorker =
       /** Of a `RateLimit`; undefined: none. */
       rateLimit: SharedArrayBuffer | undefined;
       sendFiles: boolean;
+      /** Undefined: nothing is encrypted, and everybody is served. */
+      membership: PostedMembership | undefined;
     }
   /** The answer to `find`: the same roots in the same order. */
   | { kind: "contents"; found: readonly FoundContent[] }

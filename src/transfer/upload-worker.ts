@@ -5,9 +5,10 @@
 import { monotonicMs } from "../clock.ts";
 import { reasonOf, systemCode } from "../errors.ts";
 import { freeHashPairs } from "../library/hash-pairs.ts";
-import { Listener } from "../net/listener.ts";
+import { Listener, type SecureListening } from "../net/listener.ts";
 import { RateLimit } from "../net/rate-limit.ts";
 import { useSendFile } from "../net/send-file.ts";
+import { Membership } from "../trust/membership.ts";
 import { OpenContents } from "./open-contents.ts";
 import { UploadConnection } from "./upload-connection.ts";
 import type { FromUploadWorker, ToUploadWorker } from "./upload-messages.ts";
@@ -82,6 +83,7 @@ function listen(message: ToUploadWorker & { kind: "listen" }): void {
       port,
       reusePort,
       limits,
+      secure: message.membership && secureWith(Membership.received(message.membership)),
       accept: (connection) => {
         const upload = new UploadConnection(connection, context, () => connections.delete(upload));
         connections.add(upload);
@@ -92,6 +94,10 @@ function listen(message: ToUploadWorker & { kind: "listen" }): void {
   } catch (error) {
     tell({ kind: "listen-failed", code: systemCode(error), reason: reasonOf(error) });
   }
+}
+
+function secureWith(membership: Membership): SecureListening {
+  return { identity: membership.identity, purpose: "peer", membership: () => membership };
 }
 
 /** Only while somebody wants to hear of it, here or in another thread. */

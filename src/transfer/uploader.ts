@@ -11,6 +11,7 @@ import { type ConnectionLimits, peerConnectionLimits, shareOf } from "../net/con
 import { connectionsWithin } from "../net/file-limit.ts";
 import type { RateLimit } from "../net/rate-limit.ts";
 import { SharedPort } from "../net/shared-port.ts";
+import type { Membership } from "../trust/membership.ts";
 import { ContentBoards } from "./content-board.ts";
 import type { ServedFileOptions } from "./served-file.ts";
 import type { FoundContent, Offer, PartialOffer } from "./upload-messages.ts";
@@ -29,6 +30,8 @@ export interface UploaderOptions {
   limit?: RateLimit;
   /** The kernel sends files by itself where it can; tests switch it off. */
   sendFiles?: boolean;
+  /** Undefined: nothing is encrypted, and everybody is served. */
+  membership: Membership | undefined;
   contentOf: (root: string) => SharedContent | PartialOffer | undefined;
   /** A file is not what it was when it was hashed. */
   onChanged: (path: string) => void;
@@ -144,6 +147,7 @@ export class Uploader {
           },
           rateLimit: this.options.limit?.shared,
           sendFiles: this.options.sendFiles ?? true,
+          membership: this.options.membership?.posted(),
         },
         {
           onReport: (report, from) => this.receive(report, from),

@@ -1,14 +1,6 @@
-/** Who a machine is: the SHA-256 of its certificate (DER), as 64 digits of lower-case hex. */
+/** Fingerprints as they come from TLS and from certificates. */
 import { X509Certificate } from "node:crypto";
-
-export type Fingerprint = string & { readonly brand: "Fingerprint" };
-
-const hex = /^[0-9a-f]{64}$/;
-
-/** Undefined for what is none. */
-export function fingerprint(text: string): Fingerprint | undefined {
-  return hex.test(text) ? (text as Fingerprint) : undefined;
-}
+import { type Fingerprint, fingerprint } from "../wire/fingerprint.ts";
 
 /** From `AB:CD:…`, as TLS libraries and OpenSSL write it. */
 export function fingerprintOfTls(text: string | undefined): Fingerprint | undefined {

@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { LocalIoError, reasonOf, systemCode } from "../errors.ts";
 import { printable } from "../printable.ts";
 import { readRegularFile, writeNewFile } from "../private-file.ts";
-import { type Fingerprint, fingerprintOfCertificate } from "./fingerprint.ts";
+import type { Fingerprint } from "../wire/fingerprint.ts";
+import { fingerprintOfCertificate } from "./fingerprint.ts";
 
 /** As it is handed to TLS. Can be posted to a worker. */
 export interface Identity {

@@ -1,6 +1,6 @@
 /** The network that a command takes part in: where its indexes are, and what it takes to be let in. */
 import type { Address } from "../address.ts";
-import type { Fingerprint } from "./fingerprint.ts";
+import type { Fingerprint } from "../wire/fingerprint.ts";
 import type { Membership } from "./membership.ts";
 
 export interface IndexAddress extends Address {

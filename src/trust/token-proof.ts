@@ -6,7 +6,7 @@
  * Pure, but for the hashing.
  */
 import { createHash, createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
-import type { Fingerprint } from "./fingerprint.ts";
+import type { Fingerprint } from "../wire/fingerprint.ts";
 import type { Secret } from "./secret.ts";
 
 /** What a token is used for: proofs for one are none for the other. */

@@ -4,6 +4,7 @@
  */
 import { contentFields, errorMessage, legalName, requestId, typeField, welcome } from "./decode-parts.ts";
 import type { FileName } from "./file-name.ts";
+import { type Fingerprint, fingerprint } from "./fingerprint.ts";
 import {
   type Fields,
   fieldsOf,
@@ -101,12 +102,20 @@ function foundContent(value: unknown, id: number): FoundContent {
 
 function sourceOf(value: unknown, id: number): Source {
   const fields = fieldsOf(value, id);
-  return {
+  const source: Source = {
     peer: textField(fields, "peer", maxPeerIdBytes, id),
     host: addressField(fields, id),
     port: portField(fields, id),
     partial: flagField(fields, "partial", id),
   };
+  return fields.fingerprint === undefined ? source : { ...source, fingerprint: fingerprintField(fields, id) };
+}
+
+function fingerprintField(fields: Fields, id: number): Fingerprint {
+  const value = fields.fingerprint;
+  const known = typeof value === "string" ? fingerprint(value) : undefined;
+  if (known === undefined) throw new ProtocolError("BAD_HASH", id);
+  return known;
 }
 
 /** Four numbers, or hex digits with colons: no name that means something else elsewhere, no `127.1`, no `0x7f000001`. */

@@ -105,8 +105,8 @@ function wireContent(content: FoundContent): object {
   return { root, size: sizeBytes, md5, names, total, sources: sources.map(wireSource) };
 }
 
-function wireSource({ peer, host, port, partial }: Source): object {
-  return { peer, host, port, partial: partial || undefined };
+function wireSource({ peer, host, port, partial, fingerprint }: Source): object {
+  return { peer, host, port, partial: partial || undefined, fingerprint };
 }
 
 /** `next` only where there is `more`. */

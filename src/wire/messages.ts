@@ -6,6 +6,7 @@
  */
 
 import type { FileName } from "./file-name.ts";
+import type { Fingerprint } from "./fingerprint.ts";
 import type {
   Browse,
   Folder,
@@ -151,6 +152,8 @@ export interface Source {
   port: number;
   /** True while the peer itself is still downloading the content. */
   partial: boolean;
+  /** In a private network: who has to answer there. */
+  fingerprint?: Fingerprint | undefined;
 }
 
 export interface FoundContent {

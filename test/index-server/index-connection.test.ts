@@ -8,7 +8,14 @@ import { AddressShares, addressLimit } from "../../src/net/address-limits.ts";
 import type { Connection } from "../../src/net/connection.ts";
 import { hello } from "../helpers/line-client.ts";
 
-const peer: CatalogPeer = { id: "1", host: "10.0.0.1", port: 0, files: 0, sinceMs: 0 };
+const peer: CatalogPeer = {
+  id: "1",
+  host: "10.0.0.1",
+  fingerprint: undefined,
+  port: 0,
+  files: 0,
+  sinceMs: 0,
+};
 
 /** Lines that wait because there is no room are read as soon as there is: within `keptByUser`, as of connection.ts. */
 class Bench {

@@ -5,7 +5,13 @@ import type { DownloadJob, FromDownloadWorker } from "../../src/transfer/downloa
 import { type DownloadThread, DownloadThreads } from "../../src/transfer/download-threads.ts";
 import { DownloadWorkers } from "../../src/transfer/download-workers.ts";
 
-const job: DownloadJob = { kind: "job", content: undefined, session: "s", limit: new RateLimit().shared };
+const job: DownloadJob = {
+  kind: "job",
+  content: undefined,
+  membership: undefined,
+  session: "s",
+  limit: new RateLimit().shared,
+};
 
 /** Whether it has come to an end, without waiting for it. */
 async function isSettled(promise: Promise<unknown>): Promise<boolean> {
@@ -102,7 +108,7 @@ describe("the workers of a download", () => {
     try {
       const lent = await pool.take(1);
       const workers = new DownloadWorkers(pool, () => {});
-      const starting = workers.start(1, job);
+      const starting = workers.start(1, undefined, { limit: new RateLimit(), membership: undefined });
       expect(await workers.stop()).toBe(true);
       pool.giveBack(lent);
       await starting;
@@ -120,8 +126,8 @@ describe("the workers of a download", () => {
       const workers = new DownloadWorkers(pool, ({ kind }) => told.push(kind));
       const [thread] = await pool.take(1);
       pool.giveBack([thread!]);
-      const noJob = { ...job, content: { root: undefined, sizeBytes: 1, sink: undefined } };
-      await workers.start(1, noJob as unknown as DownloadJob);
+      const none = { root: undefined, sizeBytes: 1, sink: undefined } as unknown as DownloadJob["content"];
+      await workers.start(1, none, { limit: new RateLimit(), membership: undefined });
       while (told.length === 0) await Bun.sleep(1);
       expect(await workers.stop()).toBe(true);
       expect(await workers.stop()).toBe(true);

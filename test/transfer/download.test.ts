@@ -28,6 +28,7 @@ async function sharing(path: string, of: TestContent = content, onChanged = (_: 
     host: "127.0.0.1",
     port: 0,
     anyPortIfTaken: false,
+    membership: undefined,
     threads: 1,
     contentOf: (root) =>
       root === of.root
@@ -67,6 +68,7 @@ function start(
     threads: 2,
     timeoutMs: 20_000,
     limit: new RateLimit(),
+    membership: undefined,
     offer: undefined,
     sources: {
       known: { addresses, whole: true },

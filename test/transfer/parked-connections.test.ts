@@ -41,13 +41,14 @@ test("are had by address, each once", async () => {
   using other = new Source();
   const parked = new ParkedConnections();
   const [a, b, c] = [await one.opened(), await one.opened(), await other.opened()];
-  for (const connection of [a, b]) parked.park(host, one.port, { connection, roundTripMs: 1, watched });
-  parked.park(host, other.port, { connection: c, roundTripMs: 1, watched });
-  expect(parked.take(host, 1)).toBeUndefined();
-  expect(parked.take("127.0.0.2", one.port)).toBeUndefined();
-  const taken = [1, 2, 3].map(() => parked.take(host, one.port)?.connection);
+  for (const connection of [a, b])
+    parked.park(`${host} ${one.port}`, { connection, roundTripMs: 1, watched });
+  parked.park(`${host} ${other.port}`, { connection: c, roundTripMs: 1, watched });
+  expect(parked.take(`${host} ${1}`)).toBeUndefined();
+  expect(parked.take(`127.0.0.2 ${one.port}`)).toBeUndefined();
+  const taken = [1, 2, 3].map(() => parked.take(`${host} ${one.port}`)?.connection);
   expect(new Set(taken)).toEqual(new Set([a, b, undefined]));
-  expect(parked.take(host, other.port)?.connection).toBe(c);
+  expect(parked.take(`${host} ${other.port}`)?.connection).toBe(c);
   for (const connection of [a, b, c]) {
     expect(connection.closed).toBe(false);
     connection.destroy();
@@ -64,13 +65,13 @@ test("that the other side closes, or says nonsense over, are gone", async () => 
   ];
   for (const be of odd) {
     const connection = await source.opened();
-    parked.park(host, source.port, { connection, roundTripMs: 1, watched });
+    parked.park(`${host} ${source.port}`, { connection, roundTripMs: 1, watched });
     be(source.connections.at(-1)!);
     await until(
       () => connection.closed,
       () => "still open",
     );
-    expect(parked.take(host, source.port)).toBeUndefined();
+    expect(parked.take(`${host} ${source.port}`)).toBeUndefined();
   }
 });
 
@@ -79,7 +80,7 @@ test("what comes meanwhile is taken and not looked at, and nobody hears of it la
   const parked = new ParkedConnections();
   const connection = await source.opened();
   connection.pause();
-  parked.park(host, source.port, { connection, roundTripMs: 1, watched });
+  parked.park(`${host} ${source.port}`, { connection, roundTripMs: 1, watched });
   const before = connection.bytesRead;
   const news = line({ type: "HAVE", root: "00", chunk: 1 });
   source.connections[0]!.send(news.repeat(3));
@@ -88,7 +89,7 @@ test("what comes meanwhile is taken and not looked at, and nobody hears of it la
     () => `${connection.bytesRead - before} bytes came`,
   );
   const heard: string[] = [];
-  const taken = parked.take(host, source.port)!;
+  const taken = parked.take(`${host} ${source.port}`)!;
   taken.connection.use({
     onLine: (each) => heard.push(Buffer.from(each).toString()) * 0,
     onClose: () => {},
@@ -106,11 +107,12 @@ test("are all closed in the end", async () => {
   using source = new Source();
   const parked = new ParkedConnections();
   const all = [await source.opened(), await source.opened()];
-  for (const connection of all) parked.park(host, source.port, { connection, roundTripMs: 1, watched });
+  for (const connection of all)
+    parked.park(`${host} ${source.port}`, { connection, roundTripMs: 1, watched });
   parked.closeAll();
   await until(
     () => all.every(({ closed }) => closed),
     () => "still open",
   );
-  expect(parked.take(host, source.port)).toBeUndefined();
+  expect(parked.take(`${host} ${source.port}`)).toBeUndefined();
 });

@@ -40,6 +40,7 @@ async function sharing(folder: TemporaryFolder, contents: readonly TestContent[]
     host: "127.0.0.1",
     port: 0,
     anyPortIfTaken: false,
+    membership: undefined,
     threads: 1,
     contentOf: (root) => shared.get(root),
     onChanged: () => {},
@@ -127,6 +128,7 @@ function start(
     threads: 2,
     timeoutMs: 20_000,
     limit: new RateLimit(),
+    membership: undefined,
     onProgress: (progress) => {
       bytes = progress.bytes;
     },

@@ -33,6 +33,7 @@ class Bench implements Disposable {
     this.context = {
       content: this.content,
       session: "s1",
+      membership: undefined,
       times: { hashingMs: 0, writingMs: 0 },
       tell: (message) => this.told.push(message),
     };
@@ -42,7 +43,7 @@ class Bench implements Disposable {
   }
 
   async connect(): Promise<void> {
-    void this.link.open("127.0.0.1", this.source.port);
+    void this.link.open({ host: "127.0.0.1", port: this.source.port });
     await this.until(() => this.kinds.includes("connected"));
   }
 
@@ -101,7 +102,7 @@ describe("a link to a right source", () => {
       except("HAVE", content, ({ id, root }, to) => to.send(line({ type: "HAVE", id, root, chunks: bits }))),
     );
     using bench = new Bench(source);
-    void bench.link.open("127.0.0.1", source.port);
+    void bench.link.open({ host: "127.0.0.1", port: source.port });
     bench.link.have();
     bench.link.hashes();
     await bench.until(() => bench.kinds.includes("hashes"));
@@ -335,7 +336,7 @@ describe("a link to a wrong source", () => {
     ["a web server", "HTTP/1.1 400 Bad Request\r\n\r\n", "closed"],
   ])("%s instead of a greeting", async (_, answer, last) => {
     using bench = new Bench(fakeSource((_request, to) => to.send(answer)));
-    void bench.link.open("127.0.0.1", bench.source.port);
+    void bench.link.open({ host: "127.0.0.1", port: bench.source.port });
     await bench.until(() => bench.ended);
     expect(bench.kinds).toEqual([last]);
   });
@@ -345,7 +346,7 @@ describe("a link to a wrong source", () => {
     const { port } = gone;
     gone[Symbol.dispose]();
     using bench = new Bench(fakeSource(() => {}));
-    await bench.link.open("127.0.0.1", port);
+    await bench.link.open({ host: "127.0.0.1", port: port });
     expect(bench.told).toMatchObject([{ kind: "closed", reason: "connection refused (ECONNREFUSED)" }]);
   });
 
@@ -371,6 +372,7 @@ class FileBench implements Disposable {
   readonly context: LinkContext = {
     content: undefined,
     session: "s1",
+    membership: undefined,
     times: { hashingMs: 0, writingMs: 0 },
     tell: (message) => this.told.push(message),
   };
@@ -386,7 +388,7 @@ class FileBench implements Disposable {
 
   async connected(): Promise<SourceLink> {
     const link = this.newLink();
-    await link.open("127.0.0.1", this.source.port);
+    await link.open({ host: "127.0.0.1", port: this.source.port });
     await this.until(() => this.kinds.includes("connected"));
     return link;
   }
@@ -521,10 +523,10 @@ describe("a connection that goes from one download to the next", () => {
   test("is not left before WELCOME, nor after it was closed", async () => {
     using bench = new FileBench(fakeSource(() => {}));
     const link = bench.newLink();
-    await link.open("127.0.0.1", bench.source.port);
+    await link.open({ host: "127.0.0.1", port: bench.source.port });
     expect(link.release()).toBeUndefined();
     const early = bench.newLink();
-    const opening = early.open("127.0.0.1", bench.source.port);
+    const opening = early.open({ host: "127.0.0.1", port: bench.source.port });
     expect(early.release()).toBeUndefined();
     await opening;
     expect(bench.told).toEqual([]);
@@ -545,7 +547,7 @@ describe("a connection that goes from one download to the next", () => {
       content: new ContentHome(of.root, of.sizeBytes, { kind: "file", fd: -1 }),
     });
     const link = bench.newLink(1, contextOf(old));
-    await link.open("127.0.0.1", bench.source.port);
+    await link.open({ host: "127.0.0.1", port: bench.source.port });
     await bench.until(() => bench.kinds.includes("connected"));
     link.have();
     await bench.until(() => bench.kinds.includes("held"));

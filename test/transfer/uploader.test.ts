@@ -20,6 +20,7 @@ async function start(options: Partial<UploaderOptions>): Promise<Running> {
     host: "127.0.0.1",
     port: 0,
     anyPortIfTaken: false,
+    membership: undefined,
     threads: 2,
     slots: 64,
     contentOf: () => undefined,

@@ -3,8 +3,9 @@ import { X509Certificate } from "node:crypto";
 import { chmodSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LocalIoError } from "../../src/errors.ts";
-import { fingerprint, fingerprintOfCertificate } from "../../src/trust/fingerprint.ts";
+import { fingerprintOfCertificate } from "../../src/trust/fingerprint.ts";
 import { identityIn } from "../../src/trust/identity.ts";
+import { fingerprint } from "../../src/wire/fingerprint.ts";
 import { temporaryFolder } from "../library/temporary-folder.ts";
 
 describe("an identity", () => {

@@ -7,13 +7,13 @@ import { ContentHasher } from "../../src/content/merkle.ts";
 import { IndexServer } from "../../src/index-server/server.ts";
 import { ContentBoard } from "../../src/transfer/content-board.ts";
 import { type OfferedContent, UploadSession } from "../../src/transfer/upload-session.ts";
-import { fingerprint } from "../../src/trust/fingerprint.ts";
 import { Secret } from "../../src/trust/secret.ts";
 import { clientProof, proofKey, serverProof } from "../../src/trust/token-proof.ts";
 import { decodeIndexAnswer } from "../../src/wire/decode-index-answer.ts";
 import { decodeIndexRequest } from "../../src/wire/decode-index-request.ts";
 import { decodeHello } from "../../src/wire/decode-parts.ts";
 import { decodePeerAnswer, decodePeerRequest } from "../../src/wire/decode-peer.ts";
+import { fingerprint } from "../../src/wire/fingerprint.ts";
 import { LibraryDigest } from "../../src/wire/library-digest.ts";
 import * as limits from "../../src/wire/limits.ts";
 import {

@@ -2,8 +2,10 @@
  * A catalog in a PostgreSQL, or in what speaks like one, that several index processes share. Everything that is true is
  * in its tables; this process knows for itself only who is connected to it, and keeps answers for less than a second.
  */
+
 import { monotonicMs } from "../../clock.ts";
 import { encodeResultEnd } from "../../wire/encode.ts";
+import type { Fingerprint } from "../../wire/fingerprint.ts";
 import type { FoundContent } from "../../wire/messages.ts";
 import {
   type Applied,
@@ -154,9 +156,9 @@ export class PostgresCatalog implements Catalog {
     yield* this.members.otherPeers();
   }
 
-  join(host: string): CatalogPeer {
+  join(host: string, fingerprint?: Fingerprint): CatalogPeer {
     const id = `${this.parts.process.id}-${++this.sessions}`;
-    const peer = new OwnPeer(id, host, monotonicMs());
+    const peer = new OwnPeer(id, host, fingerprint, monotonicMs());
     this.joined.add(peer);
     this.sessionIds.add(peer.id);
     return peer;

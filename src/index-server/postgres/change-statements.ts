@@ -21,8 +21,8 @@ export const leave = `UPDATE peers SET live = false, left_at = now(), version = 
  */
 export const adopt = `WITH adopted AS (
     UPDATE peers SET process = $1::bigint, session = $2, version = $3::bigint, host = $4, port = $5::int, live = true,
-      since = now(), left_at = NULL
-    WHERE id = (SELECT id FROM peers WHERE digest = $6::bytea AND files = $7::bigint AND host = $4
+      fingerprint = $9, since = now(), left_at = NULL
+    WHERE id = (SELECT id FROM peers WHERE digest = $6::bytea AND files = $7::bigint AND host = $4 AND fingerprint = $9
         AND (NOT live OR (port = $5::int AND process <> $1::bigint))
       ORDER BY live, left_at DESC LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING id),
@@ -34,11 +34,11 @@ export const adopted = "SELECT id FROM peers WHERE session = $1 AND version = $2
 /** Whoever removes entries waits for this, and the other way round: or one could go just as somebody comes to hold it. */
 const shared = "turn AS (SELECT id FROM turns WHERE id = 1 FOR SHARE)";
 
-const insertPeer = `INSERT INTO peers(id, process, session, version, host, port, live, files, digest)
-  SELECT $1::bigint, $4::bigint, $2, $3::bigint, $5, $6::int, true, $7::bigint, $8::bytea FROM turn
+const insertPeer = `INSERT INTO peers(id, process, session, version, host, port, live, files, digest, fingerprint)
+  SELECT $1::bigint, $4::bigint, $2, $3::bigint, $5, $6::int, true, $7::bigint, $8::bytea, $22 FROM turn
   ON CONFLICT (id) DO NOTHING RETURNING id`;
 
-const updatePeer = `UPDATE peers SET version = $3::bigint, host = $5, port = $6::int, files = $7::bigint, digest = $8::bytea
+const updatePeer = `UPDATE peers SET version = $3::bigint, host = $5, port = $6::int, files = $7::bigint, digest = $8::bytea, fingerprint = $22
   WHERE id = $1::bigint AND process = $4::bigint AND session = $2 AND version = $19::bigint AND EXISTS (SELECT 1 FROM turn)
   RETURNING id`;
 
@@ -78,8 +78,8 @@ interface Given {
   plan: ChangePlan;
 }
 
-/** All values but the last one, the news. */
-export function change({ peer, slot, process, port, version, plan }: Given) {
+/** `news`: null when there are none to tell. */
+export function change({ peer, slot, process, port, version, plan }: Given, news: string | null) {
   const { held, id, host } = peer;
   const put = [...plan.put].sort((a, b) => (BigInt(a.entry) < BigInt(b.entry) ? -1 : 1));
   const files = put.map(({ file }) => file);
@@ -105,6 +105,8 @@ export function change({ peer, slot, process, port, version, plan }: Given) {
     plainArray(files.map(({ partial }) => partial === true)),
     held.version ?? null,
     plainArray(plan.replaced),
+    news,
+    peer.fingerprint ?? "",
   ];
   return { text: plan.drop === undefined ? others : named, values };
 }

@@ -110,8 +110,9 @@ export class Changes {
     peer.slot ??= newSlot();
     const version = newVersion();
     peer.isUncertain = true;
-    const { text, values } = statements.change({ peer, slot: peer.slot, process, port, version, plan });
-    const [row] = await pool.run(text, [...values, hasOthers() ? newsOf(plan.news) : null]);
+    const news = hasOthers() ? newsOf(plan.news) : null;
+    const { text, values } = statements.change({ peer, slot: peer.slot, process, port, version, plan }, news);
+    const [row] = await pool.run(text, values);
     if (Number(row?.[0]) === 0) {
       // Perhaps a former run of this very statement, whose answer was lost.
       const [now] = await pool.run(statements.versionOf, [peer.slot, peer.id]);
@@ -184,7 +185,7 @@ export class Changes {
     const version = newVersion();
     const bytes = `\\x${digest}`;
     const news = hasOthers() ? true : null;
-    const values = [process, peer.id, version, peer.host, port, bytes, files, news];
+    const values = [process, peer.id, version, peer.host, port, bytes, files, news, peer.fingerprint ?? ""];
     let [row] = await pool.run(statements.adopt, values);
     // As above: it may have run before.
     row ??= (await pool.run(statements.adopted, [peer.id, version]))[0];

@@ -17,8 +17,8 @@ export function addressOf({ host, port }: CatalogPeer): string {
   return `${host} ${port}`;
 }
 
-export function sourceOf({ id, host, port }: CatalogPeer, partial: boolean): Source {
-  return { peer: id, host, port, partial };
+export function sourceOf({ id, host, port, fingerprint }: CatalogPeer, partial: boolean): Source {
+  return { peer: id, host, port, partial, fingerprint };
 }
 
 /** At most 64, in random order. Nobody may be in both. `chance` gives numbers from 0 to 1, 1 excluded. */

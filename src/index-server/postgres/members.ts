@@ -5,6 +5,7 @@
  * A row of `peers` is called a slot: the rows of `holdings` are of a slot, and a slot is of one session after another.
  */
 import { monotonicMs } from "../../clock.ts";
+import { fingerprint } from "../../wire/fingerprint.ts";
 import type { CatalogPeer } from "../catalog.ts";
 import type { Pool } from "./database.ts";
 import { plainArray } from "./keys.ts";
@@ -19,7 +20,7 @@ interface OtherPeer extends CatalogPeer {
 const absentMs = 400;
 const maxAbsent = 100_000;
 
-const columns = `id, session, host, port, process, files,
+const columns = `id, session, host, fingerprint, port, process, files,
   (extract(epoch FROM now() - since) * 1000)::float8 AS age`;
 
 export class Members {
@@ -158,10 +159,11 @@ export class Members {
 }
 
 function otherPeer(row: readonly unknown[]): [slot: string, peer: OtherPeer] {
-  const [slot, session, host, port, process, files, ageMs] = row;
+  const [slot, session, host, shown, port, process, files, ageMs] = row;
   const peer = {
     id: String(session),
     host: String(host),
+    fingerprint: fingerprint(String(shown)),
     port: Number(port),
     process: String(process),
     files: Number(files),

@@ -1,4 +1,5 @@
 /** A peer that is connected to this process, with what is known of its row in `peers`. No statements. */
+import type { Fingerprint } from "../../wire/fingerprint.ts";
 import { LibraryDigest } from "../../wire/library-digest.ts";
 import type { CatalogPeer } from "../catalog.ts";
 
@@ -25,6 +26,7 @@ export class OwnPeer implements CatalogPeer {
     /** Also its `session` in the database. */
     readonly id: string,
     readonly host: string,
+    readonly fingerprint: Fingerprint | undefined,
     readonly sinceMs: number,
   ) {}
 

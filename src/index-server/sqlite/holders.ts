@@ -216,6 +216,6 @@ function keptIn(names: readonly HeldEntry[], state: State): number {
   return kept;
 }
 
-export function sourceOf({ id, host, port }: LivePeer, partial: boolean): Source {
-  return { peer: id, host, port, partial };
+export function sourceOf({ id, host, port, fingerprint }: LivePeer, partial: boolean): Source {
+  return { peer: id, host, port, partial, fingerprint };
 }

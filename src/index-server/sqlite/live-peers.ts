@@ -2,6 +2,7 @@
  * Which peers are connected, in memory, by their slots in the tables. What they hold is not here. Who has registered has
  * a bit that other threads can read, too.
  */
+import type { Fingerprint } from "../../wire/fingerprint.ts";
 import { ProtocolError } from "../../wire/protocol-error.ts";
 import type { CatalogPeer } from "../catalog.ts";
 import { maxSlots, PeerPorts } from "./peer-ports.ts";
@@ -92,11 +93,11 @@ export class LivePeers {
   }
 
   /** Throws ProtocolError RETRY when there is no slot. */
-  join(host: string, nowMs: number): LivePeer {
+  join(host: string, nowMs: number, fingerprint?: Fingerprint): LivePeer {
     if (this.freeSlots.length === 0 && this.nextSlot === maxSlots) throw new ProtocolError("RETRY");
     const slot = this.freeSlots.pop() ?? this.nextSlot++;
     const id = String(++this.lastId);
-    const peer: LivePeer = { id, host, slot, port: 0, files: 0, sinceMs: nowMs, isLive: true };
+    const peer: LivePeer = { id, host, fingerprint, slot, port: 0, files: 0, sinceMs: nowMs, isLive: true };
     this.ports.set(slot, 0);
     this.bySlot[slot] = peer;
     this.joined++;

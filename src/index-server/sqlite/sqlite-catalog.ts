@@ -160,8 +160,8 @@ export class SqliteCatalog implements Catalog {
     return this.live.byId(id) !== undefined;
   }
 
-  join(host: string): LivePeer {
-    const peer = this.live.join(host, monotonicMs());
+  join(host: string, fingerprint?: CatalogPeer["fingerprint"]): LivePeer {
+    const peer = this.live.join(host, monotonicMs(), fingerprint);
     this.writer.join(peer.slot);
     return peer;
   }
