@@ -66,6 +66,11 @@ export class IndexChannel implements ConnectionUser {
     return !this.over;
   }
 
+  /** The address that the index has in fact. */
+  get remoteHost(): string {
+    return this.connection?.remoteHost ?? "";
+  }
+
   /** `HOST:PORT`. */
   get label(): string {
     return formatAddress(this.address);

@@ -2,18 +2,27 @@
  * What can be asked of an index and told to it, over one connection. Answers that are not about what was asked end
  * that. How requests and answers go over the connection is index-channel.ts's business.
  */
-import type { Address } from "../address.ts";
+import { type Address, formatAddress } from "../address.ts";
 import { monotonicMs } from "../clock.ts";
 import { IndexError } from "../errors.ts";
 import type { Network } from "../trust/network.ts";
 import { maxEntriesPerFolder, maxFilesPerList, maxPeersPerPage } from "../wire/limits.ts";
-import type { FileEntry, FoundContent, IndexAnswer, LibraryClaim, Matches, Names } from "../wire/messages.ts";
+import type {
+  FileEntry,
+  FoundContent,
+  IndexAnswer,
+  LibraryClaim,
+  ListedFile,
+  Matches,
+  Names,
+} from "../wire/messages.ts";
 import { NamePattern } from "../wire/name-pattern.ts";
 import type { Folder, PeersAnswer, StatsAnswer } from "../wire/view-messages.ts";
 import { areNamed, isFolderPageOf, isPageOf } from "./answer-checks.ts";
 import { IndexChannel } from "./index-channel.ts";
 import { IndexRefusal } from "./index-refusal.ts";
 import type { Request } from "./pending-answers.ts";
+import { believed } from "./source-addresses.ts";
 import { SourceSubscription } from "./source-subscription.ts";
 import { Watch } from "./watch.ts";
 
@@ -83,7 +92,7 @@ export class IndexClient {
     const subscription = new SourceSubscription(name, (id) => channel.unsubscribe(id));
     const { id, answer } = channel.subscribe({ type: "QUERY", name, subscribe: true }, (push) => {
       if (push.type !== "SOURCES") throw channel.nonsense();
-      subscription.tell(this.fitting(push.contents, name));
+      subscription.tell(believed(this.named(push.contents, name), channel.remoteHost).items);
     });
     try {
       const result = await answer;
@@ -101,7 +110,8 @@ export class IndexClient {
    */
   async listPage(pattern: string, after: string): Promise<Names> {
     const answer = await this.channel.ask({ type: "LIST", pattern, after, limit: maxFilesPerList });
-    if (answer.type === "NAMES" && isPageOf(answer, new NamePattern(pattern), after)) return answer;
+    if (answer.type === "NAMES" && isPageOf(answer, new NamePattern(pattern), after))
+      return { ...answer, files: this.believed(answer.files) };
     throw this.channel.nonsense();
   }
 
@@ -201,8 +211,23 @@ export class IndexClient {
   }
 
   private fitting(contents: FoundContent[], name: string): FoundContent[] {
+    return this.believed(this.named(contents, name));
+  }
+
+  private named(contents: FoundContent[], name: string): FoundContent[] {
     if (areNamed(contents, name)) return contents;
     throw this.channel.fail(`index ${this.label} answered for another name`);
+  }
+
+  /** Without sources that it cannot mean. Throws when there are no others. */
+  private believed<Item extends FoundContent | ListedFile>(items: readonly Item[]): Item[] {
+    const { items: left, refused } = believed(items, this.channel.remoteHost);
+    if (refused === undefined || left.length > 0) return left;
+    const source = formatAddress(refused);
+    throw new IndexError(
+      `index ${this.label} names ${source} as a source, where no other machine can be reached: ` +
+        "whoever shares it has to give --index an address of the index's network",
+    );
   }
 }
 

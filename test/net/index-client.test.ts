@@ -593,3 +593,26 @@ describe("a lasting link", () => {
     await until(() => notices.includes("up"));
   });
 });
+
+describe("sources that no machine can have", () => {
+  const root = "ab".repeat(32);
+  const source = (host: string) => `{"peer":"1","host":"${host}","port":7767}`;
+  const naming = (hosts: readonly string[]) =>
+    fakeIndex((line) => {
+      if (line.includes("HELLO")) return welcome;
+      const content = `"root":"${root}","size":1,"md5":"${"0".repeat(32)}","names":["a"],"total":${hosts.length}`;
+      return `{"type":"RESULT","id":1,"contents":[{${content},"sources":[${hosts.map(source).join(",")}]}]}`;
+    });
+
+  test("are left out of an answer", async () => {
+    const client = await open(naming(["224.0.0.1", "127.0.0.1", "0.0.0.0"]));
+    const [found] = await client.query("a");
+    expect(found?.sources.map(({ host }) => host)).toEqual(["127.0.0.1"]);
+    expect(found?.total).toBe(1);
+  });
+
+  test("and no others: the error says which", async () => {
+    const client = await open(naming(["255.255.255.255"]));
+    expect((await failure(client.query("a"))).message).toContain("names 255.255.255.255:7767 as a source");
+  });
+});
