@@ -30,6 +30,8 @@ export interface PeerNodeOptions {
   /** Nobody asked for the port: any other will do when it is taken. */
   anyPortIfTaken: boolean;
   network: Network;
+  /** Where others reach this peer, when it is not where the index sees it; it may not believe that. */
+  advertise?: Address | undefined;
   /** Wait for an index instead of failing when none can be reached at the start. */
   waitForIndex: boolean;
   threads: number;
@@ -43,10 +45,19 @@ export interface PeerNodeOptions {
   listener: PeerNodeListener;
 }
 
+export interface RegisteredAt {
+  index: string;
+  files: number;
+  bytes: number;
+  again: boolean;
+  /** In a private network: where the index has found this peer, and others will. */
+  foundAt: string | undefined;
+}
+
 export interface PeerNodeListener {
   listening(host: string, port: number): void;
   /** The index has accepted all files of the first scan, or (`again`) all files after it had been lost. */
-  registered(index: string, files: number, bytes: number, again: boolean): void;
+  registered(registered: RegisteredAt): void;
   updated(added: readonly string[], removed: readonly string[]): void;
   /** Files are being hashed. */
   hashing(progress: ScanProgress): void;
@@ -196,8 +207,9 @@ export class PeerNode {
   /** Once there is both an index to tell and a port to name. */
   private announce(): void {
     const { client } = this.link;
+    const { advertise } = this.options;
     if (client !== undefined && this.uploader !== undefined)
-      this.announcer.connected(client, this.uploader.port);
+      this.announcer.connected(client, advertise?.port ?? this.uploader.port, advertise?.host);
   }
 
   private onHashing(progress: ScanProgress): void {
@@ -210,7 +222,11 @@ export class PeerNode {
   private onSettled(client: IndexClient): void {
     const again = this.wasRegistered;
     this.wasRegistered = true;
-    this.options.listener.registered(formatAddress(client.address), this.fileCount, this.totalBytes, again);
+    const { options, fileCount, totalBytes } = this;
+    const port = options.advertise?.port ?? this.port;
+    const foundAt = client.foundAt === undefined ? undefined : formatAddress({ host: client.foundAt, port });
+    const index = formatAddress(client.address);
+    options.listener.registered({ index, files: fileCount, bytes: totalBytes, again, foundAt });
   }
 }
 

@@ -1,6 +1,6 @@
 /** What a running peer says by itself: events, notices, and the progress of hashing. */
 import type { ScanProgress } from "../library/library.ts";
-import type { PeerNodeListener } from "../peer-node.ts";
+import type { PeerNodeListener, RegisteredAt } from "../peer-node.ts";
 import type { CommandContext } from "./context.ts";
 
 export class PeerOutput implements PeerNodeListener {
@@ -12,9 +12,13 @@ export class PeerOutput implements PeerNodeListener {
     this.context.output.event({ event: "listening", host, port });
   }
 
-  registered(index: string, files: number, bytes: number, again: boolean): void {
+  registered({ index, files, bytes, again, foundAt }: RegisteredAt): void {
     const event = { event: "registered", index, files, bytes } as const;
-    this.context.output.event(again ? { ...event, again } : event);
+    this.context.output.event({
+      ...event,
+      ...(again && { again }),
+      ...(foundAt !== undefined && { foundAt }),
+    });
   }
 
   updated(added: readonly string[], removed: readonly string[]): void {

@@ -12,8 +12,9 @@ import { leaseMs, maxIndexLineBytes } from "../wire/limits.ts";
 import type { FoundContent, Query, Unsubscribe, Watch } from "../wire/messages.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
 import type { PeersRequest, StatsRequest } from "../wire/view-messages.ts";
-import { type CatalogPeer, StoreError } from "./catalog.ts";
+import { StoreError } from "./catalog.ts";
 import type { IndexParts } from "./index-parts.ts";
+import { Registration } from "./registration.ts";
 import { type Change, IndexSession, isChange, type LongRequest, type Step } from "./session.ts";
 import { peersLine, statsLine } from "./show.ts";
 import { slowAnswer } from "./slow-answers.ts";
@@ -31,7 +32,7 @@ interface Waiting {
 
 export class IndexConnection implements AcceptedUser, NewsReader {
   private readonly session: IndexSession;
-  private peer: CatalogPeer | undefined;
+  private readonly registration: Registration;
   /** Long requests: the first one is being worked on, the others wait for it. */
   private readonly waiting: Waiting[] = [];
   private turnEndsMs: number | undefined;
@@ -43,6 +44,7 @@ export class IndexConnection implements AcceptedUser, NewsReader {
     private readonly parts: IndexParts,
   ) {
     this.session = new IndexSession(parts.welcome);
+    this.registration = new Registration(connection, parts);
   }
 
   // --- what the listener asks ---
@@ -94,12 +96,10 @@ export class IndexConnection implements AcceptedUser, NewsReader {
     // Connections break; anything else that ended this one is a bug, and must not go unheard.
     if (error !== undefined && systemCode(error) === undefined) this.parts.onFailure(error);
     this.waiting.length = 0;
-    const { catalog, news, peersPerAddress } = this.parts;
+    const { catalog, news } = this.parts;
     catalog.forget(this);
     news.drop(this);
-    if (this.peer === undefined) return;
-    catalog.leave(this.peer);
-    peersPerAddress.leave(this.peer.host);
+    this.registration.end();
   }
 
   // --- what source-news.ts asks ---
@@ -109,7 +109,7 @@ export class IndexConnection implements AcceptedUser, NewsReader {
   }
 
   get peerId(): string | undefined {
-    return this.peer?.id;
+    return this.registration.peer?.id;
   }
 
   tell(id: number, contents: Push<NewsReader>["contents"]): void {
@@ -233,19 +233,9 @@ export class IndexConnection implements AcceptedUser, NewsReader {
       : await slowAnswer(this.parts.catalog, this, request);
   }
 
-  private async change({ type, line }: Change): Promise<string> {
-    const { catalog, peersPerAddress } = this.parts;
-    const host = this.connection.remoteHost;
-    if (type === "UPDATE" && (this.peer === undefined || !this.session.registered))
-      throw new ProtocolError("BAD_STATE");
-    if (this.peer === undefined) {
-      if (!peersPerAddress.hasRoom(host))
-        throw new ProtocolError("RETRY", null, "this address has as many peers as it may have");
-      this.peer = catalog.join(host, this.connection.fingerprint);
-      peersPerAddress.enter(host);
-    }
-    const { id, held } = await catalog.apply(this.peer, type, line);
-    return encodeOk(id, held);
+  private async change(request: Change): Promise<string> {
+    if (request.type === "UPDATE" && !this.session.registered) throw new ProtocolError("BAD_STATE");
+    return await this.registration.apply(request);
   }
 
   private refuse(id: number, error: unknown): void {

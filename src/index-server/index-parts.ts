@@ -3,6 +3,7 @@ import type { AddressShares } from "../net/address-limits.ts";
 import type { Catalog } from "./catalog.ts";
 import type { IndexCounters } from "./counters.ts";
 import type { IndexSnapshot } from "./metrics.ts";
+import type { Reach } from "./reach.ts";
 import type { Rounds } from "./rounds.ts";
 import type { SourceNews } from "./source-news.ts";
 
@@ -13,6 +14,8 @@ export interface IndexParts {
   readonly rounds: Rounds;
   readonly welcome: { agent: string; epoch: string };
   readonly counters: IndexCounters;
+  /** Undefined: whoever registers is believed. */
+  readonly reach: Reach | undefined;
   snapshot(): IndexSnapshot;
   /** A bug: a line for the log. */
   onFailure(error: unknown): void;

@@ -20,6 +20,7 @@ import { IndexConnection } from "./index-connection.ts";
 import type { IndexParts } from "./index-parts.ts";
 import type { IndexMetrics, IndexSnapshot } from "./metrics.ts";
 import { openCatalog } from "./open-catalog.ts";
+import { Reach } from "./reach.ts";
 import { Rounds } from "./rounds.ts";
 import { SourceNews } from "./source-news.ts";
 import { Timers } from "./timers.ts";
@@ -35,6 +36,8 @@ export interface IndexServerOptions {
   connectionLimits?: ConnectionLimits;
   /** Undefined: nothing is encrypted, and everybody is let in. */
   secure?: SecureListening | undefined;
+  /** In a private network: whether a peer may be reached at an address that is not the one the index sees it at. */
+  mayAdvertise?: (host: string) => boolean;
   /** Registered peers. */
   peersPerAddress?: AddressLimit;
   limits?: CatalogLimits;
@@ -51,6 +54,8 @@ export class DamagedIndexError extends LocalIoError {}
 const usualKeepLeftMs = 10 * 60_000;
 /** The same trouble is logged once in this time. */
 const failureLogMs = 10_000;
+
+const reachUsually = { mayAdvertise: () => false, nowMs: monotonicMs };
 
 const usualLimits: CatalogLimits = { filesPerPeer: maxFilesPerPeer, filesPerIndex: maxFilesPerIndex };
 
@@ -116,6 +121,8 @@ export class IndexServer implements IndexMetrics {
       peersPerAddress: new AddressShares(options.peersPerAddress ?? addressLimit(maxPeersPerAddress)),
       welcome: { agent, epoch: crypto.randomUUID() },
       counters: this.counters,
+      reach:
+        options.secure && new Reach({ ...reachUsually, ...options, membership: options.secure.membership }),
       snapshot: () => this.snapshot(),
       onFailure: (error) => this.logTrouble(`a request to the index failed: ${textOf(error)}`),
     };

@@ -6,6 +6,7 @@ import { monotonicMs } from "../clock.ts";
 import type { IndexClient } from "../net/index-client.ts";
 import { IndexRefusal } from "../net/index-refusal.ts";
 import type { FileName } from "../wire/file-name.ts";
+import { reachIntervalMs } from "../wire/limits.ts";
 import type { FileEntry } from "../wire/messages.ts";
 import { AnnouncePace } from "./announce-pace.ts";
 import { type Announcement, Announcements } from "./announcements.ts";
@@ -17,6 +18,12 @@ export interface AnnouncerListener {
   updated(added: FileName[], removed: FileName[]): void;
   /** One line for the user, already printable. */
   notice(line: string): void;
+}
+
+/** Where this peer is reached. */
+interface Place {
+  port: number;
+  host: string | undefined;
 }
 
 /** A refusal does not go away by asking at once. */
@@ -39,8 +46,7 @@ export class Announcer {
   /** Why the index had no room, the last time. */
   private noRoom = "";
 
-  /** Where this peer listens. */
-  private port = 0;
+  private at: Place = { port: 0, host: undefined };
 
   constructor(private readonly listener: AnnouncerListener) {}
 
@@ -77,10 +83,11 @@ export class Announcer {
     this.advance();
   }
 
-  connected(client: IndexClient, port: number): void {
+  /** `host`: where we say that others reach us; undefined: where the index sees us. */
+  connected(client: IndexClient, port: number, host?: string): void {
     this.stop();
     this.client = client;
-    this.port = port;
+    this.at = { port, host };
     this.pace = new AnnouncePace();
     this.announcements.connected();
     this.advance();
@@ -117,8 +124,9 @@ export class Announcer {
     const beganMs = monotonicMs();
     let held = false;
     try {
-      if (message.type === "RESUME") held = await client.resume(this.port, message.library);
-      else if (message.type === "REGISTER") await client.register(this.port, message.add);
+      const { port, host } = this.at;
+      if (message.type === "RESUME") held = await client.resume(port, message.library, host);
+      else if (message.type === "REGISTER") await client.register(port, message.add, host);
       else await client.update(message.add, message.remove);
     } catch (error) {
       // A lost connection is told by its owner; what it had under way goes with it.
@@ -166,11 +174,18 @@ export class Announcer {
     } else {
       this.announcements.refused();
     }
-    if (error.message !== this.lastRefusal) this.listener.notice(`${error.message}; trying again`);
+    const isUnreachable = error.wireCode === "UNREACHABLE";
+    const mend = isUnreachable
+      ? `: let others connect to TCP port ${this.at.port} of this machine (firewall, NAT)`
+      : "";
+    if (error.message !== this.lastRefusal) this.listener.notice(`${error.message}${mend}; trying again`);
     this.lastRefusal = error.message;
-    this.refusedTimer = setTimeout(() => {
-      this.refusedTimer = undefined;
-      this.advance();
-    }, refusedRetryMs);
+    this.refusedTimer = setTimeout(
+      () => {
+        this.refusedTimer = undefined;
+        this.advance();
+      },
+      isUnreachable ? reachIntervalMs : refusedRetryMs,
+    );
   }
 }

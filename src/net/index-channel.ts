@@ -10,7 +10,7 @@ import { agent } from "../version.ts";
 import { decodeIndexAnswer } from "../wire/decode-index-answer.ts";
 import { encodeHello, encodeIndexRequest } from "../wire/encode.ts";
 import { maxIndexAnswerLineBytes, pingIntervalMs } from "../wire/limits.ts";
-import type { Found, IndexAnswer, NewSources } from "../wire/messages.ts";
+import type { Found, IndexAnswer, NewSources, Ok } from "../wire/messages.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
 import { connect, type SecureConnecting } from "./connect.ts";
 import type { Connection } from "./connection.ts";
@@ -85,7 +85,7 @@ export class IndexChannel implements ConnectionUser {
   }
 
   /** Something to be done, answered with OK. Without that in time the index is taken for gone. */
-  async say(request: Request, timeoutMs: number): Promise<{ held?: boolean }> {
+  async say(request: Request, timeoutMs: number): Promise<Ok> {
     const answer = await this.request(request, timeoutMs).answer;
     if (answer.type !== "OK") throw this.nonsense();
     return answer;

@@ -39,6 +39,8 @@ const answerTimeoutMs = 4_000;
 const writeAnswerTimeoutMs = 180_000;
 
 export class IndexClient {
+  private found: string | undefined;
+
   private constructor(private readonly channel: IndexChannel) {}
 
   /** Connects to the first index of the network that answers. Throws the IndexError or AuthenticationError of the last. */
@@ -164,15 +166,19 @@ export class IndexClient {
 
   // --- what we share ---
 
-  /** Replaces all that was registered over this connection. */
-  async register(port: number, files: FileEntry[]): Promise<void> {
-    await this.channel.say({ type: "REGISTER", port, files }, writeAnswerTimeoutMs);
+  /** In a private network, once something is registered: the address at which the index has found us. */
+  get foundAt(): string | undefined {
+    return this.found;
+  }
+
+  /** Replaces all that was registered over this connection. `host`: where we say that others reach us. */
+  async register(port: number, files: FileEntry[], host?: string): Promise<void> {
+    await this.sayWhere({ type: "REGISTER", port, files }, host);
   }
 
   /** True: the index still had all of `library`, which is registered now; false: nothing is. */
-  async resume(port: number, library: LibraryClaim): Promise<boolean> {
-    const request: Request = { type: "REGISTER", port, files: [], library };
-    return (await this.channel.say(request, writeAnswerTimeoutMs)).held === true;
+  async resume(port: number, library: LibraryClaim, host?: string): Promise<boolean> {
+    return (await this.sayWhere({ type: "REGISTER", port, files: [], library }, host)).held === true;
   }
 
   async update(add: FileEntry[], remove: FileEntry["name"][]): Promise<void> {
@@ -195,6 +201,13 @@ export class IndexClient {
   }
 
   // --- internal ---
+
+  private async sayWhere(register: Request & { type: "REGISTER" }, host: string | undefined) {
+    const request = host === undefined ? register : { ...register, host };
+    const answer = await this.channel.say(request, writeAnswerTimeoutMs);
+    this.found = answer.host;
+    return answer;
+  }
 
   private look(what: string, request: Request): Promise<IndexAnswer> {
     return this.known(what, this.channel.ask(request));

@@ -19,7 +19,9 @@ export function eventLines(event: OutputEvent): string[] {
     }
     case "registered": {
       const files = `${formatCount(event.files, "file")}, ${formatBytes(event.bytes)}`;
-      return [`${event.again ? "registered again" : "registered"} with ${printable(event.index)}: ${files}`];
+      const where = event.foundAt === undefined ? "" : `; others reach them at ${printable(event.foundAt)}`;
+      const what = event.again ? "registered again" : "registered";
+      return [`${what} with ${printable(event.index)}: ${files}${where}`];
     }
     case "updated":
       return updatedLines(event);

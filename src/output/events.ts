@@ -22,7 +22,9 @@ export interface RegisteredEvent {
   files: number;
   bytes: number;
   /** After a reconnect. */
-  again?: true;
+  again?: boolean;
+  /** `HOST:PORT`: in a private network, where the index has found this peer and others will. */
+  foundAt?: string;
 }
 
 export interface UpdatedEvent {

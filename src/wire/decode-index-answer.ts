@@ -6,6 +6,7 @@ import { contentFields, errorMessage, legalName, requestId, typeField, welcome }
 import type { FileName } from "./file-name.ts";
 import { type Fingerprint, fingerprint } from "./fingerprint.ts";
 import {
+  addressField,
   type Fields,
   fieldsOf,
   flagField,
@@ -71,9 +72,10 @@ export function decodeIndexAnswer(line: Uint8Array): IndexAnswer {
 }
 
 function ok(fields: Fields): Ok {
-  const id = requestId(fields);
-  if (fields.held === undefined) return { type: "OK", id };
-  return { type: "OK", id, held: flagField(fields, "held", id) };
+  const answer: Ok = { type: "OK", id: requestId(fields) };
+  if (fields.held !== undefined) answer.held = flagField(fields, "held", answer.id);
+  if (fields.host !== undefined) answer.host = addressField(fields, answer.id);
+  return answer;
 }
 
 function moreField(fields: Fields, id: number): boolean {
@@ -116,16 +118,6 @@ function fingerprintField(fields: Fields, id: number): Fingerprint {
   const known = typeof value === "string" ? fingerprint(value) : undefined;
   if (known === undefined) throw new ProtocolError("BAD_HASH", id);
   return known;
-}
-
-/** Four numbers, or hex digits with colons: no name that means something else elsewhere, no `127.1`, no `0x7f000001`. */
-const ipAddress = /^(\d{1,3}(\.\d{1,3}){3}|[0-9a-f.]*:[0-9a-f:.]*)$/i;
-
-/** The index names what it has seen: an address. */
-function addressField(fields: Fields, id: number): string {
-  const host = textField(fields, "host", 45, id);
-  if (!ipAddress.test(host)) throw new ProtocolError("BAD_MESSAGE", id);
-  return host;
 }
 
 function matches(fields: Fields): Matches {

@@ -25,9 +25,9 @@ export function encodeError(error: ProtocolError): string {
   return line({ type: "ERROR", id, code, message, retryMs });
 }
 
-/** `held`: only as the answer to a REGISTER with `library`. */
-export function encodeOk(id: number, held?: boolean): string {
-  return line({ type: "OK", id, held });
+/** `held`: only as the answer to a REGISTER with `library`; `host`: to one in a private network. */
+export function encodeOk(id: number, held?: boolean, host?: string): string {
+  return line({ type: "OK", id, held, host });
 }
 
 // --- to and from the index ---
@@ -35,9 +35,9 @@ export function encodeOk(id: number, held?: boolean): string {
 export function encodeIndexRequest(request: IndexRequest): string {
   switch (request.type) {
     case "REGISTER": {
-      const { type, id, port, files, library } = request;
+      const { type, id, port, host, files, library } = request;
       // `files` also beside a library: an index that does not know of those wants to see it.
-      return line({ type, id, port, library, files: files.map(wireEntry) });
+      return line({ type, id, port, host, library, files: files.map(wireEntry) });
     }
     case "UPDATE": {
       const { type, id, add, remove } = request;

@@ -146,3 +146,13 @@ export function portField(fields: Fields, id: number | null): number {
   if (!isWhole(value) || value < 1 || value > 65_535) throw new ProtocolError("BAD_PORT", id);
   return value;
 }
+
+/** Four numbers, or hex digits with colons: no name that means something else elsewhere, no `127.1`, no `0x7f000001`. */
+const ipAddress = /^(\d{1,3}(\.\d{1,3}){3}|[0-9a-f.]*:[0-9a-f:.]*)$/i;
+
+/** The index names what it has seen: an address. */
+export function addressField(fields: Fields, id: number | null): string {
+  const host = textField(fields, "host", 45, id);
+  if (!ipAddress.test(host)) throw new ProtocolError("BAD_MESSAGE", id);
+  return host;
+}

@@ -111,6 +111,13 @@ export const arrivalWindowMs = 30_000;
 export const maxNewIndexConnectionsPerAddress = 300;
 /** Ten a second: each download opens up to four, and a script fetches several small files a second. */
 export const maxNewPeerConnectionsPerAddress = 300;
+/**
+ * Connecting to a peer that registers in a private network: how long it may take, how many are tried at once, and how
+ * often one address and port is tried at most.
+ */
+export const reachTimeoutMs = 5_000;
+export const maxReachProbes = 16;
+export const reachIntervalMs = 60_000;
 /** Of one address, that have not proved to belong to the network: in this time, and as many at once. */
 export const failedProofWindowMs = 60_000;
 export const maxFailedProofsPerAddress = 5;

@@ -46,6 +46,8 @@ export interface Ok {
   id: number;
   /** The answer to a REGISTER with `library`: whether all of that is registered now, or nothing. */
   held?: boolean;
+  /** The answer to a REGISTER in a private network: where others reach the peer, as the index has found out. */
+  host?: string;
 }
 
 /** One file as its owner describes it. */
@@ -70,6 +72,8 @@ export interface Register {
   type: "REGISTER";
   id: number;
   port: number;
+  /** Where it says that it is reached, instead of where the index sees it: believed of few, see PROTOCOL.md. */
+  host?: string;
   /** Empty beside a `library`. */
   files: FileEntry[];
   /** "This is what I share: do you still hold it?" */

@@ -21,6 +21,7 @@ export const errorCodes = {
   GONE: "this content was here and has changed or gone",
   BUSY: "too many at once; try again later",
   RETRY: "not possible at the moment; try again later",
+  UNREACHABLE: "the index cannot connect to where this peer listens",
   STORAGE_FULL: "the index has no room for more",
   TIMEOUT: "too slow",
   INTERNAL: "internal error",
