@@ -1,5 +1,6 @@
 /** What all connections of an index share. */
 import type { AddressShares } from "../net/address-limits.ts";
+import type { Audit } from "./audit.ts";
 import type { Catalog } from "./catalog.ts";
 import type { IndexCounters } from "./counters.ts";
 import type { IndexSnapshot } from "./metrics.ts";
@@ -15,7 +16,7 @@ export interface IndexParts {
   readonly welcome: { agent: string; epoch: string };
   readonly counters: IndexCounters;
   /** Undefined: whoever registers is believed. */
-  readonly reach: Reach | undefined;
+  readonly checks: { readonly reach: Reach; readonly audit: Audit } | undefined;
   snapshot(): IndexSnapshot;
   /** A bug: a line for the log. */
   onFailure(error: unknown): void;

@@ -1,6 +1,7 @@
 /**
  * What one connection has registered: it joins the catalog with its first REGISTER and leaves it with the connection.
- * In a private network it is looked for before each REGISTER where others will be sent (reach.ts).
+ * In a private network it is looked for before each REGISTER where others will be sent (reach.ts), and now and then
+ * asked for something that it has announced (audit.ts).
  */
 import type { Connection } from "../net/connection.ts";
 import { encodeOk } from "../wire/encode.ts";
@@ -8,18 +9,20 @@ import { ProtocolError } from "../wire/protocol-error.ts";
 import { registerHead } from "../wire/register-head.ts";
 import type { CatalogPeer } from "./catalog.ts";
 import type { IndexParts } from "./index-parts.ts";
-import type { Reach } from "./reach.ts";
+import type { Place } from "./reach.ts";
 import type { Change } from "./session.ts";
 
 export class Registration {
   private joined: CatalogPeer | undefined;
   private hasEnded = false;
+  /** In a private network: where it was found. */
+  private place: Place | undefined;
   /** The connection forgets it when it ends. */
   private readonly seenAt: string;
 
   constructor(
-    private readonly connection: Pick<Connection, "remoteHost" | "fingerprint">,
-    private readonly parts: Pick<IndexParts, "catalog" | "peersPerAddress" | "reach">,
+    private readonly connection: Pick<Connection, "remoteHost" | "fingerprint" | "refuse">,
+    private readonly parts: Pick<IndexParts, "catalog" | "peersPerAddress" | "checks">,
   ) {
     this.seenAt = connection.remoteHost;
   }
@@ -30,14 +33,19 @@ export class Registration {
 
   /** Returns the answer. Rejects with ProtocolError or StoreError. */
   async apply({ type, line }: Change): Promise<string> {
-    const { catalog, reach } = this.parts;
+    const { catalog, checks } = this.parts;
     if (type === "UPDATE" && this.joined === undefined) throw new ProtocolError("BAD_STATE");
-    const host = reach && type === "REGISTER" ? await this.reachedAt(line, reach) : undefined;
+    if (checks !== undefined && type === "REGISTER") this.place = await this.placeOf(line, checks);
+    const host = this.place?.host;
     const peer = this.joined ?? this.join(host ?? this.seenAt);
     if (host !== undefined && host !== peer.host)
       throw new ProtocolError("BAD_STATE", null, "this connection has registered with another address");
+    // Now: when it is applied, its line is the catalog's.
+    const entry = checks?.audit.pick(line);
     const { id, held } = await catalog.apply(peer, type, line);
-    return encodeOk(id, held, host);
+    if (entry !== undefined && this.place !== undefined)
+      void checks?.audit.look(this.place, entry, () => this.onUnbacked());
+    return encodeOk(id, held, type === "REGISTER" ? host : undefined);
   }
 
   /** The connection has ended. */
@@ -46,6 +54,11 @@ export class Registration {
     if (this.joined === undefined) return;
     this.parts.catalog.leave(this.joined);
     this.parts.peersPerAddress.leave(this.seenAt);
+  }
+
+  /** It announces what it has not: it is in no answer any more, and told why. */
+  private onUnbacked(): void {
+    this.connection.refuse(new ProtocolError("NOT_BACKED"));
   }
 
   private join(host: string): CatalogPeer {
@@ -59,13 +72,17 @@ export class Registration {
   }
 
   /** Where others will be sent, after it has been found there. */
-  private async reachedAt(line: Uint8Array, reach: Reach): Promise<string> {
+  private async placeOf(
+    line: Uint8Array,
+    { reach, audit }: NonNullable<IndexParts["checks"]>,
+  ): Promise<Place> {
     const { fingerprint } = this.connection;
     if (fingerprint === undefined)
       throw new ProtocolError("UNREACHABLE", null, "a peer without a certificate cannot be told from others");
+    if (audit.isOut(fingerprint)) throw new ProtocolError("NOT_BACKED");
     const { port, host: claimed } = registerHead(line);
-    const host = reach.placeOf(this.seenAt, claimed);
-    await reach.check({ host, port, fingerprint });
-    return host;
+    const place = { host: reach.placeOf(this.seenAt, claimed), port, fingerprint };
+    await reach.check(place);
+    return place;
   }
 }

@@ -12,15 +12,18 @@ import { connectionsWithin } from "../net/file-limit.ts";
 import { Listener, type SecureListening } from "../net/listener.ts";
 import type { Log } from "../output/log.ts";
 import { printable } from "../printable.ts";
+import { shortFingerprint } from "../trust/fingerprint.ts";
 import { agent, version } from "../version.ts";
-import { maxFilesPerIndex, maxFilesPerPeer, maxPeersPerAddress } from "../wire/limits.ts";
+import { maxFilesPerIndex, maxFilesPerPeer, maxNameBytes, maxPeersPerAddress } from "../wire/limits.ts";
+import type { AnnouncedEntry } from "./announced-entry.ts";
+import { Audit } from "./audit.ts";
 import type { Catalog, CatalogLimits } from "./catalog.ts";
 import { IndexCounters } from "./counters.ts";
 import { IndexConnection } from "./index-connection.ts";
 import type { IndexParts } from "./index-parts.ts";
 import type { IndexMetrics, IndexSnapshot } from "./metrics.ts";
 import { openCatalog } from "./open-catalog.ts";
-import { Reach } from "./reach.ts";
+import { type Place, Reach } from "./reach.ts";
 import { Rounds } from "./rounds.ts";
 import { SourceNews } from "./source-news.ts";
 import { Timers } from "./timers.ts";
@@ -54,8 +57,6 @@ export class DamagedIndexError extends LocalIoError {}
 const usualKeepLeftMs = 10 * 60_000;
 /** The same trouble is logged once in this time. */
 const failureLogMs = 10_000;
-
-const reachUsually = { mayAdvertise: () => false, nowMs: monotonicMs };
 
 const usualLimits: CatalogLimits = { filesPerPeer: maxFilesPerPeer, filesPerIndex: maxFilesPerIndex };
 
@@ -121,8 +122,7 @@ export class IndexServer implements IndexMetrics {
       peersPerAddress: new AddressShares(options.peersPerAddress ?? addressLimit(maxPeersPerAddress)),
       welcome: { agent, epoch: crypto.randomUUID() },
       counters: this.counters,
-      reach:
-        options.secure && new Reach({ ...reachUsually, ...options, membership: options.secure.membership }),
+      checks: options.secure && this.checksOf(options, options.secure),
       snapshot: () => this.snapshot(),
       onFailure: (error) => this.logTrouble(`a request to the index failed: ${textOf(error)}`),
     };
@@ -190,6 +190,19 @@ export class IndexServer implements IndexMetrics {
     this.listener.stop();
     this.timers.stop();
     await this.catalog.close();
+  }
+
+  private checksOf({ mayAdvertise = () => false }: IndexServerOptions, { membership }: SecureListening) {
+    const common = { membership, nowMs: monotonicMs };
+    const onUnbacked = ({ host, port, fingerprint }: Place, { name }: AnnouncedEntry) =>
+      this.log.warn(
+        `peer ${formatAddress({ host, port })} (${shortFingerprint(fingerprint)}) is out for ten minutes: ` +
+          `${printable(name, maxNameBytes)}, which it announces, cannot be had from it`,
+      );
+    return {
+      reach: new Reach({ ...common, mayAdvertise }),
+      audit: new Audit({ ...common, chance: Math.random, onUnbacked }),
+    };
   }
 
   private logTrouble(line: string): void {

@@ -118,6 +118,15 @@ export const maxNewPeerConnectionsPerAddress = 300;
 export const reachTimeoutMs = 5_000;
 export const maxReachProbes = 16;
 export const reachIntervalMs = 60_000;
+/**
+ * Asking a peer for a chunk of what it announces, in a private network: how often of all peers and of one, how many at
+ * once, how long it may take, and for how long one that has not what it announced is not listed.
+ */
+export const auditIntervalMs = 5_000;
+export const auditPeerIntervalMs = 60_000;
+export const maxAuditsAtOnce = 4;
+export const auditTimeoutMs = 20_000;
+export const unbackedMs = 600_000;
 /** Of one address, that have not proved to belong to the network: in this time, and as many at once. */
 export const failedProofWindowMs = 60_000;
 export const maxFailedProofsPerAddress = 5;

@@ -22,6 +22,7 @@ export const errorCodes = {
   BUSY: "too many at once; try again later",
   RETRY: "not possible at the moment; try again later",
   UNREACHABLE: "the index cannot connect to where this peer listens",
+  NOT_BACKED: "a file that this peer announced cannot be had from it",
   STORAGE_FULL: "the index has no room for more",
   TIMEOUT: "too slow",
   INTERNAL: "internal error",
@@ -35,6 +36,7 @@ const fatalCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "LINE_TOO_LONG",
   "TOO_DEEP",
   "BAD_VERSION",
+  "NOT_BACKED",
   "TIMEOUT",
 ]);
 
