@@ -9,3 +9,8 @@
 export function monotonicMs(): number {
   return performance.now();
 }
+
+/** Milliseconds since 1970 by the clock on the wall: to be compared with another machine's. It may jump. */
+export function wallMs(): number {
+  return Date.now();
+}

@@ -46,6 +46,7 @@ const verbs = {
   watch: async () => verb(await import("./commands/watch.ts")),
   peers: async () => verb(await import("./commands/peers.ts")),
   stats: async () => verb(await import("./commands/stats.ts")),
+  doctor: async () => verb(await import("./commands/doctor.ts")),
   index: async () => verb(await import("./commands/index-database.ts")),
 } satisfies Record<string, () => Promise<Verb>>;
 

@@ -29,7 +29,7 @@ const layers: readonly Layer[] = [
   { name: "commands", files: ["src/commands/**"] },
   { name: "prompt", files: ["src/prompt/**"] },
   { name: "options", files: ["src/options/**"] },
-  { name: "nodes", files: ["src/peer-node.ts", "src/query-node.ts"] },
+  { name: "nodes", files: ["src/peer-node.ts", "src/query-node.ts", "src/doctor/**"] },
   { name: "index server", files: ["src/index-server/**"] },
   { name: "transfer", files: ["src/transfer/**"] },
   { name: "library", files: ["src/library/**"] },
@@ -113,6 +113,21 @@ const forbidden: readonly ForbiddenCode[] = [
     except: ["src/net/**", "src/index-server/http.ts", "src/**/*-worker.ts"],
   },
   {
+    what: "connects past connect.ts, which looks who answers before a byte is sent",
+    pattern: /\bBun\.connect\b/,
+    except: ["src/net/connect.ts"],
+  },
+  {
+    what: "says what TLS is to accept: one place does",
+    pattern: /\brejectUnauthorized\b|\btls:/,
+    except: ["src/net/tls.ts", "src/net/connect.ts", "src/net/listener.ts"],
+  },
+  {
+    what: "shows a secret: only what proves it, keeps it or prints it because it was asked to",
+    pattern: /\.reveal\(\)/,
+    except: ["src/trust/**"],
+  },
+  {
     what: "copies with Object.assign, which sets the prototype from a `__proto__` key",
     pattern: /\bObject\.assign\b(?!\(new \w*Error\()/,
   },
@@ -170,6 +185,7 @@ const privateRooms: readonly { rooms: string[]; by: string[] }[] = [
   { rooms: ["consola"], by: ["src/output/log.ts"] },
   { rooms: ["chokidar"], by: ["src/library/**"] },
   { rooms: ["cli-progress"], by: ["src/output/progress.ts"] },
+  { rooms: ["@peculiar/x509", "reflect-metadata"], by: ["src/trust/certificate.ts"] },
   { rooms: ["bun:sqlite"], by: ["src/sqlite.ts", "src/index-server/**", "src/library/**"] },
 ];
 

@@ -26,6 +26,6 @@ export async function showStats(
   client: IndexClient,
   { output }: Pick<CommandContext, "output">,
 ): Promise<void> {
-  const { type: _, id: __, ...numbers } = await client.stats();
+  const { type: _, id: __, timeMs: ___, ...numbers } = await client.stats();
   output.event({ event: "stats", index: client.label, ...numbers });
 }

@@ -11,6 +11,8 @@ export interface IndexSnapshot {
   version: string;
   storage: "memory" | "sqlite" | "postgresql";
   uptimeSeconds: number;
+  /** Wall clock, since 1970. */
+  timeMs: number;
   memoryBytes: number;
   cpuSeconds: number;
   /** Registered now, what they hold, and the distinct names among that (also of those who left a while ago). */

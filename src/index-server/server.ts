@@ -3,7 +3,7 @@
  * on a connection is index-connection.ts and session.ts.
  */
 import { formatAddress } from "../address.ts";
-import { monotonicMs } from "../clock.ts";
+import { monotonicMs, wallMs } from "../clock.ts";
 import { LocalIoError, reasonOf } from "../errors.ts";
 import { type AddressLimit, AddressShares, addressLimit } from "../net/address-limits.ts";
 import { ByteBudget } from "../net/byte-budget.ts";
@@ -161,6 +161,7 @@ export class IndexServer implements IndexMetrics {
       version,
       storage: catalog.storage,
       uptimeSeconds: (monotonicMs() - this.startedMs) / 1000,
+      timeMs: wallMs(),
       memoryBytes: process.memoryUsage.rss(),
       cpuSeconds: (user + system) / 1e6,
       ...catalog.counts,

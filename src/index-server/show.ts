@@ -35,9 +35,10 @@ function compareIds(one: string, other: string): number {
 }
 
 export function statsLine({ id }: StatsRequest, snapshot: IndexSnapshot): string {
-  const { peers, files, names, connections, counters, uptimeSeconds, memoryBytes, storage } = snapshot;
+  const { peers, files, names, connections, counters, uptimeSeconds, timeMs, memoryBytes, storage } =
+    snapshot;
   const seconds = Math.round(uptimeSeconds);
   const { queries } = counters;
-  const numbers = { peers, files, names, connections, queries, seconds, memoryBytes };
+  const numbers = { peers, files, names, connections, queries, seconds, memoryBytes, timeMs };
   return encodeStats({ type: "STATS", id, ...numbers, storage });
 }

@@ -13,7 +13,7 @@ export function connectionsWithin(wanted: number, openFiles: number = openFileLi
 }
 
 /** Infinity where the system does not say. (Bun has raised the soft limit to the hard one by itself.) */
-function openFileLimit(): number {
+export function openFileLimit(): number {
   if (process.platform !== "linux") return Number.POSITIVE_INFINITY;
   const line = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"));
   return line === null ? Number.POSITIVE_INFINITY : Number(line[1]);

@@ -66,6 +66,7 @@ export function eventLines(event: OutputEvent): string[] {
     case "peer":
     case "stats":
     case "executed":
+    case "check":
     case "checked":
     case "problem":
     case "vacuumed":

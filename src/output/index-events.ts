@@ -6,6 +6,7 @@ export type IndexEvent =
   | StatsEvent
   | ExecutedEvent
   | CheckedEvent
+  | FindingEvent
   | ProblemEvent
   | VacuumedEvent;
 
@@ -28,6 +29,16 @@ export interface FolderFileEvent {
   md5: string;
   root: string;
   sources: number;
+}
+
+/** What `doctor` has found out about one thing. */
+export interface FindingEvent {
+  event: "check";
+  check: string;
+  status: "ok" | "warn" | "fail" | "skipped";
+  detail: string;
+  /** What to do about it. */
+  mend?: string;
 }
 
 /** One that is registered. */

@@ -18,6 +18,12 @@ export function indexLines(event: IndexEvent): string[] {
     }
     case "stats":
       return statsLines(event);
+    case "check": {
+      const found = `${event.status.padEnd(8)}${event.check}: ${printable(event.detail, pathLimit)}`;
+      return event.mend === undefined
+        ? [found]
+        : [found, `${" ".repeat(8)}→ ${printable(event.mend, pathLimit)}`];
+    }
     case "executed":
       // What the command says is enough; a failure is on standard error.
       return [];

@@ -209,7 +209,7 @@ function registeredPeer(value: unknown, id: number): RegisteredPeer {
 
 function stats(fields: Fields): StatsAnswer {
   const id = requestId(fields);
-  return {
+  const answer: StatsAnswer = {
     type: "STATS",
     id,
     peers: wholeField(fields, "peers", id),
@@ -221,4 +221,5 @@ function stats(fields: Fields): StatsAnswer {
     memoryBytes: wholeField(fields, "memory", id),
     storage: textField(fields, "storage", maxStorageNameBytes, id),
   };
+  return fields.time === undefined ? answer : { ...answer, timeMs: wholeField(fields, "time", id) };
 }

@@ -160,8 +160,8 @@ export function encodePeers(id: number, peers: readonly RegisteredPeer[], next: 
 }
 
 export function encodeStats(stats: StatsAnswer): string {
-  const { memoryBytes, storage, ...counts } = stats;
-  return line({ ...counts, memory: memoryBytes, storage });
+  const { memoryBytes, timeMs, storage, ...counts } = stats;
+  return line({ ...counts, memory: memoryBytes, time: timeMs, storage });
 }
 
 // --- to and from a peer ---

@@ -86,6 +86,8 @@ export interface StatsAnswer {
   /** Since the start. */
   seconds: number;
   memoryBytes: number;
+  /** By the index's clock, in milliseconds since 1970; an older index does not say. */
+  timeMs?: number;
   /** `memory`, `sqlite` or `postgresql`; others may come. */
   storage: string;
 }

@@ -9,6 +9,7 @@ function snapshot(some: Partial<IndexSnapshot> = {}): IndexSnapshot {
     version: "1.2.3",
     storage: "sqlite",
     uptimeSeconds: 12.5,
+    timeMs: 1_767_225_600_000,
     memoryBytes: 60e6,
     cpuSeconds: 1.25,
     peers: 2,
