@@ -25,7 +25,7 @@ function flagsOf(words: string): readonly string[] {
 
 test("the README has commands of every verb", () => {
   expect(new Set(commands.map(({ verb }) => verb))).toEqual(
-    new Set(["serve-index", "peer", "query", "search", "ls", "peers", "stats", "watch", "index"]),
+    new Set(["serve-index", "peer", "query", "search", "ls", "peers", "stats", "watch", "doctor", "index"]),
   );
 });
 
