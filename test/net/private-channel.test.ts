@@ -3,6 +3,7 @@
  * 1.2, 1.3).
  */
 import { afterEach, describe, expect, test } from "bun:test";
+import { monotonicMs } from "../../src/clock.ts";
 import { AuthenticationError } from "../../src/errors.ts";
 import { addressLimit } from "../../src/net/address-limits.ts";
 import { connect, type SecureConnecting } from "../../src/net/connect.ts";
@@ -314,6 +315,20 @@ describe("raw lines", () => {
     const echo = new Echo(alice);
     expect(await say(echo.port, [text])).toBe("");
     expect(echo.fingerprints).toEqual([]);
+  });
+
+  test("the beginning of TLS and no more, or TLS and silence: closed at the deadline, without a word (A02)", async () => {
+    const echo = new Echo(alice);
+    const half = await Bun.connect({ hostname: host, port: echo.port, socket: { data() {} } });
+    half.write(Buffer.from("1603010200", "hex"));
+    const silent = say(echo.port, []);
+    await until(() => echo.listener.connectionCount === 2);
+    echo.listener.sweep(monotonicMs() + peerConnectionLimits.handshakeTimeoutMs - 1_000);
+    expect(echo.listener.connectionCount).toBe(2);
+    echo.listener.sweep(monotonicMs() + peerConnectionLimits.handshakeTimeoutMs + 1_000);
+    expect(await silent).toBe("");
+    await until(() => echo.listener.connectionCount === 0);
+    half.terminate();
   });
 
   test("TLS 1.2 is not spoken (A23)", async () => {
