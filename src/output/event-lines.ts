@@ -14,7 +14,8 @@ export function eventLines(event: OutputEvent): string[] {
   switch (event.event) {
     case "listening": {
       const what = event.db === undefined ? "peer" : `index (database ${printable(event.db, pathLimit)})`;
-      const line = `${what} listening on ${hostAndPort(event)}`;
+      const where = event.network === undefined ? "" : `, of private network ${event.network}`;
+      const line = `${what} listening on ${hostAndPort(event)}${where}`;
       return event.http === undefined ? [line] : [line, `metrics on http://${printable(event.http)}/metrics`];
     }
     case "registered": {
@@ -77,6 +78,19 @@ export function eventLines(event: OutputEvent): string[] {
         `${column(event.size)}  ${shortRoot(event.root)}  ${sources}  ${printable(event.name, nameLimit)}`,
       ];
     }
+    case "joined": {
+      const name = event.network === "default" ? "" : ` --network ${event.network}`;
+      const at = event.indexes.map((index) => printable(index, nameLimit)).join(", ");
+      return [
+        `joined ${event.network} (index ${at}): \`p2p peer DIR${name}\` shares a folder, \`p2p query NAME${name}\` fetches`,
+      ];
+    }
+    case "left":
+      return [`left ${event.network}: its token is forgotten here`];
+    case "link":
+      return [event.link];
+    case "token":
+      return [event.token];
     case "error":
       return [`p2p: ${printable(event.message, pathLimit)}`];
   }

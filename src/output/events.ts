@@ -4,6 +4,7 @@
  */
 
 import type { IndexEvent } from "./index-events.ts";
+import type { NetworkEvent } from "./network-events.ts";
 
 export interface IndexListeningEvent {
   event: "listening";
@@ -13,6 +14,9 @@ export interface IndexListeningEvent {
   db?: string;
   /** `HOST:PORT` of the pages for those who watch over it. */
   http?: string;
+  /** Of an index: the private network that it is of, if any, and who it is there. */
+  network?: string;
+  fingerprint?: string;
 }
 
 export interface RegisteredEvent {
@@ -280,5 +284,6 @@ export type OutputEvent =
   | FailedEvent
   | SummaryEvent
   | IndexEvent
+  | NetworkEvent
   | MatchEvent
   | ErrorEvent;

@@ -4,6 +4,7 @@
  */
 import { ExitCode, P2pError } from "../errors.ts";
 import { printable } from "../printable.ts";
+import { redacted } from "../redaction.ts";
 import type { Output } from "./output.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -18,7 +19,8 @@ export function reportFailure(error: unknown, output: Output, terminal: Terminal
   const known = error instanceof P2pError;
   const exit = known ? error.exit : ExitCode.internal;
   const code = known ? error.code : "INTERNAL";
-  const message = printable(error instanceof Error ? error.message : String(error), messageLimit);
+  // In this order: what is cut might be the half of a secret.
+  const message = printable(redacted(error instanceof Error ? error.message : String(error)), messageLimit);
   // When it is standard output that failed, the event will not be read.
   if (!output.json || !known || output.failure !== undefined) terminal.print(`p2p: ${message}\n`);
   if (!known)

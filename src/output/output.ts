@@ -3,9 +3,15 @@
  * elsewhere (`log.ts`, `terminal.ts`).
  */
 import { LocalIoError, reasonOf, systemCode } from "../errors.ts";
+import { withoutKnownSecrets } from "../redaction.ts";
 import { eventLines } from "./event-lines.ts";
 import type { OutputEvent } from "./events.ts";
 import type { Terminal } from "./terminal.ts";
+
+/** What was asked for by name, and is for nobody else's eyes: the one thing that may show a secret. */
+function isSecret({ event }: OutputEvent): boolean {
+  return event === "link" || event === "token";
+}
 
 /** The part of a stream that output needs. */
 export interface OutputStream {
@@ -47,14 +53,14 @@ export class Output {
   /** Says `event`: as a JSON line, or as lines for people (none, for some events). */
   event(event: OutputEvent): void {
     if (event.event === "progress" && this.waitingBytes > progressBacklogBytes) return;
-    if (this.json) this.writeText(`${JSON.stringify(event)}\n`);
-    else this.text(eventLines(event));
+    const text = this.json ? JSON.stringify(event) : eventLines(event).join("\n");
+    if (text !== "") this.writeText(`${isSecret(event) ? text : withoutKnownSecrets(text)}\n`);
   }
 
   /** Lines for people only; with `--json` they are left out. Remote text has passed through `printable` before. */
   text(lines: readonly string[]): void {
     if (this.json || lines.length === 0) return;
-    this.writeText(`${lines.join("\n")}\n`);
+    this.writeText(`${withoutKnownSecrets(lines.join("\n"))}\n`);
   }
 
   /** Data that is no event, as it is. Resolves when it has left this process: so that not all of it waits in memory. */

@@ -2,6 +2,7 @@
  * The terminal, as its one owner: at any time its lowest line is a prompt, a progress bar or nothing, and everything
  * else is printed above that line, whole. What the line says is its owner's business.
  */
+import { redacted } from "../redaction.ts";
 
 /** What stdout and stderr have in common with the streams of a test. */
 export interface TextStream {
@@ -84,9 +85,9 @@ export class Terminal {
     if (this.isInteractive) this.draw(showCursor);
   }
 
-  /** Raw text to the screen, for owners of the lowest line. */
+  /** Raw text to the screen, for owners of the lowest line: the one way to standard error, so no secret passes. */
   draw(text: string): void {
-    this.stderr.write(text);
+    this.stderr.write(redacted(text));
   }
 
   onResize(listener: () => void): () => void {

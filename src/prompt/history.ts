@@ -5,6 +5,7 @@ import { appendFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } fr
 import { dirname } from "node:path";
 import { reasonOf, systemCode } from "../errors.ts";
 import { printable } from "../printable.ts";
+import { redacted } from "../redaction.ts";
 
 const maxLines = 1_000;
 
@@ -25,6 +26,8 @@ export class History {
   /** Written at once, so that nothing is lost however the program ends. */
   add(line: string): void {
     if (line === this.lines.at(-1)) return;
+    // A link or a token that was pasted into the wrong window.
+    if (redacted(line) !== line) return;
     this.lines.push(line);
     if (this.path === undefined || this.hasFailed) return;
     try {

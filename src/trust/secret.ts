@@ -1,7 +1,9 @@
 /**
  * A text that nobody may see. It does not show in a log line, in JSON or in a stack trace by accident: whoever needs it
- * says `reveal`, and that word can be searched for.
+ * says `reveal`, and that word can be searched for. Once made, it is in nothing that is logged, even if revealed.
  */
+import { neverShow } from "../redaction.ts";
+
 const shown = "[secret]";
 
 export class Secret {
@@ -9,10 +11,15 @@ export class Secret {
 
   constructor(text: string) {
     this.#text = text;
+    neverShow(text);
   }
 
   reveal(): string {
     return this.#text;
+  }
+
+  equals(other: Secret): boolean {
+    return this.#text === other.#text;
   }
 
   toString(): string {

@@ -13,6 +13,14 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
+test("has no link in it, whose token anybody would find there", () => {
+  const path = join(folder, "history");
+  const history = new History(path, warn);
+  for (const line of ["one", "join p2p://10.0.0.5:7766/#s3cret-s3cret", "two"]) history.add(line);
+  expect(history.lines).toEqual(["one", "two"]);
+  expect(readFileSync(path, "utf8")).toBe("one\ntwo\n");
+});
+
 test("is there the next time, for its owner alone, whatever the umask", () => {
   const path = join(folder, "state", "history");
   const before = process.umask(0);
