@@ -2,9 +2,21 @@
  * Small files of ours in a folder that others may write to as well: never written through what somebody put in their
  * place, never waited for. What is in them is not believed either; that is the business of who reads them.
  */
-import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readSync,
+  type Stats,
+  writeSync,
+} from "node:fs";
+import { UsageError } from "./errors.ts";
+import { printable } from "./printable.ts";
 
 const ownerOnly = 0o600;
+const othersBits = 0o077;
 
 /**
  * Makes a new file and throws EEXIST when anything, also a link that leads nowhere, has the name. On disk when it
@@ -30,6 +42,28 @@ export function writeNewFile(
  * Throws the system's error when it is not there or cannot be read.
  */
 export function readRegularFile(path: string, maxBytes: number): Uint8Array | undefined {
+  return readChecked(path, maxBytes, () => {});
+}
+
+/**
+ * As `readRegularFile`, for what nobody else may know: throws a UsageError that names the file when it is another
+ * user's, or when others may read or change it.
+ */
+export function readSecretFile(path: string, maxBytes: number): Uint8Array | undefined {
+  return readChecked(path, maxBytes, ({ mode, uid }) => {
+    // Windows has neither.
+    const user = process.getuid?.();
+    if (user === undefined) return;
+    const shown = printable(path, 500);
+    if (uid !== user) throw new UsageError(`${shown} holds a secret and belongs to another user`);
+    if ((mode & othersBits) !== 0) {
+      const bits = (mode & 0o777).toString(8).padStart(4, "0");
+      throw new UsageError(`${shown} holds a secret that others may read (mode ${bits}): chmod 600 it`);
+    }
+  });
+}
+
+function readChecked(path: string, maxBytes: number, check: (stats: Stats) => void): Uint8Array | undefined {
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -40,7 +74,9 @@ export function readRegularFile(path: string, maxBytes: number): Uint8Array | un
   }
   try {
     const stats = fstatSync(fd);
-    if (!stats.isFile() || stats.size > maxBytes) return undefined;
+    if (!stats.isFile()) return undefined;
+    check(stats);
+    if (stats.size > maxBytes) return undefined;
     const bytes = new Uint8Array(stats.size);
     let filled = 0;
     while (filled < bytes.length) {

@@ -3,8 +3,9 @@
  * there are, and where their texts come from, does not belong here.
  */
 
-import { type Address, formatAddress } from "../address.ts";
+import { type Address, formatAddress, isHost, parseAddress } from "../address.ts";
 import { loopbackHost } from "../config.ts";
+import { type NetworkName, networkName as parseNetworkName } from "../trust/stored-network.ts";
 
 /** Reads and shows one kind of value. `parse` answers undefined for what is none; `expected` says what is one. */
 export interface Kind<Value> {
@@ -170,11 +171,8 @@ export const address: Kind<Address> = {
   hint: "HOST:PORT",
   expected: "HOST:PORT such as 127.0.0.1:7766 or [::1]:7766",
   parse: (given) => {
-    const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(given);
-    const bare = match?.[1] ?? match?.[2];
-    const number = within(Number(match?.[3]), { min: 1, max: 65_535 });
-    if (bare === undefined || number === undefined || !isHost(bare)) return undefined;
-    return (match?.[1] !== undefined) === bare.includes(":") ? { host: bare, port: number } : undefined;
+    const found = parseAddress(given);
+    return found?.port === 0 ? undefined : found;
   },
   show: formatAddress,
 };
@@ -183,30 +181,22 @@ export const address: Kind<Address> = {
 export const listenAddress: Kind<Address> = {
   hint: "PORT",
   expected: "PORT or HOST:PORT such as 9100 or 10.0.0.5:9100",
-  parse: (given) => {
-    const match = /^(?:(?:\[([^\]]+)\]|([^:]+)):)?(\d{1,5})$/.exec(given);
-    const bare = match?.[1] ?? match?.[2] ?? loopbackHost;
-    const number = within(Number(match?.[3]), { min: 0, max: 65_535 });
-    if (number === undefined || !isHost(bare)) return undefined;
-    return (match?.[1] !== undefined) === bare.includes(":") ? { host: bare, port: number } : undefined;
-  },
+  parse: (given) => parseAddress(/^\d+$/.test(given) ? `${loopbackHost}:${given}` : given),
   show: formatAddress,
 };
-
-/** RFC 1123 names (with the `_` people use), IPv4, and IPv6 with a zone. */
-function isHost(given: string): boolean {
-  return given.length <= 253 && (/^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?$/i.test(given) || isIpv6(given));
-}
-
-function isIpv6(given: string): boolean {
-  return /^[0-9a-f:.]*:[0-9a-f:.]*(%[a-z0-9_.-]+)?$/i.test(given);
-}
 
 /** At least four hex digits, at most a whole root, in any case; lower case from here on. */
 export const rootPrefix: Kind<string> = {
   hint: "PREFIX",
   expected: "4 to 64 hex digits",
   parse: (given) => (/^[0-9a-f]{4,64}$/i.test(given) ? given.toLowerCase() : undefined),
+  show: (value) => value,
+};
+
+export const networkName: Kind<NetworkName> = {
+  hint: "NAME",
+  expected: "1 to 32 of a-z, 0-9, - and _, with a letter or digit first",
+  parse: parseNetworkName,
   show: (value) => value,
 };
 

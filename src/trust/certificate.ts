@@ -1,6 +1,4 @@
 /** Makes a key and the certificate that goes with it. */
-import "reflect-metadata";
-import { X509CertificateGenerator } from "@peculiar/x509";
 
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 /** It tells who a machine is, and not until when: nobody looks at its dates. They span what the format can say. */
@@ -8,6 +6,10 @@ const notBefore = new Date("2000-01-01T00:00:00Z");
 const notAfter = new Date("9999-12-31T23:59:59Z");
 
 export async function selfSigned(): Promise<{ keyPem: string; certificatePem: string }> {
+  // One after the other: bundled, two import declarations do not keep their order (Bun 1.4.5), and the first is what the
+  // second must find loaded. Both are large and seldom needed.
+  await import("reflect-metadata");
+  const { X509CertificateGenerator } = await import("@peculiar/x509");
   const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
   const certificate = await X509CertificateGenerator.createSelfSigned({
     name: "CN=p2p",

@@ -5,10 +5,11 @@
  */
 import { linkSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { LocalIoError, reasonOf, systemCode } from "../errors.ts";
+import { LocalIoError, reasonOf, systemCode, UsageError } from "../errors.ts";
 import { printable } from "../printable.ts";
-import { readRegularFile, writeNewFile } from "../private-file.ts";
+import { readSecretFile, writeNewFile } from "../private-file.ts";
 import type { Fingerprint } from "../wire/fingerprint.ts";
+import { selfSigned } from "./certificate.ts";
 import { fingerprintOfCertificate } from "./fingerprint.ts";
 
 /** As it is handed to TLS. Can be posted to a worker. */
@@ -50,9 +51,10 @@ export async function identityIn(folder: string): Promise<Identity> {
 function readIdentity(path: string): Identity | undefined {
   let bytes: Uint8Array | undefined;
   try {
-    bytes = readRegularFile(path, maxFileBytes);
+    bytes = readSecretFile(path, maxFileBytes);
   } catch (error) {
     if (systemCode(error) === "ENOENT") return undefined;
+    if (error instanceof UsageError) throw error;
     throw cannot("read", path, error);
   }
   const text = Buffer.from(bytes ?? []).toString("latin1");
@@ -66,9 +68,7 @@ function readIdentity(path: string): Identity | undefined {
   return { keyPem, certificatePem, fingerprint: own };
 }
 
-/** The library is large and seldom needed: it is loaded here. */
 export async function newIdentity(): Promise<Identity> {
-  const { selfSigned } = await import("./certificate.ts");
   const { keyPem, certificatePem } = await selfSigned();
   const own = fingerprintOfCertificate(certificatePem);
   if (own === undefined) throw new Error("a certificate was made that cannot be read");

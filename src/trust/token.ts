@@ -17,12 +17,17 @@ export function newToken(): Secret {
   return new Secret(randomBytes(tokenBytes).toString("base64url"));
 }
 
+/** Whether it could be one. */
+export function isTokenLike(text: string): boolean {
+  return legal.test(text) && text.length >= minCharacters && text.length <= maxCharacters;
+}
+
 /** `where` it stands, for the error. Throws a UsageError that does not repeat the text. */
 export function parseToken(text: string, where: string): Secret {
   if (text.length === 0) throw new UsageError(`${where} is empty: it should hold the network's token`);
   if (!legal.test(text))
     throw new UsageError(`${where} is no token: one has only letters, digits, - and _ (\`p2p token new\`)`);
-  if (text.length < minCharacters || text.length > maxCharacters)
+  if (!isTokenLike(text))
     throw new UsageError(
       `${where} is no token: one has ${minCharacters} to ${maxCharacters} characters (\`p2p token new\`)`,
     );

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
-import { chmodSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LocalIoError } from "../../src/errors.ts";
 import { fingerprintOfCertificate } from "../../src/trust/fingerprint.ts";
@@ -40,15 +40,21 @@ describe("an identity", () => {
     "that is damaged (%j) is not replaced",
     async (text) => {
       using folder = temporaryFolder();
-      writeFileSync(join(folder.path, "identity.pem"), text);
+      writeFileSync(join(folder.path, "identity.pem"), text, { mode: 0o600 });
       expect(identityIn(folder.path)).rejects.toThrow(/not the identity of this machine any more/);
     },
   );
 
+  test("that others may read is refused", async () => {
+    using folder = temporaryFolder();
+    await identityIn(folder.path);
+    chmodSync(join(folder.path, "identity.pem"), 0o640);
+    expect(identityIn(folder.path)).rejects.toThrow(/others may read \(mode 0640\): chmod 600/);
+  });
+
   test("is not read through a link", async () => {
     using folder = temporaryFolder();
     await identityIn(folder.path);
-    rmSync(join(folder.path, "x"), { force: true });
     using other = temporaryFolder();
     symlinkSync(join(folder.path, "identity.pem"), join(other.path, "identity.pem"));
     expect(identityIn(other.path)).rejects.toThrow(LocalIoError);

@@ -7,6 +7,7 @@ import { ContentHasher } from "../../src/content/merkle.ts";
 import { IndexServer } from "../../src/index-server/server.ts";
 import { ContentBoard } from "../../src/transfer/content-board.ts";
 import { type OfferedContent, UploadSession } from "../../src/transfer/upload-session.ts";
+import { parseJoinLink } from "../../src/trust/join-link.ts";
 import { Secret } from "../../src/trust/secret.ts";
 import { clientProof, proofKey, serverProof } from "../../src/trust/token-proof.ts";
 import { decodeIndexAnswer } from "../../src/wire/decode-index-answer.ts";
@@ -84,6 +85,17 @@ describe("every message it shows", () => {
       ].sort(),
     );
   });
+});
+
+test("its link is one of the code", () => {
+  const link = /```link\n(.*)\n```/.exec(text)?.[1] ?? "";
+  const { addresses, token, fingerprint: index } = parseJoinLink(link);
+  expect(addresses).toEqual([
+    { host: "10.0.0.5", port: 7766 },
+    { host: "fd00::5", port: 7766 },
+  ]);
+  expect(token.reveal()).toBe("example-token-0123456789");
+  expect(index as string).toBe("d".repeat(64));
 });
 
 test("its proofs are those of the code", () => {

@@ -1,0 +1,54 @@
+import { expect, test } from "bun:test";
+import { chmodSync, symlinkSync } from "node:fs";
+import { UsageError } from "../../src/errors.ts";
+import { readTokenFile, takeGivenToken } from "../../src/trust/given-token.ts";
+import { temporaryFolder } from "../library/temporary-folder.ts";
+
+const token = "abcdefghijklmnopqrstuvwxyz";
+
+test("P2P_TOKEN is gone from the environment once it is read (A38)", () => {
+  const environment: Record<string, string | undefined> = { P2P_TOKEN: token, HOME: "/h" };
+  expect(takeGivenToken(environment)?.reveal()).toBe(token);
+  expect(environment).toEqual({ HOME: "/h" });
+  expect(takeGivenToken(environment)).toBeUndefined();
+});
+
+test.each([token, `${token}\n`, `${token}\r\n`])("a file that holds %j", (text) => {
+  using folder = temporaryFolder();
+  const path = folder.write("token", text);
+  chmodSync(path, 0o600);
+  expect(readTokenFile(path).reveal()).toBe(token);
+});
+
+test.each([
+  [`${token}\n\n`, 0o600, "is no token"],
+  [`${token}\n${token}`, 0o600, "is no token"],
+  ["", 0o600, "is empty"],
+  ["\n", 0o600, "is empty"],
+  ["short", 0o600, "is no token"],
+  [` ${token}`, 0o600, "is no token"],
+  ["a".repeat(5_000), 0o600, "too long"],
+  [token, 0o644, "others may read (mode 0644): chmod 600"],
+  [token, 0o640, "others may read"],
+])("a file that holds %j with mode %o is refused, and not repeated (A38)", (text, mode, problem) => {
+  using folder = temporaryFolder();
+  const path = folder.write("token", text);
+  chmodSync(path, mode);
+  expect(() => readTokenFile(path)).toThrow(UsageError);
+  expect(() => readTokenFile(path)).toThrow(problem);
+  expect(() => readTokenFile(path)).not.toThrow(token);
+});
+
+test("what is no file", () => {
+  using folder = temporaryFolder();
+  symlinkSync(folder.write("there", token), folder.at("link"));
+  expect(() => readTokenFile(folder.at("link"))).toThrow("it is no regular file");
+  expect(() => readTokenFile(folder.at("nothing"))).toThrow("no such file or folder (ENOENT)");
+  expect(() => readTokenFile(folder.path)).toThrow(UsageError);
+});
+
+test("a token where the name of its file belongs is not repeated", () => {
+  expect(() => readTokenFile(token)).toThrow(
+    "cannot read the token from the file of --token-file: no such file",
+  );
+});
