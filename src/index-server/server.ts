@@ -179,6 +179,11 @@ export class IndexServer implements IndexMetrics {
     return this.stopping === undefined ? await this.catalog.problem() : "the index is being stopped";
   }
 
+  /** The token was changed: cuts off whoever came with the old one. */
+  dropOldMembers(): void {
+    this.listener.dropOldMembers();
+  }
+
   /** Cuts every connection, and ends the catalog. Never rejects. */
   stop(): Promise<void> {
     this.stopping ??= this.end();

@@ -4,7 +4,7 @@
  */
 import { type Address, formatAddress } from "../address.ts";
 import { monotonicMs } from "../clock.ts";
-import { IndexError } from "../errors.ts";
+import { AuthenticationError, IndexError } from "../errors.ts";
 import type { Network } from "../trust/network.ts";
 import { maxEntriesPerFolder, maxFilesPerList, maxPeersPerPage } from "../wire/limits.ts";
 import type {
@@ -43,7 +43,7 @@ export class IndexClient {
 
   private constructor(private readonly channel: IndexChannel) {}
 
-  /** Connects to the first index of the network that answers. Throws the IndexError or AuthenticationError of the last. */
+  /** Connects to the first index of the network that answers. Throws the first AuthenticationError, else the last IndexError. */
   static async open(
     { indexes, membership }: Network,
     timeoutMs: number = openTimeoutMs,
@@ -60,7 +60,8 @@ export class IndexClient {
         return new IndexClient(channel);
       } catch (error) {
         channel.close();
-        problem = error;
+        // Somebody answered: that says more than that others do not.
+        if (!(problem instanceof AuthenticationError)) problem = error;
       }
     }
     throw problem;

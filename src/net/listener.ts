@@ -71,6 +71,9 @@ class Visitor implements Guest {
     public user?: AcceptedUser,
   ) {}
 
+  /** What it has to prove, or has proved, that it shares with us. */
+  membership?: Membership;
+
   get greeted(): boolean {
     return this.user?.greeted ?? false;
   }
@@ -131,6 +134,13 @@ export class Listener {
     return this.refusals;
   }
 
+  /** Cuts the connections of a private network that were made while `membership` was another one. */
+  dropOldMembers(): void {
+    const current = this.options.secure?.membership();
+    for (const { connection, membership } of [...this.visitors.values()])
+      if (membership !== undefined && membership !== current) connection.destroy();
+  }
+
   /** Stops accepting and cuts every connection. */
   stop(): void {
     clearInterval(this.sweeper);
@@ -177,7 +187,8 @@ export class Listener {
     }
     const { fingerprint, exported } = found;
     connection.fingerprint = fingerprint;
-    const key = secure.membership().keyFor(secure.purpose);
+    visitor.membership = secure.membership();
+    const key = visitor.membership.keyFor(secure.purpose);
     const own = secure.identity.fingerprint;
     connection.use(
       new AcceptingSide(

@@ -11,10 +11,11 @@ import { peerConnectionLimits } from "../../src/net/connection-limits.ts";
 import { Listener } from "../../src/net/listener.ts";
 import { AcceptingSide, ConnectingSide } from "../../src/net/proving.ts";
 import { tlsOptions } from "../../src/net/tls.ts";
-import type { Membership } from "../../src/trust/membership.ts";
+import { Membership } from "../../src/trust/membership.ts";
 import type { Fingerprint } from "../../src/wire/fingerprint.ts";
 import { encodeAuth } from "../../src/wire/proof-messages.ts";
-import { alice, bob, mallory } from "../helpers/memberships.ts";
+import { alice, bob, mallory, otherToken } from "../helpers/memberships.ts";
+import { type TlsRelay, tlsRelay } from "../helpers/tls-relay.ts";
 import { until } from "../helpers/until.ts";
 
 const host = "127.0.0.1";
@@ -30,13 +31,20 @@ class Echo {
   readonly fingerprints: (Fingerprint | undefined)[] = [];
   readonly listener: Listener;
 
-  constructor(membership: Membership | undefined, failedProofs = 1_000) {
+  constructor(
+    public membership: Membership | undefined,
+    failedProofs = 1_000,
+  ) {
     this.listener = new Listener({
       host,
       port: 0,
       limits: { ...peerConnectionLimits, failedProofsPerAddress: addressLimit(5, failedProofs) },
       ...(membership && {
-        secure: { identity: membership.identity, purpose: "index", membership: () => membership },
+        secure: {
+          identity: membership.identity,
+          purpose: "index",
+          membership: () => this.membership ?? membership,
+        },
       }),
       accept: (connection) => {
         this.fingerprints.push(connection.fingerprint);
@@ -141,52 +149,40 @@ describe("whoever does not belong there", () => {
   });
 });
 
+test("when the token is changed, who came with the old one is cut off, and comes back with the new one only", async () => {
+  const echo = new Echo(alice);
+  const old = await held(echo.port, as(bob, alice));
+  const halfway = held(echo.port, as(bob, alice)).catch(() => undefined);
+  echo.membership = new Membership(alice.identity, otherToken);
+  const young = await held(echo.port, as(mallory, alice));
+  echo.listener.dropOldMembers();
+  await until(() => old.isClosed);
+  expect(await refusal(ask(echo.port, as(bob, alice)))).toContain("the token was changed");
+  // The one that was being let in has come in time or not at all: it is gone either way.
+  const late = await halfway;
+  await until(() => late?.isClosed ?? true);
+  expect(young.isClosed).toBe(false);
+});
+
+/** A connection on which nothing is said. */
+async function held(port: number, secure: SecureConnecting): Promise<{ isClosed: boolean }> {
+  const user = {
+    isClosed: false,
+    onLine: () => 0,
+    onClose() {
+      this.isClosed = true;
+    },
+  };
+  const connection = await connect({ host, port }, user, { secure, timeoutMs: 2_000 });
+  cleanups.push(() => connection.destroy());
+  return user;
+}
+
 describe("somebody in between", () => {
-  /** Ends TLS with an identity of his own and passes on what he reads, both ways. */
-  function relay(toPort: number): { port: number; passed: string[] } {
-    const passed: string[] = [];
-    type End = { other: Bun.Socket<End> | undefined; early: Uint8Array[] };
-    const open = (): End => ({ other: undefined, early: [] });
-    const forward = (socket: Bun.Socket<End>, bytes: Uint8Array) => {
-      passed.push(Buffer.from(bytes).toString());
-      if (socket.data.other === undefined) socket.data.early.push(new Uint8Array(bytes));
-      else socket.data.other.write(bytes);
-    };
-    const tls = tlsOptions(mallory.identity);
-    const server = Bun.listen<End>({
-      hostname: host,
-      port: 0,
-      tls,
-      socket: {
-        open(client) {
-          client.data = open();
-          void Bun.connect<End>({
-            hostname: host,
-            port: toPort,
-            tls,
-            data: { other: client, early: [] },
-            socket: {
-              data: forward,
-              handshake(upstream) {
-                client.data.other = upstream;
-                for (const bytes of client.data.early) upstream.write(bytes);
-              },
-              close: () => {
-                client.end();
-              },
-              error() {},
-            },
-          }).catch(() => client.end());
-        },
-        data: forward,
-        close: ({ data }) => {
-          data?.other?.end();
-        },
-        error() {},
-      },
-    });
-    cleanups.push(() => server.stop(true));
-    return { port: server.port, passed };
+  function relay(toPort: number): TlsRelay {
+    const started = tlsRelay(mallory.identity, toPort);
+    cleanups.push(() => started[Symbol.dispose]());
+    return started;
   }
 
   test("is seen by the fingerprint, before a word is said", async () => {
