@@ -16,6 +16,7 @@ import { Progress } from "./output/progress.ts";
 import { Terminal } from "./output/terminal.ts";
 import { printable } from "./printable.ts";
 import { aborted, Shutdown } from "./shutdown.ts";
+import { takeGivenToken } from "./trust/given-token.ts";
 import { version } from "./version.ts";
 
 /** Options of every verb that decide how it prints. */
@@ -48,6 +49,9 @@ const verbs = {
   stats: async () => verb(await import("./commands/stats.ts")),
   doctor: async () => verb(await import("./commands/doctor.ts")),
   index: async () => verb(await import("./commands/index-database.ts")),
+  join: async () => verb(await import("./commands/join.ts")),
+  leave: async () => verb(await import("./commands/leave.ts")),
+  token: async () => verb(await import("./commands/token.ts")),
 } satisfies Record<string, () => Promise<Verb>>;
 
 function verb<Declared extends Declaration & { options: Record<keyof Printing, unknown> }>(
@@ -70,6 +74,9 @@ const lastWordsMs = 1_000;
 const terminal = new Terminal(process.stderr, process.env);
 // A standard error that nobody reads any more is no reason to stop, and there is nowhere left to tell it.
 process.stderr.on("error", () => {});
+
+/** Before anything else runs that could pass the environment on. */
+const givenToken = takeGivenToken(process.env);
 
 await main(process.argv.slice(2), process.env);
 
@@ -138,7 +145,8 @@ async function run(
   const progress = new Progress({ terminal, log, quiet });
   const backgroundProgress = new Progress({ terminal, log, quiet, isBackground: true });
   try {
-    await prepared.run({ output, log, progress, backgroundProgress, terminal, signal: shutdown.signal });
+    const { signal } = shutdown;
+    await prepared.run({ output, log, progress, backgroundProgress, terminal, givenToken, signal });
   } finally {
     progress.stop();
     backgroundProgress.stop();
@@ -172,7 +180,8 @@ function findVerb(word: string | undefined): () => Promise<Verb> {
     const found = nearest(word.replace(/^-+/, ""), ["help", "version"]);
     const hint =
       found === undefined ? "options come after the command, see p2p --help" : `did you mean --${found}?`;
-    throw new UsageError(`unknown option ${printable(word)} (${hint})`);
+    // What is behind the = may be a secret.
+    throw new UsageError(`unknown option ${printable(word.replace(/=.*/s, ""))} (${hint})`);
   }
   const found = nearest(word, names);
   const hint = found === undefined ? "see p2p --help" : `did you mean ${found}?`;

@@ -49,7 +49,7 @@ test.each(["--help", "-h", "help", "help peer", "peer --help", "query -h --bogus
 test.each([
   [
     [],
-    "p2p: missing command: one of serve-index, peer, query, search, ls, watch, peers, stats, doctor, index (see p2p --help)\n",
+    "p2p: missing command: one of serve-index, peer, query, search, ls, watch, peers, stats, doctor, index, join, leave, token (see p2p --help)\n",
   ],
   [["serve-idnex"], "p2p: unknown command serve-idnex (did you mean serve-index?)\n"],
   [["help", "qurey"], "p2p: unknown command qurey (did you mean query?)\n"],
@@ -57,7 +57,15 @@ test.each([
   [["--port", "query"], "p2p: unknown option --port (options come after the command, see p2p --help)\n"],
   [["constructor"], "p2p: unknown command constructor (see p2p --help)\n"],
   [["query", "x", "--tiemout", "3"], "p2p: unknown option --tiemout (did you mean --timeout?)\n"],
-  [["serve-index", "--host", "0.0.0.0"], /^p2p: --host 0\.0\.0\.0 .* add --open if that is meant\n$/],
+  [["peer", "--host", "0.0.0.0"], /^p2p: --host 0\.0\.0\.0 .*`p2p join`.* add --open if anyone may come\n$/],
+  [["--token=s3cret", "query"], /^p2p: unknown option --token \(/],
+  [["p2p://10.0.0.5:7766/#s3cret"], /^p2p: unknown command p2p:\/\/10\.0\.0\.5:7766\/#\[secret\] \(/],
+  [
+    ["join", "p2p://10.0.0.5:7766/#s3cret"],
+    /^p2p: p2p join takes no link on its command line, .*paste the link/,
+  ],
+  [["token", "s3cret"], "p2p: unknown action of p2p token (show, rotate or new)\n"],
+  [["token", "show", "s3cret"], "p2p: p2p token takes one word: show, rotate or new\n"],
 ])("%p is a usage error, said on stderr alone", async (argv, message) => {
   const { stdout, stderr, exit } = await p2p(argv);
   expect([stdout, exit]).toEqual(["", 2]);

@@ -18,8 +18,8 @@ export interface CommandOutcome {
 
 export interface CommandQueueOptions {
   template: CommandTemplate;
-  /** As `P2P_INDEX` takes it. */
-  index: string;
+  /** Variables by which a p2p that it runs takes part in the same network. */
+  networkVariables: Readonly<Record<string, string>>;
   /** Our standard output is for events: what the command says goes to standard error. */
   stdoutIsTaken: boolean;
   onDone: (outcome: CommandOutcome) => void;
@@ -75,17 +75,17 @@ export class CommandQueue {
   }
 
   private async runFor(match: Match): Promise<Pick<CommandOutcome, "exit" | "problem">> {
-    const { template, index, stdoutIsTaken } = this.options;
+    const { template, networkVariables, stdoutIsTaken } = this.options;
     const { name, root, sizeBytes } = match;
     try {
       const child = Bun.spawn(template.argvFor(name), {
-        // As variables they are what `p2p query` takes for --root, --size and --index: it fetches this very content.
+        // As variables they are what `p2p query` takes for its options: it fetches this very content.
         env: {
           ...process.env,
+          ...networkVariables,
           P2P_NAME: name,
           P2P_ROOT: root,
           P2P_SIZE: String(sizeBytes),
-          P2P_INDEX: index,
         },
         stdin: "ignore",
         stdout: stdoutIsTaken ? 2 : "inherit",

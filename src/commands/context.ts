@@ -7,6 +7,7 @@ import type { Log } from "../output/log.ts";
 import type { Output } from "../output/output.ts";
 import type { Progress } from "../output/progress.ts";
 import type { Terminal } from "../output/terminal.ts";
+import type { Secret } from "../trust/secret.ts";
 
 export interface CommandContext {
   /** The data of the command. */
@@ -17,6 +18,8 @@ export interface CommandContext {
   /** Of what goes on beside it, such as hashing. */
   backgroundProgress: Progress;
   terminal: Terminal;
+  /** What P2P_TOKEN held when the program was started. */
+  givenToken: Secret | undefined;
   /**
    * Aborted by a signal, or when standard output fails. `query` and `search` throw its reason
    * (`signal.throwIfAborted()`), which carries the exit code; servers stop cleanly and return.

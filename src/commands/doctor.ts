@@ -1,7 +1,7 @@
 /**
  * `p2p doctor`: looks at everything that a transfer needs, says what is wrong, and how to mend it.
  */
-import { defaultPeerPort, loopbackHost, stateFolder } from "../config.ts";
+import { defaultPeerPort, stateFolder } from "../config.ts";
 import { examine } from "../doctor/doctor.ts";
 import type { Finding } from "../doctor/finding.ts";
 import { LocalIoError } from "../errors.ts";
@@ -9,8 +9,8 @@ import * as kinds from "../options/kinds.ts";
 import { argument, declare, type OptionsOf, optional, single } from "../options/options.ts";
 import { formatCount } from "../output/format.ts";
 import type { CommandContext } from "./context.ts";
-import { networkOf } from "./network.ts";
-import { index, printing, threads } from "./shared-args.ts";
+import { listenHost, networkOf } from "./network.ts";
+import { asking, printing, threads } from "./shared-args.ts";
 
 export const declaration = declare({
   verb: "doctor",
@@ -23,7 +23,7 @@ export const declaration = declare({
     }),
   },
   options: {
-    index,
+    ...asking,
     port: single(kinds.port, {
       flag: "port",
       default: defaultPeerPort,
@@ -41,14 +41,15 @@ export const declaration = declare({
 
 export type DoctorOptions = OptionsOf<typeof declaration>;
 
-export async function run(options: DoctorOptions, { output, signal }: CommandContext): Promise<void> {
+export async function run(options: DoctorOptions, context: CommandContext): Promise<void> {
+  const { output, signal } = context;
   const { folder, port, peer } = options;
-  const network = await networkOf(options);
+  const network = await networkOf(options, context);
   const found: Finding[] = [];
   await examine(
     {
       network,
-      host: network.membership === undefined ? loopbackHost : "0.0.0.0",
+      host: listenHost({ host: undefined, open: false }, network),
       port,
       advertise: undefined,
       peer,

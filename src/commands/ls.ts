@@ -11,7 +11,7 @@ import { maxNameBytes } from "../wire/limits.ts";
 import { withIndex } from "./ask-index.ts";
 import type { CommandContext } from "./context.ts";
 import { networkOf } from "./network.ts";
-import { index, printing } from "./shared-args.ts";
+import { asking, printing } from "./shared-args.ts";
 
 export const declaration = declare({
   verb: "ls",
@@ -24,7 +24,7 @@ export const declaration = declare({
     }),
   },
   options: {
-    index,
+    ...asking,
     long: flag({
       flag: "long",
       short: "l",
@@ -38,7 +38,7 @@ export const declaration = declare({
 export type LsOptions = OptionsOf<typeof declaration>;
 
 export async function run(options: LsOptions, context: CommandContext): Promise<void> {
-  await withIndex(await networkOf(options), context.signal, (client) =>
+  await withIndex(await networkOf(options, context), context.signal, (client) =>
     listFolder(client, options.folder, options.long, context),
   );
 }

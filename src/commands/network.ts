@@ -1,7 +1,122 @@
-/** Which network a command takes part in, from its options. */
+/** Which network a command takes part in, from its options and from what was joined; and where it listens there. */
 import type { Address } from "../address.ts";
-import { type Network, openNetwork } from "../trust/network.ts";
+import { defaultIndexPort, type Environment, loopbackHost, stateFolder } from "../config.ts";
+import { UsageError } from "../errors.ts";
+import { isLoopback } from "../loopback.ts";
+import { checkedToken, readTokenFile, tokenVariable } from "../trust/given-token.ts";
+import { identityIn } from "../trust/identity.ts";
+import { Membership } from "../trust/membership.ts";
+import { type IndexAddress, type Network, openNetwork } from "../trust/network.ts";
+import { NetworkStore } from "../trust/network-store.ts";
+import type { Secret } from "../trust/secret.ts";
+import { defaultNetworkName, type NetworkName, type StoredNetwork } from "../trust/stored-network.ts";
+import type { CommandContext } from "./context.ts";
+import { checkOpen } from "./shared-args.ts";
 
-export async function networkOf({ index }: { index: readonly Address[] }): Promise<Network> {
-  return openNetwork(index);
+export interface BelongingOptions {
+  readonly network: NetworkName | undefined;
+  readonly tokenFile: string | undefined;
+  /** Verbs that never listen have no such option. */
+  readonly open?: boolean;
+}
+
+export interface NetworkOptions extends BelongingOptions {
+  readonly index: readonly Address[] | undefined;
+}
+
+/** Where everybody looks for an index who was told of none. */
+const localIndex: readonly Address[] = [{ host: loopbackHost, port: defaultIndexPort }];
+
+/** Throws UsageError, and LocalIoError for what cannot be read. */
+export async function networkOf(
+  options: NetworkOptions,
+  { givenToken }: Pick<CommandContext, "givenToken">,
+): Promise<Network> {
+  const { index } = options;
+  const token = tokenOf(options, givenToken);
+  if (token !== undefined) return await privateNetwork(token, index ?? localIndex);
+  const known = options.open ? undefined : knownNetwork(options, new NetworkStore(stateFolder()));
+  if (known === undefined) return openNetwork(index ?? localIndex);
+  const indexes = index?.map((address) => withFingerprint(address, known.indexes)) ?? known.indexes;
+  return await privateNetwork(known.token, indexes);
+}
+
+/** The token that a machine was given, if any. Also refuses options that contradict each other. */
+export function tokenOf(
+  { network, tokenFile, open }: BelongingOptions,
+  givenToken: Secret | undefined,
+): Secret | undefined {
+  const said = [
+    ...(tokenFile === undefined ? [] : ["--token-file"]),
+    ...(givenToken === undefined ? [] : [tokenVariable]),
+    ...(network === undefined ? [] : ["--network"]),
+    ...(open ? ["--open"] : []),
+  ];
+  if (said.length > 1)
+    throw new UsageError(`${said[0]} and ${said[1]} each say which network is meant: leave one of them out`);
+  if (tokenFile !== undefined) return readTokenFile(tokenFile);
+  return givenToken && checkedToken(givenToken);
+}
+
+/** In this order: the one that is named, the one of the index that is named, the default one. */
+function knownNetwork({ index, network }: NetworkOptions, store: NetworkStore): StoredNetwork | undefined {
+  if (network !== undefined) return joinedNetwork(store, network);
+  if (index === undefined) return store.read(defaultNetworkName);
+  return index.map((address) => store.withIndexAt(address)?.network).find((found) => found !== undefined);
+}
+
+/** Throws a UsageError when it was not joined. */
+export function joinedNetwork(store: NetworkStore, name: NetworkName): StoredNetwork {
+  const found = store.read(name);
+  if (found !== undefined) return found;
+  const names = store.names();
+  const hint = names.length === 0 ? "none was joined" : `known here: ${names.join(", ")}`;
+  throw new UsageError(`there is no network ${name} here (${hint}): \`p2p join\` joins one, with its link`);
+}
+
+/** An address that the link did not name: its index is one of those that it did, if it can only be one. */
+function withFingerprint(address: Address, known: StoredNetwork["indexes"]): IndexAddress {
+  const same = known.find(({ host, port }) => host === address.host && port === address.port);
+  const fingerprints = new Set(known.map((index) => index.fingerprint));
+  const only = fingerprints.size === 1 ? known[0]?.fingerprint : undefined;
+  return { ...address, fingerprint: same?.fingerprint ?? only };
+}
+
+async function privateNetwork(token: Secret, indexes: readonly IndexAddress[]): Promise<Network> {
+  return { indexes, membership: await membershipOf(token) };
+}
+
+/** Of this machine, in the network with that token. */
+export async function membershipOf(token: Secret): Promise<Membership> {
+  refuseUncheckedTls(process.env);
+  return new Membership(await identityIn(stateFolder()), token);
+}
+
+/** It changes what TLS libraries take for right, and nobody who sets it means this program. */
+function refuseUncheckedTls(environment: Environment): void {
+  const variable = "NODE_TLS_REJECT_UNAUTHORIZED";
+  if (environment[variable] === undefined) return;
+  throw new UsageError(`${variable} is set, which a private network does not allow: unset it`);
+}
+
+/**
+ * Where to listen. Who takes part in a private network of several machines has to be reached by them; everybody else
+ * stays on this machine unless told otherwise. Throws a UsageError when that would let anybody in.
+ */
+export function listenHost(
+  { host, open }: { host: string | undefined; open: boolean },
+  { indexes, membership }: Network,
+): string {
+  if (host !== undefined) checkOpen(host, open || membership !== undefined);
+  return host ?? (membership === undefined || isLocal({ indexes }) ? loopbackHost : everyAddress(indexes));
+}
+
+/** All of its indexes are on this machine, and reached by names that mean nothing elsewhere. */
+export function isLocal({ indexes }: Pick<Network, "indexes">): boolean {
+  return indexes.every((index) => isLoopback(index.host));
+}
+
+/** Where the index is only reached by IPv6, so will the others be. */
+function everyAddress(indexes: readonly Address[]): string {
+  return indexes.every(({ host }) => host.includes(":")) ? "::" : "0.0.0.0";
 }

@@ -11,18 +11,18 @@ import { runPrompt } from "../prompt/prompt.ts";
 import { aborted } from "../shutdown.ts";
 import type { CommandContext } from "./context.ts";
 import { connectionLimiting, connectionLimitsOf } from "./limit-options.ts";
-import { networkOf } from "./network.ts";
+import { listenHost, networkOf } from "./network.ts";
 import { PeerOutput } from "./peer-output.ts";
 import { PeerPromptActions } from "./prompt-actions.ts";
 import { reachabilityWarnings } from "./reachability.ts";
 import {
-  checkOpen,
+  asking,
   downloading,
-  index,
-  listening,
+  open,
   printing,
   rateLimit,
   rates,
+  servingHost,
   threads,
   transferOptions,
   uploadSlots,
@@ -39,15 +39,15 @@ export const declaration = declare({
     }),
   },
   options: {
-    index,
-    host: listening.host,
+    ...asking,
+    host: servingHost("Address to listen on"),
     /** Undefined when nobody asked for a port: then a taken `defaultPeerPort` is no error. */
     port: optional(kinds.port, {
       flag: "port",
       defaultText: `${defaultPeerPort}, or any free one when it is taken`,
       description: "Port to listen on; 0 takes any free one",
     }),
-    open: listening.open,
+    open,
     threads,
     settleSeconds: single(kinds.seconds(), {
       flag: "settle",
@@ -76,10 +76,10 @@ export const declaration = declare({
 export type PeerOptions = OptionsOf<typeof declaration>;
 
 export async function run(options: PeerOptions, context: CommandContext): Promise<void> {
-  const { folder, host, port } = options;
-  checkOpen(host, options.open);
+  const { folder, port } = options;
   const { output, log, terminal, signal } = context;
-  const network = await networkOf(options);
+  const network = await networkOf(options, context);
+  const host = listenHost(options, network);
   const state = stateFolder();
   const upLimit = rateLimit(options.up);
   const starting = PeerNode.start({
@@ -101,7 +101,7 @@ export async function run(options: PeerOptions, context: CommandContext): Promis
   // Connecting cannot be cancelled; nobody fetches from a peer that is not there yet, so nothing needs to be stopped.
   const node = await Promise.race([starting, aborted(signal)]);
   if (node === undefined) return;
-  const address = { host, wantedPort: port, port: node.port, indexes: network.indexes };
+  const address = { host, wantedPort: port, port: node.port, network };
   for (const warning of reachabilityWarnings(address)) log.warn(warning);
   try {
     if (options.prompt) {

@@ -6,19 +6,19 @@ import { declare, type OptionsOf } from "../options/options.ts";
 import { withIndex } from "./ask-index.ts";
 import type { CommandContext } from "./context.ts";
 import { networkOf } from "./network.ts";
-import { index, printing } from "./shared-args.ts";
+import { asking, printing } from "./shared-args.ts";
 
 export const declaration = declare({
   verb: "peers",
   summary: "List the peers that are registered at the index",
   arguments: {},
-  options: { index, ...printing },
+  options: { ...asking, ...printing },
 });
 
 export type PeersOptions = OptionsOf<typeof declaration>;
 
 export async function run(options: PeersOptions, context: CommandContext): Promise<void> {
-  await withIndex(await networkOf(options), context.signal, (client) => listPeers(client, context));
+  await withIndex(await networkOf(options, context), context.signal, (client) => listPeers(client, context));
 }
 
 /** Also for the prompt. That there is none is no failure. */

@@ -5,26 +5,25 @@ import { printable } from "../printable.ts";
 import type { QueryNode } from "../query-node.ts";
 import { unlessAborted } from "../shutdown.ts";
 import { isMeant, type Meant } from "../transfer/choose-content.ts";
-import type { TransferOptions } from "../transfer/fetch.ts";
 import { fetchFolder } from "../transfer/fetch-folder.ts";
 import { patternOf } from "../transfer/folder-look.ts";
 import type { StoredFile } from "../transfer/folder-report.ts";
 import { maxNameBytes } from "../wire/limits.ts";
 import type { CommandContext } from "./context.ts";
 import { FolderOutput, folderPlanEvent } from "./folder-output.ts";
-import type { QueryOptions } from "./query.ts";
+import type { Fetching } from "./query.ts";
 import { serveOn } from "./serve-on.ts";
 import { worstOf } from "./worst.ts";
 
 /** Throws the worst of what kept files from being fetched, when the others are there. */
-export async function fetchFolderAndServe(
-  node: QueryNode,
-  meant: Meant,
-  transfer: TransferOptions,
-  serves: boolean,
-  options: QueryOptions,
-  context: CommandContext,
-): Promise<void> {
+export async function fetchFolderAndServe({
+  node,
+  meant,
+  transfer,
+  serves,
+  options,
+  context,
+}: Fetching): Promise<void> {
   const { name, outputPath, force, explain, serveForSeconds } = options;
   const { signal } = context;
   const said = new RememberingOutput(

@@ -1,7 +1,6 @@
 /**
  * `p2p query NAME`: finds a file and fetches it from everybody who has it.
  */
-import { loopbackHost } from "../config.ts";
 import { chunkCountOf } from "../content/chunks.ts";
 import { UsageError } from "../errors.ts";
 import { isLoopback } from "../loopback.ts";
@@ -26,18 +25,18 @@ import { targetOfQuery } from "../transfer/target.ts";
 import { chunkBytes, maxContentBytes, maxNameBytes } from "../wire/limits.ts";
 import type { CommandContext } from "./context.ts";
 import { FetchOutput } from "./fetch-output.ts";
-import { networkOf } from "./network.ts";
+import { isLocal, listenHost, networkOf } from "./network.ts";
 import { fetchFolderAndServe, listFolder } from "./query-folder.ts";
 import { waitUntilThere } from "./query-wait.ts";
 import { serveOn } from "./serve-on.ts";
 import {
-  checkOpen,
+  asking,
   downloading,
-  index,
-  listening,
+  open,
   printing,
   rateLimit,
   rates,
+  servingHost,
   threads,
   transferOptions,
   uploadSlots,
@@ -54,7 +53,7 @@ export const declaration = declare({
     }),
   },
   options: {
-    index,
+    ...asking,
     outputPath: optional(kinds.text("PATH"), {
       flag: "output",
       short: "o",
@@ -91,12 +90,8 @@ export const declaration = declare({
       description: "How long to wait until somebody has it, and for the index if need be",
     }),
     threads,
-    host: single(kinds.host, {
-      flag: "host",
-      default: loopbackHost,
-      description: "Address to serve on while it runs, for others who fetch the same file",
-    }),
-    open: listening.open,
+    host: servingHost("Address to serve on while it runs, for others who fetch the same file"),
+    open,
     serve: flag({
       flag: "serve",
       default: true,
@@ -117,19 +112,21 @@ export const declaration = declare({
 export type QueryOptions = OptionsOf<typeof declaration>;
 
 export async function run(options: QueryOptions, context: CommandContext): Promise<void> {
-  const { name, rootPrefix, sizeBytes, outputPath, host, serveForSeconds } = options;
+  const { name, rootPrefix, sizeBytes, outputPath, serveForSeconds } = options;
   const { log, signal } = context;
   const isStreamed = outputPath === "-";
   if (isStreamed && options.json)
     throw new UsageError("--json and -o - both want standard output: leave one of them out");
   if (isStreamed && serveForSeconds > 0)
     throw new UsageError("--serve-for needs a file to serve: name one with -o");
-  checkOpen(host, options.open);
-  if (serveForSeconds > 0 && !canBeReached(options))
+  const network = await networkOf(options, context);
+  const host = listenHost(options, network);
+  // Others must be able to come: a loopback address is of use only to those on the index's own machine.
+  const canBeReached = !isLoopback(host) || isLocal(network);
+  if (serveForSeconds > 0 && !canBeReached)
     throw new UsageError(
-      "--serve-for: others cannot reach 127.0.0.1 of this machine; say --host ADDRESS and --open",
+      "--serve-for: others cannot reach 127.0.0.1 of this machine; say --host ADDRESS, and --open if the network is",
     );
-  const network = await networkOf(options);
   const node = await QueryNode.start(
     {
       network,
@@ -151,7 +148,15 @@ export async function run(options: QueryOptions, context: CommandContext): Promi
     if (isFolder && isStreamed)
       throw new UsageError("-o - takes one file: name a folder for the many that NAME stands for");
     if (options.list) await (isFolder ? listFolder : list)(node, name, meant, context);
-    else await (isFolder ? fetchManyAndServe : fetchAndServe)(node, meant, options, shown);
+    else
+      await (isFolder ? fetchFolderAndServe : fetchAndServe)({
+        node,
+        meant,
+        transfer: transferOptions(options, options.spaceCheck, network),
+        serves: options.serve && canBeReached,
+        options,
+        context: shown,
+      });
   } finally {
     await node.stop();
     // All of it is known only now.
@@ -160,27 +165,20 @@ export async function run(options: QueryOptions, context: CommandContext): Promi
   }
 }
 
-async function fetchManyAndServe(
-  node: QueryNode,
-  meant: Meant,
-  options: QueryOptions,
-  context: CommandContext,
-): Promise<void> {
-  const transfer = transferOptions(options, options.spaceCheck, node.network);
-  const serves = options.serve && canBeReached(options);
-  await fetchFolderAndServe(node, meant, transfer, serves, options, context);
+/** What is going to be fetched, and how. */
+export interface Fetching {
+  node: QueryNode;
+  meant: Meant;
+  transfer: TransferOptions;
+  /** Others get what is there while the rest is being fetched. */
+  serves: boolean;
+  options: QueryOptions;
+  context: CommandContext;
 }
 
-async function fetchAndServe(
-  node: QueryNode,
-  meant: Meant,
-  options: QueryOptions,
-  context: CommandContext,
-): Promise<void> {
-  const { name, outputPath, force, spaceCheck, serveForSeconds } = options;
+async function fetchAndServe({ node, meant, transfer, serves, options, context }: Fetching): Promise<void> {
+  const { name, outputPath, force, serveForSeconds } = options;
   const { signal } = context;
-  const transfer = transferOptions(options, spaceCheck, node.network);
-  const serves = options.serve && canBeReached(options);
   const said = new FetchOutput(
     name,
     context,
@@ -237,11 +235,6 @@ function planEvent(
     // What is of one chunk is there at once or not at all.
     serves: serves && sizeBytes > chunkBytes,
   };
-}
-
-/** Others must be able to come: a loopback address is of use only to those on the index's own machine. */
-function canBeReached({ host, index: indexes }: QueryOptions): boolean {
-  return !isLoopback(host) || indexes.every((index) => isLoopback(index.host));
 }
 
 /** Standard output is the file's: what is said goes to standard error. */

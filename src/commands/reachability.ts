@@ -1,8 +1,8 @@
 /** Whether others will reach a peer that was started like this, as far as its own options tell. Pure. */
 
-import type { Address } from "../address.ts";
 import { defaultPeerPort } from "../config.ts";
 import { isLoopback } from "../loopback.ts";
+import type { Network } from "../trust/network.ts";
 
 export interface PeerAddress {
   host: string;
@@ -10,18 +10,19 @@ export interface PeerAddress {
   wantedPort: number | undefined;
   /** Where it listens in fact. */
   port: number;
-  indexes: readonly Address[];
+  network: Network;
 }
 
 /** One line for each thing that will surprise, with what to do about it. */
-export function reachabilityWarnings({ host, wantedPort, port, indexes }: PeerAddress): string[] {
+export function reachabilityWarnings({ host, wantedPort, port, network }: PeerAddress): string[] {
   const warnings: string[] = [];
+  const { indexes, membership } = network;
   const local = indexes.filter((index) => isLoopback(index.host));
   if (isLoopback(host)) {
     if (local.length === 0) {
       warnings.push(
         `this peer listens on ${host} only, so others find its files and cannot fetch them: ` +
-          "add --host with an address of this machine (or 0.0.0.0) and --open",
+          `add --host with an address of this machine (or 0.0.0.0)${membership === undefined ? " and --open" : ""}`,
       );
     }
     return warnings;

@@ -17,7 +17,7 @@ import type { Match, Matches } from "../wire/messages.ts";
 import { withIndex } from "./ask-index.ts";
 import type { CommandContext } from "./context.ts";
 import { networkOf } from "./network.ts";
-import { index, printing } from "./shared-args.ts";
+import { asking, printing } from "./shared-args.ts";
 
 export const declaration = declare({
   verb: "search",
@@ -30,7 +30,7 @@ export const declaration = declare({
     }),
   },
   options: {
-    index,
+    ...asking,
     limit: single(kinds.integer({ min: 1, max: 1_000_000_000 }), {
       flag: "limit",
       default: defaultMatchesPerSearch,
@@ -46,7 +46,7 @@ export type SearchOptions = OptionsOf<typeof declaration>;
 export async function run(options: SearchOptions, context: CommandContext): Promise<void> {
   const text = searchText(options.words.join(" "));
   const limit = options.all ? Number.POSITIVE_INFINITY : options.limit;
-  await withIndex(await networkOf(options), context.signal, (client) =>
+  await withIndex(await networkOf(options, context), context.signal, (client) =>
     showMatches(client, text, limit, context),
   );
 }

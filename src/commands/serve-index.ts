@@ -1,31 +1,40 @@
 /**
  * `p2p serve-index`: runs an index until a signal.
  */
-import { formatAddress } from "../address.ts";
-import { defaultIndexPort } from "../config.ts";
+import { type Address, formatAddress } from "../address.ts";
+import { defaultIndexPort, loopbackHost, stateFolder } from "../config.ts";
+import { UsageError } from "../errors.ts";
 import { HttpStatus } from "../index-server/http.ts";
 import { shown } from "../index-server/postgres/database.ts";
 import { isPostgresUrl } from "../index-server/postgres/open.ts";
 import { DamagedIndexError, IndexServer } from "../index-server/server.ts";
 import { inMemory } from "../index-server/sqlite/database.ts";
+import { isLoopback } from "../loopback.ts";
 import { addressLimit } from "../net/address-limits.ts";
 import { indexConnectionLimits } from "../net/connection-limits.ts";
 import * as kinds from "../options/kinds.ts";
-import { declare, type OptionsOf, optional, single } from "../options/options.ts";
+import { declare, type OptionsOf, optional, repeated, single } from "../options/options.ts";
 import { printable } from "../printable.ts";
+import { neverShow } from "../redaction.ts";
 import { aborted } from "../shutdown.ts";
 import { setDatabaseAside } from "../sqlite.ts";
 import { maxFilesPerIndex, maxFilesPerPeer, maxPeersPerAddress } from "../wire/limits.ts";
 import type { CommandContext } from "./context.ts";
+import { IndexNetwork } from "./index-network.ts";
 import { connectionLimiting, connectionLimitsOf, countLimit, countLimitPerAddress } from "./limit-options.ts";
-import { checkOpen, indexDatabase, listening, printing } from "./shared-args.ts";
+import { belonging, indexDatabase, open, printing } from "./shared-args.ts";
 
 export const declaration = declare({
   verb: "serve-index",
   summary: "Run an index: the server that knows who has what",
   arguments: {},
   options: {
-    host: listening.host,
+    host: single(kinds.host, {
+      flag: "host",
+      default: loopbackHost,
+      description:
+        "Address to listen on; one that others can reach makes the network private, unless --open is given",
+    }),
     port: single(kinds.port, {
       flag: "port",
       default: defaultIndexPort,
@@ -34,7 +43,19 @@ export const declaration = declare({
     databasePath: indexDatabase(
       "SQLite file of the index; :memory: keeps it in memory; a postgres:// URL lets several share one",
     ),
-    open: listening.open,
+    open,
+    network: optional(kinds.networkName, {
+      flag: "network",
+      defaultText: "default, off loopback",
+      description:
+        "What the private network of this index is called here; also makes one on loopback private",
+    }),
+    tokenFile: belonging.tokenFile,
+    linkHosts: repeated(kinds.host, {
+      flag: "link-host",
+      defaultText: "HOST, or those of this machine",
+      description: "Address by which others reach this index, for the link; give it again for more",
+    }),
     http: optional(kinds.listenAddress, {
       flag: "http",
       defaultText: "off",
@@ -65,9 +86,11 @@ export type ServeIndexOptions = OptionsOf<typeof declaration>;
 
 export async function run(options: ServeIndexOptions, context: CommandContext): Promise<void> {
   const { host, databasePath, http } = options;
-  checkOpen(host, options.open);
-  if (http !== undefined) checkOpen(http.host, options.open, "http");
+  if (http !== undefined) checkHttp(http, options.open);
   const { output, log, terminal, signal } = context;
+  const isShared = isPostgresUrl(databasePath);
+  if (isShared) hidePassword(databasePath);
+  const network = await IndexNetwork.of({ ...options, isShared, stateFolder: stateFolder() }, context);
   let server: IndexServer | undefined;
   // First, so that a database that takes its time is seen as that.
   const status =
@@ -93,6 +116,7 @@ export async function run(options: ServeIndexOptions, context: CommandContext): 
         port,
         databasePath,
         log,
+        secure: network?.secure,
         connectionLimits: connectionLimitsOf(options, indexConnectionLimits, log),
         peersPerAddress: addressLimit(maxPeersPerAddress, options.maxPeersPerAddress),
         limits: { filesPerPeer: options.maxFilesPerPeer, filesPerIndex: options.maxFilesPerIndex },
@@ -112,8 +136,11 @@ export async function run(options: ServeIndexOptions, context: CommandContext): 
     let damage = await serve(options.port, (port) => {
       listeningPort = port;
       const watched = http && status && { http: formatAddress({ host: http.host, port: status.port }) };
-      const db = isPostgresUrl(databasePath) ? shown(databasePath) : databasePath;
-      output.event({ event: "listening", host, port, db, ...watched });
+      const db = isShared ? shown(databasePath) : databasePath;
+      network?.keep(port, log);
+      output.event({ event: "listening", host, port, db, ...watched, ...network?.shown() });
+      network?.tellLink(context);
+      network?.follow(() => server?.dropOldMembers(), log);
     });
     while (damage !== undefined) {
       // The temporary file of one in memory has gone with its index.
@@ -124,6 +151,22 @@ export async function run(options: ServeIndexOptions, context: CommandContext): 
     }
   } finally {
     process.off("SIGUSR1", tellStatistics);
+    network?.stop();
     status?.stop();
   }
+}
+
+/** The pages know of no token: they tell numbers to whoever can reach them. */
+function checkHttp({ host }: Address, isOpen: boolean): void {
+  if (isOpen || isLoopback(host)) return;
+  throw new UsageError(
+    `--http ${printable(host)} tells its numbers to everybody who can reach this machine: leave the host out, and let ` +
+      "what collects them come through a tunnel or a proxy; an index that is --open may have it",
+  );
+}
+
+function hidePassword(url: string): void {
+  if (!URL.canParse(url)) return;
+  const { password } = new URL(url);
+  for (const form of [password, decodeURIComponent(password)]) neverShow(form);
 }

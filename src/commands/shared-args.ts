@@ -8,11 +8,12 @@ import { UsageError } from "../errors.ts";
 import { isLoopback } from "../loopback.ts";
 import { RateLimit } from "../net/rate-limit.ts";
 import * as kinds from "../options/kinds.ts";
-import { flag, repeated, single } from "../options/options.ts";
+import { flag, optional, repeated, single } from "../options/options.ts";
 import { printable } from "../printable.ts";
 import type { TransferOptions } from "../transfer/fetch.ts";
 import { defaultUploadSlots } from "../transfer/uploader.ts";
 import type { Network } from "../trust/network.ts";
+import { defaultNetworkName } from "../trust/stored-network.ts";
 import { chunkBytes, maxGetBytes } from "../wire/limits.ts";
 
 /** What every verb prints, and how. */
@@ -26,11 +27,34 @@ export const printing = {
   verbose: flag({ flag: "verbose", default: false, description: "More logs" }),
 };
 
-export const index = repeated(kinds.address, {
-  flag: "index",
-  default: [{ host: loopbackHost, port: defaultIndexPort }],
-  description: "Index to ask; give it again for others to try when one cannot be reached",
-});
+/** Which network a command takes part in; `networkOf` reads them. */
+export const belonging = {
+  network: optional(kinds.networkName, {
+    flag: "network",
+    defaultText: "the one of --index, else default",
+    description: "Private network to take part in: its name here, from when it was joined",
+  }),
+  tokenFile: optional(kinds.text("PATH"), {
+    flag: "token-file",
+    defaultText: "none",
+    description: "For machines: file with the token of a private network; P2P_TOKEN can hold it itself",
+  }),
+};
+
+/** For the verbs that join, leave and show networks. */
+export function joinedName(description: string) {
+  return single(kinds.networkName, { flag: "network", default: defaultNetworkName, description });
+}
+
+/** For all who ask an index. */
+export const asking = {
+  index: repeated(kinds.address, {
+    flag: "index",
+    defaultText: `the network's, else ${loopbackHost}:${defaultIndexPort}`,
+    description: "Index to ask; give it again for others to try when one cannot be reached",
+  }),
+  ...belonging,
+};
 
 /** A path, or `:memory:`. */
 export function indexDatabase(description: string) {
@@ -42,15 +66,22 @@ export function indexDatabase(description: string) {
   });
 }
 
-/** For both servers; `checkOpen` goes with it. */
-export const listening = {
-  host: single(kinds.host, { flag: "host", default: loopbackHost, description: "Address to listen on" }),
-  open: flag({
-    flag: "open",
-    default: false,
-    description: "Allow a HOST that other machines can reach: anyone who can may then come",
-  }),
-};
+/** For all who listen. */
+export const open = flag({
+  flag: "open",
+  default: false,
+  description:
+    "Take part in no private network: nothing is encrypted, and anyone who can reach HOST may come",
+});
+
+/** For who serves files; `listenHost` goes with it. */
+export function servingHost(description: string) {
+  return optional(kinds.host, {
+    flag: "host",
+    defaultText: `${loopbackHost}; 0.0.0.0 in a private network of several machines`,
+    description,
+  });
+}
 
 /** How a download is made, by `query` and by QUERY in the prompt. */
 export const downloading = {
@@ -132,11 +163,11 @@ export const uploadSlots = single(kinds.integer({ min: 1, max: 1_024 }), {
   description: "Requests that are served at a time; on a slow line few, so that each is soon done",
 });
 
-/** Throws when `host` can be reached by other machines and nobody said that this is meant. */
-export function checkOpen(host: string, open: boolean, flagName = "host"): void {
-  if (open || isLoopback(host)) return;
+/** Throws when other machines can reach `host`, the network is open to all, and nobody said that this is meant. */
+export function checkOpen(host: string, isMeant: boolean): void {
+  if (isMeant || isLoopback(host)) return;
   throw new UsageError(
-    `--${flagName} ${printable(host)} lets everybody who can reach this machine in, without a password: ` +
-      "add --open if that is meant",
+    `--host ${printable(host)} lets everybody who can reach this machine in: join a private network first ` +
+      "(`p2p join`), or add --open if anyone may come",
   );
 }

@@ -6,19 +6,19 @@ import { declare, type OptionsOf } from "../options/options.ts";
 import { withIndex } from "./ask-index.ts";
 import type { CommandContext } from "./context.ts";
 import { networkOf } from "./network.ts";
-import { index, printing } from "./shared-args.ts";
+import { asking, printing } from "./shared-args.ts";
 
 export const declaration = declare({
   verb: "stats",
   summary: "Show how much the index has and does",
   arguments: {},
-  options: { index, ...printing },
+  options: { ...asking, ...printing },
 });
 
 export type StatsOptions = OptionsOf<typeof declaration>;
 
 export async function run(options: StatsOptions, context: CommandContext): Promise<void> {
-  await withIndex(await networkOf(options), context.signal, (client) => showStats(client, context));
+  await withIndex(await networkOf(options, context), context.signal, (client) => showStats(client, context));
 }
 
 /** Also for the prompt. */

@@ -16,7 +16,7 @@ import { CommandTemplate } from "./command-template.ts";
 import type { CommandContext } from "./context.ts";
 import { networkOf } from "./network.ts";
 import { asUsageError, searchText } from "./search.ts";
-import { index, printing } from "./shared-args.ts";
+import { asking, printing } from "./shared-args.ts";
 
 export const declaration = declare({
   verb: "watch",
@@ -25,7 +25,7 @@ export const declaration = declare({
     words: manyArguments({ name: "WORDS", description: "As for search" }),
   },
   options: {
-    index,
+    ...asking,
     exec: optional(kinds.text("CMD"), {
       flag: "exec",
       defaultText: "none",
@@ -49,7 +49,7 @@ const maxWaitingCommands = 100_000;
 
 export async function run(options: WatchOptions, context: CommandContext): Promise<void> {
   const { log, signal } = context;
-  const network = await networkOf(options);
+  const network = await networkOf(options, context);
   const text = searchText(options.words.join(" "));
   const commands = commandsOf(options, network, context);
   const end = Promise.withResolvers<void>();
@@ -98,7 +98,11 @@ function commandsOf(
     throw new UsageError(`--exec: there is no program ${printable(template.program)}`);
   return new CommandQueue({
     template,
-    index: network.indexes.map(formatAddress).join(","),
+    networkVariables: {
+      P2P_INDEX: network.indexes.map(formatAddress).join(","),
+      ...(options.network && { P2P_NETWORK: options.network }),
+      ...(options.tokenFile && { P2P_TOKEN_FILE: options.tokenFile }),
+    },
     stdoutIsTaken: output.json,
     onDone: ({ match, exit, problem, seconds }: CommandOutcome) => {
       const { name, root } = match;

@@ -61,6 +61,11 @@ function recognise(
     if (token.value === undefined) return { option: negated, text: "false" };
     throw new UsageError(`${token.rawName} takes no value`);
   }
+  if (token.name === "token")
+    throw new UsageError(
+      "there is no --token, as others could read it in the list of processes: put it into P2P_TOKEN, or into a file " +
+        "for --token-file",
+    );
   throw new UsageError(`unknown option ${printable(token.rawName)}${suggestion(declaration, token.name)}`);
 }
 
@@ -100,5 +105,6 @@ function checkWords(declaration: Declaration, words: readonly string[]): void {
   });
   const extra = words[expected.length];
   if (extra === undefined || expected.some((argument) => argument.takesAll)) return;
+  if (declaration.wordRefusal !== undefined) throw new UsageError(declaration.wordRefusal);
   throw new UsageError(`unexpected argument ${printable(extra)} (see p2p ${declaration.verb} --help)`);
 }

@@ -73,11 +73,11 @@ export function optional<Value>(
   };
 }
 
-/** An option that can be given several times; all of them count, and together they replace the default. */
+/** An option that can be given several times, and all of them count; undefined says that nobody asked for it. */
 export function repeated<Value>(
   kind: Kind<Value>,
-  given: Described & { default: readonly Value[] },
-): Option<readonly Value[]> {
+  given: Described & { defaultText: string },
+): Option<readonly Value[] | undefined> {
   return {
     ...common(kind, given),
     isRepeatable: true,
@@ -85,8 +85,8 @@ export function repeated<Value>(
       const values = texts.map((text) => kind.parse(text));
       return values.some((value) => value === undefined) ? undefined : (values as Value[]);
     },
-    fallback: () => given.default,
-    fallbackText: given.default.map((value) => kind.show(value)).join(" "),
+    fallback: () => undefined,
+    fallbackText: given.defaultText,
   };
 }
 
@@ -132,6 +132,8 @@ export interface Declaration {
   readonly verb: string;
   readonly summary: string;
   readonly arguments: Readonly<Record<string, Argument<string> | Argument<readonly string[]>>>;
+  /** Said of a word too much, in place of naming it: for verbs where people put a secret there. */
+  readonly wordRefusal?: string;
   readonly options: Readonly<Record<string, Option<unknown>>>;
 }
 

@@ -49,7 +49,7 @@ export async function verbUsage(declaration: Declaration, columns: number): Prom
 const programNotes = `
 Data goes to standard output, everything else to standard error. Exit codes: 0 ok, 2 usage, 3 not found,
 4 several contents of that name, 5 no source delivered, 6 verification failed, 7 disk or permission, 8 index
-unreachable, 9 would overwrite, 130 or 143 interrupted, 1 anything else.
+unreachable, 9 would overwrite, 10 not let in, 130 or 143 interrupted, 1 anything else.
 `;
 
 const verbNotes = `

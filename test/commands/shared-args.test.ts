@@ -22,8 +22,9 @@ test.each([
   "1",
   "fe80::1",
   "::ffff:10.0.0.1",
-])("%s needs --open", (host) => {
+])("%s needs a private network, or --open", (host) => {
   expect(() => checkOpen(host, false)).toThrow(UsageError);
   expect(() => checkOpen(host, false)).toThrow("--open");
+  expect(() => checkOpen(host, false)).toThrow("p2p join");
   checkOpen(host, true);
 });

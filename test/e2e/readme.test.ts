@@ -25,7 +25,21 @@ function flagsOf(words: string): readonly string[] {
 
 test("the README has commands of every verb", () => {
   expect(new Set(commands.map(({ verb }) => verb))).toEqual(
-    new Set(["serve-index", "peer", "query", "search", "ls", "peers", "stats", "watch", "doctor", "index"]),
+    new Set([
+      "serve-index",
+      "peer",
+      "query",
+      "search",
+      "ls",
+      "peers",
+      "stats",
+      "watch",
+      "doctor",
+      "index",
+      "join",
+      "leave",
+      "token",
+    ]),
   );
 });
 

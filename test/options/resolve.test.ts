@@ -42,7 +42,7 @@ describe("precedence", () => {
     const two = { host: "::1", port: 2 };
     const index = (argv: string[], environment = {}, entries = {}) =>
       resolveOptions(search, sources(["x", ...argv], environment, entries)).index;
-    expect(index([])).toEqual([{ host: "127.0.0.1", port: 7766 }]);
+    expect(index([])).toBeUndefined();
     expect(index([], {}, { index: "127.0.0.1:1" })).toEqual([one]);
     expect(index([], {}, { index: ["127.0.0.1:1", "[::1]:2"] })).toEqual([one, two]);
     expect(index([], { P2P_INDEX: "127.0.0.1:1, [::1]:2" }, { index: "a:9" })).toEqual([one, two]);
@@ -83,9 +83,7 @@ test("a command and an option may have one name", () => {
   const value = resolveOptions(query, sources(["x"], {}, { index: "a:1" })).index;
   expect(value).toEqual([{ host: "a", port: 1 }]);
   const config = { index: { db: "x" } };
-  expect(resolveOptions(query, sources(["x"], {}, config)).index).toEqual([
-    { host: "127.0.0.1", port: 7766 },
-  ]);
+  expect(resolveOptions(query, sources(["x"], {}, config)).index).toBeUndefined();
   expect(resolveOptions(indexDatabase, sources(["check"], {}, config)).databasePath).toBe("x");
 });
 
@@ -103,6 +101,9 @@ test("words", () => {
 });
 
 describe("one clear line for", () => {
+  const noToken =
+    "there is no --token, as others could read it in the list of processes: put it into P2P_TOKEN, or into a file " +
+    "for --token-file";
   const cases: [Declaration, string[], string][] = [
     [query, ["x", "--bogus"], "unknown option --bogus (see p2p query --help)"],
     [serveIndex, ["--prot", "0"], "unknown option --prot (did you mean --port?)"],
@@ -121,6 +122,14 @@ describe("one clear line for", () => {
     [search, [], "missing argument WORDS (see p2p search --help)"],
     [query, ["x", "y"], "unexpected argument y (see p2p query --help)"],
     [serveIndex, ["y"], "unexpected argument y (see p2p serve-index --help)"],
+    [
+      peer,
+      ["--network", "No"],
+      'bad value "No" for --network: expected 1 to 32 of a-z, 0-9, - and _, with a letter or digit first',
+    ],
+    [query, ["x", "--token=s3cret"], noToken],
+    [query, ["--token", "s3cret", "x"], noToken],
+    [search, ["x", "--token"], noToken],
   ];
   test.each(
     cases.map(([declaration, argv, expected]) => [declaration.verb, argv, expected, declaration] as const),
