@@ -8,7 +8,16 @@ import { findLibfaketime } from "./fake-clock.ts";
 import { canLimitMemory } from "./memory-group.ts";
 
 /** `namespace`: a private network and private mounts, as root. The others are programs. */
-export type Need = "namespace" | "ip" | "nft" | "tc" | "ss" | "mkfs.ext4" | "cgroup" | "libfaketime";
+export type Need =
+  | "namespace"
+  | "ip"
+  | "nft"
+  | "tc"
+  | "ss"
+  | "tcpdump"
+  | "mkfs.ext4"
+  | "cgroup"
+  | "libfaketime";
 
 /** Set by the runner inside of the namespaces it made: outside of them nothing may be dropped or mounted. */
 const inNamespace = process.env.P2P_TEST_NAMESPACE === "1";
@@ -30,6 +39,7 @@ const lack: Partial<Record<Need, string>> = {
   ip: "ip is missing: apt-get install iproute2",
   tc: "tc is missing: apt-get install iproute2",
   ss: "ss is missing: apt-get install iproute2",
+  tcpdump: "tcpdump is missing: apt-get install tcpdump",
   cgroup: "no control group of memory can be made: root, Linux",
   libfaketime: "libfaketime is missing: apt-get install libfaketime",
 };
