@@ -1,6 +1,6 @@
 /** The client of the index against a real one, and against whatever else may answer at its address. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { IndexError } from "../../src/errors.ts";
+import { AuthenticationError, IndexError } from "../../src/errors.ts";
 import { IndexServer } from "../../src/index-server/server.ts";
 import { Announcer } from "../../src/library/announcer.ts";
 import { IndexClient } from "../../src/net/index-client.ts";
@@ -10,6 +10,7 @@ import { listAll } from "../../src/net/list-all.ts";
 import { openNetwork } from "../../src/trust/network.ts";
 import type { FileName } from "../../src/wire/file-name.ts";
 import { fileEntry, rootOf, wireEntry } from "../helpers/file-entries.ts";
+import { alice } from "../helpers/memberships.ts";
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -185,6 +186,22 @@ describe("against a real index", () => {
     const client = await IndexClient.open(openNetwork(addresses), 600);
     cleanups.push(() => client.close());
     expect(client.address.port).toBe(port);
+  });
+
+  test("of several that cannot be used, the one that answered and is not ours is told", async () => {
+    // Does not encrypt, which the network does.
+    const plain = fakeIndex(() => welcome);
+    const closed = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+    const refusing = closed.port;
+    closed.stop(true);
+    for (const ports of [
+      [refusing, plain],
+      [plain, refusing],
+    ]) {
+      const indexes = ports.map((each) => ({ host: "127.0.0.1", port: each }));
+      const error = await failure(IndexClient.open({ indexes, membership: alice }, 2_000));
+      expect(error).toBeInstanceOf(AuthenticationError);
+    }
   });
 });
 
