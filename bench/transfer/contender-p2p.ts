@@ -13,6 +13,8 @@ export interface P2pVariant {
   queryFlags?: readonly string[];
   /** Further flags of `p2p peer`. */
   peerFlags?: readonly string[];
+  /** In a private network, encrypted, with a token that the machines were given. */
+  isPrivate?: boolean;
   /** Put before the command lines, to watch the processes. */
   wrapQuery?: readonly string[];
   wrapPeer?: readonly string[];
@@ -22,6 +24,7 @@ export interface P2pVariant {
 
 export const p2pName = "p2p";
 const settledMs = 1_500;
+const benchToken = crypto.randomUUID().replaceAll("-", "");
 
 export function p2p(variant: P2pVariant = {}): Contender {
   return {
@@ -33,12 +36,13 @@ export function p2p(variant: P2pVariant = {}): Contender {
     prepare: async (stage) => {
       const lacking = whatItLacks(stage);
       if (lacking !== undefined) throw new Error(`${lacking} ${notInThisBuild}`);
-      const index = await startIndex(stage);
+      const index = await startIndex(stage, variant);
       // One after the other: the first hashes, all may keep what they found for the next run.
       for (const at of stage.plan.sources.keys()) await startPeer(stage, at, index, variant);
       return (at) => {
         const place = stage.plan.downloaders[at]!;
-        const process = stage.start("downloader", place, queryArgv(stage, at, index, variant));
+        const argv = queryArgv(stage, at, index, variant);
+        const process = stage.start("downloader", place, argv, { env: tokenOf(variant) });
         return staysAfterwards(stage) ? stage.completed(process) : stage.exited(process);
       };
     },
@@ -63,10 +67,10 @@ function staysAfterwards({ plan, workspace }: Stage): boolean {
   return isCrowd(plan) && workspace.features.serving;
 }
 
-export async function startIndex(stage: Stage): Promise<string> {
+export async function startIndex(stage: Stage, variant: P2pVariant = {}): Promise<string> {
   const { hub } = stage.plan;
   const argv = [stage.workspace.settings.binary, "serve-index", "--db", ":memory:", "--port", "0", "--json"];
-  const started = stage.start("helper", hub, [...argv, ...listenFlags(hub)]);
+  const started = stage.start("helper", hub, [...argv, ...listenFlags(hub)], { env: tokenOf(variant) });
   return await listeningAddress(started);
 }
 
@@ -75,8 +79,9 @@ export async function startPeer(
   stage: Stage,
   at: number,
   index: string,
-  { peerFlags = [], wrapPeer = [] }: P2pVariant = {},
+  variant: P2pVariant = {},
 ): Promise<number> {
+  const { peerFlags = [], wrapPeer = [] } = variant;
   const { plan, workspace } = stage;
   // Kept from run to run, so that only the first one hashes.
   const state = join(plan.cacheFolder, `p2p-source-${at}`);
@@ -86,7 +91,7 @@ export async function startPeer(
   const argv = [workspace.settings.binary, "peer", plan.payload.folder, "--index", index, "--port", "0"];
   const flags = ["--json", "--no-prompt", ...listenFlags(place), ...capFlags(plan), ...peerFlags];
   const started = stage.start("source", place, [...wrapPeer, ...argv, ...flags], {
-    env: { P2P_HOME: state },
+    env: { ...tokenOf(variant), P2P_HOME: state },
   });
   const { port } = await started.process.waitForEvent("listening");
   await started.process.waitForEvent("registered", { timeoutMs: plan.timeoutMs });
@@ -123,6 +128,11 @@ function queryArgv(stage: Stage, at: number, index: string, variant: P2pVariant)
 /** On loopback the index sees all of them as 127.0.0.1, so that is where they listen; only ports differ. */
 function listenFlags({ address }: Place): string[] {
   return address.startsWith("127.") ? [] : ["--host", address, "--open"];
+}
+
+/** One for all of a benchmark: who listens to it gets random bytes. */
+function tokenOf({ isPrivate }: P2pVariant): Record<string, string> {
+  return isPrivate ? { P2P_TOKEN: benchToken } : {};
 }
 
 function capFlags({ capBytesPerSecond }: Plan): string[] {

@@ -107,3 +107,34 @@ export async function ordered(workspace: Workspace): Promise<Section> {
 function rateRatio(one: Series, other: Series): number {
   return medianOf(other, ({ seconds }) => seconds) / medianOf(one, ({ seconds }) => seconds);
 }
+
+const encryptedLabel = "in a private network";
+
+/** What TLS costs: the same download, encrypted and with both sides known by their fingerprints. */
+export async function encrypted(workspace: Workspace): Promise<Section> {
+  const payload = largeFile(workspace);
+  const plan = loopbackPlan(workspace, payload);
+  const contenders = [p2p(), p2p({ label: encryptedLabel, isPrivate: true })];
+  const series = await compare(
+    workspace,
+    contenders.map((contender) => ({ contender, plan })),
+  );
+  const [open, closed] = [find(series, p2pName), find(series, `${p2pName} ${encryptedLabel}`)];
+  const ratio = open === undefined || closed === undefined ? undefined : rateRatio(closed, open);
+  return {
+    title: `Encrypted, ${sizeText(payload.bytes)}`,
+    paragraphs: [
+      programsTable(series),
+      checksTable([
+        check(
+          "encrypted against open",
+          "at least 0.6 of its rate",
+          ratio,
+          `${ratio?.toFixed(2)}`,
+          (ratio ?? 0) >= 0.6,
+        ),
+        ...memoryChecks(closed),
+      ]),
+    ],
+  };
+}

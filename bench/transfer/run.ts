@@ -9,7 +9,7 @@ import { binaryPath, projectVersion } from "../../scripts/project.ts";
 import { requireBinary } from "../../test/helpers/sandbox.ts";
 import { machine } from "../measure.ts";
 import { resultsFolder, savedReport, writeIntoDocument } from "./document.ts";
-import { oneSource, ordered, threeSources } from "./experiments-bulk.ts";
+import { encrypted, oneSource, ordered, threeSources } from "./experiments-bulk.ts";
 import { connections } from "./experiments-connections.ts";
 import { flashCrowd, openCrowd } from "./experiments-crowd.ts";
 import { growth } from "./experiments-growth.ts";
@@ -32,6 +32,7 @@ const experiments: Record<string, (workspace: Workspace) => Promise<Section>> = 
   many: manyFiles,
   tiny: tinyFile,
   ordered,
+  encrypted,
   split: cpuSplit,
   connections,
   growth,
