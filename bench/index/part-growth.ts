@@ -1,11 +1,10 @@
-/** How the cost of a QUERY grows with what the index holds, in memory and on disk, and how it starts cold. */
+/** How the cost of a QUERY grows with what the index holds, in memory and on disk. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { projectFolder } from "../../scripts/project.ts";
 import type { Row } from "../measure.ts";
 import { type Line, plot } from "../transfer/plot.ts";
 import { checksTable, type Section } from "../transfer/report.ts";
-import { type ColdStart, coldStart, describeColdStart } from "./cold-start.ts";
 import { filesPerPeer, Grown, measureStep, type Step } from "./growth-steps.ts";
 import { medianOf, roundsText, spreadOf } from "./rounds.ts";
 import { markdownTable, milliseconds, plainTarget, rates, target, thousands } from "./tables.ts";
@@ -17,24 +16,19 @@ const peersOfSteps = [100, 1_000, 10_000];
 interface Growth {
   storage: Storage;
   steps: Step[];
-  cold: ColdStart | undefined;
-  warmRate: number;
 }
 
 export async function growth(workspace: Workspace): Promise<Section> {
   const all = [await grow(workspace, "memory"), await grow(workspace, "disk")];
   if (workspace.settings.scale === 1) writeFileSync(join(projectFolder, plotPath), drawing(all));
   const most = all[0]!.steps.at(-1)!.holdings;
-  const disk = all[1]!;
-  const cold = disk.cold === undefined ? [] : [describeColdStart(disk.cold, disk.warmRate)];
   return {
     title: `Growth: from ${thousands(all[0]!.steps[0]!.holdings)} to ${thousands(most)} holdings`,
     paragraphs: [
       "![p50 and memory by holdings](index-growth.svg)",
       `Peers with ${thousands(filesPerPeer)} files each; 50 connections. The peers are the first ones of the same network each time. Each size was measured in turn with an index that stays at the first, and is compared with that. CPU is that of the server for each answer.`,
       ...all.map(stepsTable),
-      ...cold,
-      checksTable([...all.flatMap(checksOf), ...coldChecks(disk)]),
+      checksTable(all.flatMap(checksOf)),
     ],
   };
 }
@@ -56,18 +50,7 @@ async function grow(workspace: Workspace, storage: Storage): Promise<Growth> {
     console.error(`  ${label}: there after ${seconds.toFixed(0)} s`);
     steps.push(await measureStep(workspace, label, count, { small, grown }));
   }
-  const warmRate = medianOf(steps.at(-1)!.rounds, (value) => value.grown.popular.rate);
-  if (storage === "memory") return { storage, steps, cold: undefined, warmRate };
-  await grown.end();
-  const { index, digests, popularQueries } = grown;
-  const cold = await coldStart(workspace, {
-    folder: index.folder!,
-    shape: network,
-    digests,
-    queries: popularQueries,
-    warmRate,
-  });
-  return { storage, steps, cold, warmRate };
+  return { storage, steps };
 }
 
 /** Of the p50s of neighbouring measurements. */
@@ -144,27 +127,6 @@ function checksOf({ storage, steps }: Growth): Row[] {
     perMillion.toFixed(0),
   );
   return [grows, most];
-}
-
-/** Undefined when the index has forgotten its peers. */
-function coldChecks({ cold }: Growth): Row[] {
-  const answer = cold?.firstAnswer;
-  return [
-    {
-      figure: "cold start: the first answer",
-      target: "at once",
-      measured: `${answer?.toFixed(1)} s`,
-      ratio: "",
-      met: answer === undefined ? undefined : answer < 2,
-    },
-    plainTarget(
-      "cold start: half of the warm rate",
-      { atMost: 30 },
-      "s",
-      cold?.halfOfWarm,
-      `${cold?.halfOfWarm?.toFixed(1)} s`,
-    ),
-  ];
 }
 
 function drawing(all: readonly Growth[]): string {

@@ -11,6 +11,7 @@ import { machine } from "../measure.ts";
 import { endAllProcesses } from "../transfer/processes.ts";
 import { markdown, type Section } from "../transfer/report.ts";
 import { resultsFolder, savedReport, writeIntoDocument } from "./document.ts";
+import { cold } from "./part-cold.ts";
 import { disk } from "./part-disk.ts";
 import { growth } from "./part-growth.ts";
 import { idle } from "./part-idle.ts";
@@ -25,6 +26,7 @@ import { type Settings, Workspace } from "./workspace.ts";
 const parts: Record<string, (workspace: Workspace) => Promise<Section>> = {
   query,
   growth,
+  cold,
   register,
   leave,
   search,
