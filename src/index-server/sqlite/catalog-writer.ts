@@ -12,6 +12,7 @@ import type { FileEntry, LibraryClaim } from "../../wire/messages.ts";
 import { ProtocolError } from "../../wire/protocol-error.ts";
 import type { CatalogLimits } from "../catalog.ts";
 import { sqliteCode } from "./database.ts";
+import { HiddenPeers } from "./hidden-peers.ts";
 import { type ChangeListener, type Holder, HoldingTables, type Totals } from "./holding-tables.ts";
 
 export interface PeerAddress {
@@ -32,8 +33,7 @@ export class CatalogWriter {
   private readonly tables: HoldingTables;
   /** Of peers that are connected. */
   private readonly live = new Map<number, Holder>();
-  /** Of peers that are not, and whose rows are not all gone. */
-  private readonly hidden = new Map<number, Holder>();
+  private readonly hidden = new HiddenPeers();
   private readonly before = new Map<Holder, Before>();
 
   /** Whatever the database holds is hidden from now on. */
@@ -47,7 +47,7 @@ export class CatalogWriter {
     statements.hideAll.run();
     statements.setClean.run(0);
     for (const { id, files, digest } of statements.peers.all())
-      this.hidden.set(id, { slot: id, digest: LibraryDigest.of(digest, files) });
+      this.hidden.add({ slot: id, digest: LibraryDigest.of(digest, files) });
     // From here on nobody waits for a lock while peers wait for this thread: the queue tries again.
     database.run("PRAGMA busy_timeout = 0");
   }
@@ -58,7 +58,7 @@ export class CatalogWriter {
 
   /** Of peers that left and whose rows are not all gone. */
   get hiddenSlots(): Iterable<number> {
-    return this.hidden.keys();
+    return this.hidden.slots();
   }
 
   /** Its peer left, and some rows are there. */
@@ -86,7 +86,7 @@ export class CatalogWriter {
     isFree: (slot: number) => boolean = () => true,
   ): number | undefined {
     const own = this.live.get(slot)!;
-    const found = own.digest.is(claim) ? own : this.hiddenOf(claim, isFree);
+    const found = own.digest.is(claim) ? own : this.hidden.find(claim, isFree);
     if (found === undefined) return undefined;
     const { digest } = found;
     this.tables.statements.putPeer.run(found.slot, host, port, digest.count, digest.bytes);
@@ -105,13 +105,9 @@ export class CatalogWriter {
     this.hide(slot, own);
   }
 
-  /** Tells of each file of a live peer. */
-  *files(slot: number, tell: (file: FileEntry) => void): Generator<void, void> {
-    for (const entry of this.tables.walk(slot)) {
-      const file = this.tables.file(slot, entry);
-      if (file !== undefined) tell(file);
-      yield;
-    }
+  /** What a live peer has, some files at a time. Each lot is true when it is given. */
+  files(slot: number): Generator<FileEntry[], void> {
+    return this.tables.files(slot);
   }
 
   /** From now on its rows may be purged, or resumed. False when there are none: then the slot is free. */
@@ -239,7 +235,7 @@ export class CatalogWriter {
   /** False when there are no rows. */
   private hide(slot: number, holder: Holder): boolean {
     const hasRows = holder.digest.count > 0;
-    if (hasRows) this.hidden.set(slot, holder);
+    if (hasRows) this.hidden.add(holder);
     const { hidePeer, removePeer } = this.tables.statements;
     try {
       (hasRows ? hidePeer : removePeer).run(slot);
@@ -261,12 +257,6 @@ export class CatalogWriter {
   private touch(holder: Holder): void {
     if (this.before.has(holder)) return;
     this.before.set(holder, { digest: holder.digest.bytes, count: holder.digest.count });
-  }
-
-  private hiddenOf(claim: LibraryClaim, isFree: (slot: number) => boolean): Holder | undefined {
-    for (const holder of this.hidden.values())
-      if (holder.digest.is(claim) && isFree(holder.slot)) return holder;
-    return undefined;
   }
 
   private checkRoom({ digest }: Holder, more: number): void {

@@ -7,7 +7,7 @@ import type { FileName } from "../../wire/file-name.ts";
 import type { LibraryDigest } from "../../wire/library-digest.ts";
 import type { FileEntry } from "../../wire/messages.ts";
 import { lastKey, shortKey } from "./name-key.ts";
-import { type NamedRow, prepareStatements, type WriterStatements } from "./statements.ts";
+import { type HeldFileRow, type NamedRow, prepareStatements, type WriterStatements } from "./statements.ts";
 
 /** Rows read at a time while walking over what one peer has. */
 const pageRows = 256;
@@ -119,14 +119,15 @@ export class HoldingTables {
     return undefined;
   }
 
-  /** As its peer has described it; undefined: it does not have it. */
-  file(slot: number, entry: number): FileEntry | undefined {
-    const held = this.statements.partial.get(entry, slot);
-    const row = held === null ? null : this.statements.entry.get(entry);
-    if (held === null || row === null) return undefined;
-    const { name, size, md5, root } = row;
-    const file = { name: name as FileName, sizeBytes: size, md5: md5.toHex(), root: root.toHex() };
-    return held.partial === 1 ? { ...file, partial: true } : file;
+  /** What a peer has, in the order of the entries, which is that of the file: as its peer has described it. */
+  *files(slot: number): Generator<FileEntry[], void> {
+    let after = -1;
+    for (;;) {
+      const rows = this.statements.filesOfPeer.all(slot, after, pageRows);
+      if (rows.length > 0) yield rows.map(fileOf);
+      if (rows.length < pageRows) return;
+      after = rows.at(-1)!.entry;
+    }
   }
 
   /** The entries a peer has, page by page, in their order. Each may be removed while it is the current one. */
@@ -168,6 +169,11 @@ export class HoldingTables {
     const rightPopularity = popularityOf(holders);
     if (rightPopularity !== popularity) this.statements.setPopularity.run(rightPopularity, entry);
   }
+}
+
+function fileOf({ name, size, md5, root, partial }: HeldFileRow): FileEntry {
+  const file = { name: name as FileName, sizeBytes: size, md5: md5.toHex(), root: root.toHex() };
+  return partial === 1 ? { ...file, partial: true } : file;
 }
 
 /** Logarithm to the base of 2, rounded down. */

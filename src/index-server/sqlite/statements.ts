@@ -24,6 +24,16 @@ export interface EntryRow {
   popularity: number;
 }
 
+/** An entry as one peer has it. */
+export interface HeldFileRow {
+  entry: number;
+  partial: 0 | 1;
+  name: string;
+  root: Uint8Array;
+  size: number;
+  md5: Uint8Array;
+}
+
 export interface PeerRow {
   id: number;
   files: number;
@@ -95,6 +105,10 @@ export function prepareStatements(database: Database) {
 
     entriesOfPeer: database.prepare<{ entry: number }, [peer: number, after: number, limit: number]>(
       "SELECT entry FROM holdings WHERE peer = ? AND entry > ? ORDER BY entry LIMIT ?",
+    ),
+    filesOfPeer: database.prepare<HeldFileRow, [peer: number, after: number, limit: number]>(
+      `SELECT entry, partial, name, root, size, md5 FROM holdings JOIN entries ON id = entry
+       WHERE peer = ? AND entry > ? ORDER BY entry LIMIT ?`,
     ),
     partial: database.prepare<{ partial: 0 | 1 }, [entry: number, peer: number]>(
       "SELECT partial FROM holdings WHERE entry = ? AND partial IN (0, 1) AND peer = ?",

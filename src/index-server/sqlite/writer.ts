@@ -15,10 +15,11 @@ import type { CatalogLimits } from "../catalog.ts";
 import type { WantedFiles } from "../wanted-files.ts";
 import { CatalogWriter } from "./catalog-writer.ts";
 import { ChangeStamps } from "./change-stamps.ts";
-import { codeForPeer, describeFailure, isDamage, sqliteCode } from "./database.ts";
+import { codeForPeer, describeFailure, isDamage } from "./database.ts";
 import { Departed } from "./departed.ts";
 import type { ChangeListener } from "./holding-tables.ts";
 import type { PeerPorts } from "./peer-ports.ts";
+import { Surveys } from "./surveys.ts";
 import { LockedError, WorkQueue } from "./work-queue.ts";
 import type { FromWriter, Outcome, ToWriter } from "./writer-messages.ts";
 
@@ -46,6 +47,7 @@ export class Writer implements ChangeListener {
   /** Whose turn it is in the queue, by slot. */
   private readonly owners = new Map<number, object>();
   private readonly departed: Departed;
+  private readonly surveys: Surveys;
   /** Where the peers of slots are now, as long as the index's thread may not know. */
   private readonly movedTo = new Map<number, number>();
   private changed: number[] = [];
@@ -67,6 +69,13 @@ export class Writer implements ChangeListener {
       onTrouble: (error) => this.trouble(error),
     });
     for (const slot of hiddenSlots) this.departed.add(slot);
+    this.surveys = new Surveys({
+      ...options,
+      filesOf: (slot) => this.catalog.files(slot),
+      isBusy: () => !this.queue.idle,
+      tell: (slot, files) => options.tell({ kind: "news", slot, files }),
+      onTrouble: (error) => this.trouble(error),
+    });
   }
 
   join(slot: number): void {
@@ -110,21 +119,9 @@ export class Writer implements ChangeListener {
     });
   }
 
-  /** In turns, as everything else; of a peer that leaves meanwhile nothing is told. */
+  /** The peer has come back to what it had, and the index's thread knows: it can be found. */
   survey(slot: number): void {
-    const owner = this.owners.get(slot);
-    if (owner === undefined) return;
-    const { wanted } = this.options;
-    const files: FileEntry[] = [];
-    this.queue.add({
-      owner,
-      steps: this.catalog.files(slot, (file) => {
-        if (wanted.mayWant(file)) files.push(file);
-      }),
-      slice: runOutside,
-      finished: () => this.tellOf(slot, files),
-      failed: (error) => this.trouble(error),
-    });
+    if (this.owners.has(slot)) this.surveys.add(slot);
   }
 
   leave(told: number): void {
@@ -133,6 +130,7 @@ export class Writer implements ChangeListener {
     const owner = this.owners.get(slot);
     if (owner !== undefined) this.queue.drop(owner);
     this.owners.delete(slot);
+    this.surveys.remove(slot);
     if (!this.catalog.leave(slot)) {
       this.options.tell({ kind: "released", slot });
       return;
@@ -153,6 +151,7 @@ export class Writer implements ChangeListener {
 
   close(): void {
     this.queue.stop();
+    this.surveys.stop();
     this.catalog.end();
   }
 
@@ -212,6 +211,7 @@ export class Writer implements ChangeListener {
     this.owners.set(to, this.owners.get(from)!);
     this.owners.delete(from);
     this.movedTo.set(from, to);
+    this.surveys.remove(from);
     this.departed.remove(to);
     if (this.catalog.isHidden(from)) this.departed.add(from);
     else this.options.tell({ kind: "released", slot: from });
@@ -259,15 +259,4 @@ function changeOf({ type, line }: Job): Register | Update {
 function refusal(error: unknown, id: number | null): Outcome {
   if (!(error instanceof ProtocolError)) throw error;
   return { kind: "refused", id: error.id ?? id, code: error.code, message: error.message };
-}
-
-/** One statement, which is a transaction by itself. False when somebody else has the lock. */
-function runOutside(run: () => void): boolean {
-  try {
-    run();
-    return true;
-  } catch (error) {
-    if (sqliteCode(error).startsWith("SQLITE_BUSY")) return false;
-    throw error;
-  }
 }

@@ -268,6 +268,25 @@ describe("a digest", () => {
     expect(bench.outcomeOf(request)).toMatchObject({ held: true, slot: 1 });
   });
 
+  test("that is held is told of once the index's thread knows, as long as the peer has that slot", () => {
+    const bench = left();
+    bench.wanted.wantName("b", 1);
+    bench.apply(2, claiming(2, ...files));
+    const news = () => bench.told.filter(({ kind }) => kind === "news");
+    bench.passMs(1_000);
+    expect(news()).toEqual([]);
+    bench.writer.survey(1);
+    bench.passMs(1_000);
+    expect(news()).toEqual([{ kind: "news", slot: 1, files: [fileEntry("b")] }]);
+    bench.peer(3, "d");
+    bench.writer.leave(3);
+    // On to the rows of another one, before anybody has looked at these.
+    bench.hand(1, claiming(1, fileEntry("d")));
+    bench.writer.survey(1);
+    bench.passMs(1_000);
+    expect(news()).toHaveLength(1);
+  });
+
   test("of who leaves before it hears the outcome: its rows are kept, each slot is free once at most", () => {
     const bench = left();
     const request = bench.hand(2, claiming(2, ...files));
