@@ -5,7 +5,6 @@
 import { monotonicMs } from "../../clock.ts";
 import { encodeResultEnd } from "../../wire/encode.ts";
 import type { FileEntry, FoundContent } from "../../wire/messages.ts";
-import { ProtocolError } from "../../wire/protocol-error.ts";
 import { browse } from "../browse.ts";
 import {
   type Applied,
@@ -39,8 +38,9 @@ import { type LivePeer, LivePeers } from "./live-peers.ts";
 import { type Found, Lookup } from "./lookup.ts";
 import { PlaceWatch } from "./place-watch.ts";
 import { SlowReads } from "./slow-reads.ts";
+import { WarmUp } from "./warm-up.ts";
 import type { Outcome } from "./writer-messages.ts";
-import { WriterThread } from "./writer-thread.ts";
+import { errorOf, WriterThread } from "./writer-thread.ts";
 
 export interface SqliteCatalogOptions {
   /** A file, or `:memory:`. */
@@ -67,6 +67,7 @@ export class SqliteCatalog implements Catalog {
   private readonly slowReads: SlowReads;
   private readonly place: PlaceWatch;
   private readonly writer: WriterThread;
+  private readonly warmUp: WarmUp | undefined;
   /** What each peer waits for. */
   private readonly requests = new Map<LivePeer, { request: number; reject: (error: Error) => void }>();
   /** Of peers that left, whose rows are still there. */
@@ -105,6 +106,7 @@ export class SqliteCatalog implements Catalog {
       damaged: (line) => this.lose(line, true),
     });
     this.slowReads = new SlowReads((error) => this.troubled(error));
+    if (options.path !== inMemory) this.warmUp = WarmUp.ofIndex(database.path);
     this.writer = new WriterThread(
       {
         kind: "open",
@@ -246,6 +248,7 @@ export class SqliteCatalog implements Catalog {
   private async end(): Promise<void> {
     this.place.stop();
     this.slowReads.stop();
+    await this.warmUp?.stop();
     await this.searcher.stop();
     for (const [, { reject }] of this.requests) reject(new StoreError("RETRY"));
     this.requests.clear();
@@ -292,9 +295,4 @@ export class SqliteCatalog implements Catalog {
     else this.options.listener.failed(describeFailure(error));
     return new StoreError(codeForPeer(error));
   }
-}
-
-function errorOf(outcome: Exclude<Outcome, { kind: "applied" }>): Error {
-  if (outcome.kind === "refused") return new ProtocolError(outcome.code, outcome.id, outcome.message);
-  return new StoreError(outcome.code);
 }

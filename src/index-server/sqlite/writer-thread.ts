@@ -1,8 +1,9 @@
 /** The writing thread as the index sees it: requests and their outcomes, and what it tells by itself. */
 import { LocalIoError } from "../../errors.ts";
 import type { FileEntry } from "../../wire/messages.ts";
+import { ProtocolError } from "../../wire/protocol-error.ts";
 import { workerUrl } from "../../worker-url.ts";
-import type { ChangeType } from "../catalog.ts";
+import { type ChangeType, StoreError } from "../catalog.ts";
 import type { FromWriter, Outcome, ToWriter } from "./writer-messages.ts";
 
 export interface WriterListener {
@@ -167,4 +168,10 @@ export class WriterThread {
     this.opened.promise.catch(() => {});
     this.listener.lost(line, false);
   }
+}
+
+/** What a change that was not applied is rejected with. */
+export function errorOf(outcome: Exclude<Outcome, { kind: "applied" }>): Error {
+  if (outcome.kind === "refused") return new ProtocolError(outcome.code, outcome.id, outcome.message);
+  return new StoreError(outcome.code);
 }
