@@ -6,6 +6,8 @@
 import { decodeIndexRequest } from "../wire/decode-index-request.ts";
 import { decodeHello } from "../wire/decode-parts.ts";
 import { encodeOk, encodeWelcome } from "../wire/encode.ts";
+import { claimedType } from "../wire/json.ts";
+import { maxIndexQuestionLineBytes } from "../wire/limits.ts";
 import type { List, Query, Search, Unsubscribe, Watch } from "../wire/messages.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
 import type { Browse, PeersRequest, StatsRequest } from "../wire/view-messages.ts";
@@ -79,7 +81,9 @@ export class IndexSession {
     }
     const change = changeOf(line);
     if (change !== undefined) return this.onChange(change, line);
+    checkLength(line, claimedType);
     const request = decodeIndexRequest(line);
+    checkLength(line, () => request.type);
     switch (request.type) {
       case "PING":
         return { do: "answer", line: encodeOk(request.id) };
@@ -128,6 +132,13 @@ export class IndexSession {
     // What came lies in a buffer that is used again.
     return { do: "work", request: { type, id, line: new Uint8Array(line) } };
   }
+}
+
+/** Throws LINE_TOO_LONG for what is longer than a question and nothing else: a client that floods us is gone after one. */
+function checkLength(line: Uint8Array, typeOf: (line: Uint8Array) => string | undefined): void {
+  if (line.length <= maxIndexQuestionLineBytes) return;
+  const type = typeOf(line);
+  if (type !== "REGISTER" && type !== "UPDATE") throw new ProtocolError("LINE_TOO_LONG");
 }
 
 /** Undefined when that does not show at its start. What stands further on may contradict it: the store finds out. */

@@ -17,6 +17,7 @@ const closeBracket = 0x5d;
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
 const colon = 0x3a;
+const comma = 0x2c;
 
 /**
  * Throws when the line nests more deeply than allowed, or an object has more keys. Looked at before parsing:
@@ -44,6 +45,41 @@ function checkShape(line: Uint8Array): void {
       throw new ProtocolError("TOO_MANY", null, "too many fields");
     }
   }
+}
+
+const typeKey = Buffer.from("type");
+/** Longer than any type there is. */
+const maxTypeBytes = 32;
+
+/**
+ * What a line says its type is, found without parsing it: to parse a long one that is of no use takes longer than others
+ * should wait. It may be contradicted later in the line. Undefined: it does not say, or is no JSON.
+ */
+export function claimedType(line: Uint8Array): string | undefined {
+  let depth = 0;
+  /** Where the last string of the outermost object stands. */
+  let from = 0;
+  let to = 0;
+  let isTypeNext = false;
+  for (let i = 0; i < line.length; i++) {
+    const byte = line[i]!;
+    if (byte === quote) {
+      from = i + 1;
+      for (i++; i < line.length && line[i] !== quote; i++) if (line[i] === backslash) i++;
+      to = i;
+      if (isTypeNext) return String.fromCharCode(...line.subarray(from, Math.min(to, from + maxTypeBytes)));
+    } else if (byte === colon) {
+      isTypeNext = depth === 1 && typeKey.equals(line.subarray(from, to));
+    } else if (byte === comma) {
+      isTypeNext = false;
+    } else if (byte === openBrace || byte === openBracket) {
+      depth++;
+      isTypeNext = false;
+    } else if (byte === closeBrace || byte === closeBracket) {
+      depth--;
+    }
+  }
+  return undefined;
 }
 
 /** Throws ProtocolError TOO_DEEP or BAD_JSON (after which the stream is not to be trusted), TOO_MANY or BAD_MESSAGE. */

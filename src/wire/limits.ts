@@ -18,6 +18,8 @@ export const maxContentBytes = maxChunksPerContent * chunkBytes;
 export const maxShortLineBytes = 4 * 1024;
 /** A line of the index protocol after HELLO. */
 export const maxIndexLineBytes = 1024 * 1024;
+/** Such a line that is no REGISTER and no UPDATE: the longest, a LIST with every character escaped, has 12.5 KiB. */
+export const maxIndexQuestionLineBytes = 16 * 1024;
 /**
  * A line that the index answers with: 100 contents with 16 names of 1 KiB and 64 sources each are 2.5 MiB.
  */

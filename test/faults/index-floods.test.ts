@@ -64,6 +64,11 @@ test("A02: a HELLO byte by byte and silence end at one deadline counted from acc
   const timeoutMs = 2_000;
   const index = await box.index(["--db", ":memory:", "--handshake-timeout", `${timeoutMs / 1000}`]);
   const hello = '{"type":"HELLO","version":1,"agent":"a client that is slow"}\n';
+  await using tls = await LineClient.open(index.port);
+  tls.sendRaw(Buffer.from("1603010200", "hex"));
+  await tls.closed();
+  // At the deadline it is TIMEOUT.
+  expect(tls.answers).toMatchObject([{ type: "ERROR", code: "BAD_JSON" }]);
   const sinceMs = performance.now();
   const clients = await Promise.all([1, 2].map(() => LineClient.open(index.port)));
   const [slow] = clients as [LineClient, LineClient];
@@ -150,6 +155,23 @@ test("A05: lines of 1 MiB with 120,000 keys, as fast as they go: memory stays, a
   expect(percentile(tookMs, 50)).toBeLessThan(50);
   expect(percentile(tookMs, 99)).toBeLessThan(250);
   if (process.platform === "linux") expect(peakBytesOf(index.process.pid)).toBeLessThan(250 * MiB);
+});
+
+test("A05: lines of 1 MiB that are a PING and much else: one for each connection, and not parsed", async () => {
+  await using box = new Sandbox();
+  const index = await box.index();
+  await using peer = await registered(index, "127.0.0.8", "a.bin");
+  const padding = "x".repeat(MiB - 100);
+  for (const line of [
+    `{"type":"PING","id":7,"x":"${padding}"}\n`,
+    `{"x":"${padding}","type":"PING","id":7}\n`,
+  ]) {
+    await using flood = await LineClient.greeted(index.port);
+    for (let i = 0; i < 20; i++) flood.sendRaw(line);
+    await flood.closed();
+    expect(flood.answers.slice(1)).toMatchObject([{ type: "ERROR", id: null, code: "LINE_TOO_LONG" }]);
+  }
+  expect(await totalOf(peer, "a.bin")).toBe(1);
 });
 
 test("A06: 200 REGISTERs of 1 MiB from 50 connections at once: a budget of memory, all answered, others served", async () => {

@@ -1,6 +1,7 @@
 /** Which message is legal when, and what is to be done about it. */
 import { describe, expect, test } from "bun:test";
 import { type Change, IndexSession } from "../../src/index-server/session.ts";
+import { maxIndexQuestionLineBytes } from "../../src/wire/limits.ts";
 import { ProtocolError } from "../../src/wire/protocol-error.ts";
 import { wireEntry } from "../helpers/file-entries.ts";
 import { hello } from "../helpers/line-client.ts";
@@ -115,6 +116,45 @@ test("is full with more than two long requests unanswered; QUERY is not one", ()
   expect(session.unanswered).toBe(3);
   session.onDone(asRegister);
   expect(session.full).toBe(false);
+});
+
+describe("A05: a line of more than 16 KiB", () => {
+  const long = "y".repeat(maxIndexQuestionLineBytes);
+  /** So that the whole of it has exactly so many bytes. */
+  const padded = (message: object, bytes: number) => {
+    const { length } = lineOf({ ...message, x: "" });
+    return { ...message, x: "y".repeat(bytes - length) };
+  };
+
+  test("is a REGISTER or an UPDATE, wherever it says so", () => {
+    for (const message of [
+      { x: long, ...register },
+      unusual({ x: long }),
+      { x: long, id: 1, port: 1, files: [], type: "REGISTER" },
+    ])
+      expect(say(greeted(), message)).toMatchObject({ do: "work", request: { type: "REGISTER", id: 1 } });
+  });
+
+  test("is refused when it is anything else, and as long as that it is not", () => {
+    const ping = { type: "PING", id: 1 };
+    expect(say(greeted(), padded(ping, maxIndexQuestionLineBytes))).toMatchObject({ do: "answer" });
+    expect(problem(greeted(), padded(ping, maxIndexQuestionLineBytes + 1))).toBe("LINE_TOO_LONG null fatal");
+    expect(problem(greeted(), { x: long, ...ping })).toBe("LINE_TOO_LONG null fatal");
+    expect(problem(greeted(), { x: long })).toBe("LINE_TOO_LONG null fatal");
+    expect(problemOf(() => greeted().onLine(Buffer.from(`${long}y`)))).toBe("LINE_TOO_LONG null fatal");
+  });
+
+  test("is refused when it says that it is a REGISTER and then something else", () => {
+    const line = Buffer.from(`{"x":1,"type":"REGISTER","y":"${long}","type":"PING","id":1}`);
+    expect(problemOf(() => greeted().onLine(line))).toBe("LINE_TOO_LONG null fatal");
+  });
+
+  test("is longer than any question need be", () => {
+    const escaped = "\\u0061".repeat(1024);
+    const list = `{"type":"LIST","id":${2 ** 53 - 1},"pattern":"${escaped}","after":"${escaped}","limit":1000}`;
+    expect(list.length).toBeLessThan(maxIndexQuestionLineBytes);
+    expect(greeted().onLine(Buffer.from(list))).toMatchObject({ do: "work", request: { type: "LIST" } });
+  });
 });
 
 describe("when a long request fails", () => {
