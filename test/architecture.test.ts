@@ -62,6 +62,8 @@ const pureFiles = [
   "src/net/admission.ts",
   "src/net/answer-checks.ts",
   "src/net/backoff.ts",
+  "src/net/cidr.ts",
+  "src/net/host-group.ts",
   "src/trust/secret.ts",
   "src/transfer/choose-content.ts",
   "src/transfer/folder-plan.ts",

@@ -1,24 +1,15 @@
 /**
  * Which addresses are counted as one when connections are limited: whoever has an IPv6 address has 2^64 of them
- * (a /64 is the smallest network that is given away).
+ * (a /64 is the smallest network that is given away). Pure.
  */
+import { parseIpAddress, unmapped } from "./ip-address.ts";
 
 /** The /64 of an IPv6 address, an IPv4 address as it is, also when it is mapped into IPv6. */
 export function hostGroup(host: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(host);
-  if (mapped !== null) return mapped[1]!;
-  if (!host.includes(":")) return host;
-  const [head = "", tail] = host.replace(/%.*$/, "").split("::");
-  const before = groupsOf(head);
-  const after = groupsOf(tail ?? "");
-  const missing = tail === undefined ? 0 : Math.max(0, 8 - before.length - after.length);
-  const all = [...before, ...Array<string>(missing).fill("0"), ...after];
-  return `${all.slice(0, 4).join(":")}::/64`;
-}
-
-function groupsOf(text: string): string[] {
-  if (text === "") return [];
-  return text
-    .split(":")
-    .flatMap((group) => (group.includes(".") ? ["0", "0"] : [Number.parseInt(group, 16).toString(16)]));
+  const address = parseIpAddress(host);
+  if (address === undefined) return host;
+  const { bits, value } = unmapped(address);
+  if (bits === 32) return [24n, 16n, 8n, 0n].map((shift) => (value >> shift) & 0xffn).join(".");
+  const groups = [112n, 96n, 80n, 64n].map((shift) => ((value >> shift) & 0xffffn).toString(16));
+  return `${groups.join(":")}::/64`;
 }
