@@ -72,15 +72,10 @@ test("A02: a HELLO byte by byte and silence end at one deadline counted from acc
   const sinceMs = performance.now();
   const clients = await Promise.all([1, 2].map(() => LineClient.open(index.port)));
   const [slow] = clients as [LineClient, LineClient];
-  await using tls = await LineClient.open(index.port);
   let sent = 0;
   // More often than any timer of an idle connection would see.
   const drip = setInterval(() => slow.isClosed || slow.sendRaw(hello[sent++] ?? ""), timeoutMs / 20);
   try {
-    tls.sendRaw(Buffer.from("1603010200", "hex"));
-    await tls.closed();
-    expect(tls.answers).toMatchObject([{ type: "ERROR", code: "BAD_JSON" }]);
-    expect(performance.now() - sinceMs).toBeLessThan(timeoutMs);
     const endedMs = await Promise.all(
       clients.map(async (client) => {
         await client.closed();
