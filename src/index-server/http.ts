@@ -4,6 +4,7 @@
  */
 import { type Address, formatAddress } from "../address.ts";
 import { LocalIoError, reasonOf } from "../errors.ts";
+import { isLoopback } from "../loopback.ts";
 import { printable } from "../printable.ts";
 import { type IndexMetrics, metricsContentType, metricsText } from "./metrics.ts";
 
@@ -43,7 +44,10 @@ export class HttpStatus {
           // Whoever sends a body is told so (413) and cut off.
           maxRequestBodySize: 0,
           development: false,
-          fetch: (request) => answer(request, options),
+          fetch: (request, server) =>
+            isMeant(request.headers.get("host"), { host, port: server.port ?? 0 })
+              ? answer(request, options)
+              : text(403, "this page is asked for by the address it is at"),
           error: (error) => {
             options.onFailure(error);
             return text(500, "internal error");
@@ -67,6 +71,17 @@ export class HttpStatus {
   stop(): void {
     void this.server.stop(true);
   }
+}
+
+/**
+ * A name that somebody else gives to 127.0.0.1 (DNS rebinding) would let any page in a browser of this machine read what
+ * is here. Who listens elsewhere is called by whatever name. `asked` is what the request says as Host.
+ */
+function isMeant(asked: string | null, { host, port }: Address): boolean {
+  if (!isLoopback(host)) return true;
+  const [, name = "", bracketed, asksPort = "80"] =
+    /^((?:\[([\da-f:.]+)\]|[^:]*))(?::(\d+))?$/i.exec(asked ?? "") ?? [];
+  return isLoopback(bracketed ?? name) && Number(asksPort) === port;
 }
 
 async function answer(request: Request, options: HttpStatusOptions): Promise<Response> {
@@ -114,7 +129,12 @@ function pathOf(url: string): string {
   return url.replace(/^[a-z]+:\/\/[^/?#]*/i, "").replace(/[?#].*$/s, "");
 }
 
-const always = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
+const always = {
+  "cache-control": "no-store",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+};
 
 function text(status: number, line: string, headers: Record<string, string> = {}): Response {
   return new Response(`${line}\n`, { status, headers: { ...always, "content-type": plainText, ...headers } });

@@ -107,6 +107,8 @@ test.each([
   ["GET", "/", 404],
   ["GET", "/metrics/", 404],
   ["GET", "/../../etc/passwd", 404],
+  ["GET", "/..%2f..%2fetc/passwd", 404],
+  ["GET", "/%00", 404],
   ["GET", "//metrics", 404],
   ["GET", "/constructor", 404],
   ["GET", "/healthz?verbose", 200],
@@ -115,12 +117,12 @@ test.each([
   ["POST", "/metrics", 405],
   ["DELETE", "/healthz", 405],
   ["PUT", "/", 404],
-])("%s %s: %d", async (method, path, status) => {
+])("A39: %s %s: %d", async (method, path, status) => {
   const index = await startIndex();
   const { http } = startHttp(() => index);
-  expect(
-    await raw(http.port, `${method} ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`),
-  ).toStartWith(`HTTP/1.1 ${status} `);
+  expect(await raw(http.port, asked(`Host: 127.0.0.1:${http.port}\r\n`, method, path))).toStartWith(
+    `HTTP/1.1 ${status} `,
+  );
   expect(failures).toEqual([]);
 });
 
@@ -130,7 +132,7 @@ test.each([
   [
     "a host that is none",
     "GET /healthz HTTP/1.1\r\nHost: [[ a\r\nConnection: close\r\n\r\n",
-    /^HTTP\/1.1 200 /,
+    /^HTTP\/1.1 403 /,
   ],
   ["no HTTP", '{"type":"HELLO"}\n\r\n\r\n', /^(HTTP\/1.1 4\d\d |$)/],
 ])("%s does no harm", async (_what, request, answer) => {
@@ -174,3 +176,36 @@ async function raw(port: number, request: string): Promise<string> {
   await closed.promise;
   return answer;
 }
+
+const asked = (host: string, method = "GET", path = "/metrics") =>
+  `${method} ${path} HTTP/1.1\r\n${host}Connection: close\r\n\r\n`;
+
+test.each([
+  ["evil.example", "Host: evil.example\r\n"],
+  ["a name that begins well", "Host: localhost.evil.example:PORT\r\n"],
+  ["another port", "Host: 127.0.0.1:9\r\n"],
+  ["no port", "Host: 127.0.0.1\r\n"],
+  ["two", "Host: 127.0.0.1:PORT\r\nHost: evil.example\r\n"],
+  ["another address", "Host: 10.0.0.1:PORT\r\n"],
+  ["nothing", "Host: \r\n"],
+])("A39: whoever calls it %s learns nothing", async (_, host) => {
+  const index = await startIndex();
+  const { http } = startHttp(() => index);
+  const came = await raw(http.port, asked(host.replaceAll("PORT", String(http.port))));
+  expect(came).toMatch(/^HTTP\/1\.1 40[03]/);
+  expect(came).not.toContain("p2p_index");
+});
+
+test.each(["Host: 127.0.0.1:PORT\r\n", "Host: localhost:PORT\r\n", "Host: [::1]:PORT\r\n"])(
+  "who calls it %j is answered, with headers that keep a browser from more",
+  async (host) => {
+    const index = await startIndex();
+    const { http } = startHttp(() => index);
+    const came = await raw(http.port, asked(host.replaceAll("PORT", String(http.port))));
+    expect(came).toStartWith("HTTP/1.1 200");
+    expect(came.toLowerCase()).toContain(
+      "content-security-policy: default-src 'none'; frame-ancestors 'none'",
+    );
+    expect(came.toLowerCase()).toContain("x-content-type-options: nosniff");
+  },
+);
