@@ -38,12 +38,13 @@ export class FetchOutput implements FetchListener {
     this.context.output.event({
       event: "ambiguous",
       name: this.name,
-      contents: contents.map(({ root, sizeBytes, md5, names, total }) => ({
+      contents: contents.map(({ root, sizeBytes, md5, names, total, sources }) => ({
         root,
         size: sizeBytes,
         md5,
         names,
         sources: total,
+        addresses: new Set(sources.map(({ host }) => host)).size,
       })),
     });
   }

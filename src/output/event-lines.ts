@@ -104,7 +104,10 @@ function ambiguousLines(event: AmbiguousEvent): string[] {
   for (const content of event.contents) {
     // Two sizes of one root, of which one is a lie: --size takes the exact number.
     const size = roots.filter((root) => root === content.root).length > 1 ? ` (--size ${content.size})` : "";
-    const sources = formatCount(content.sources, "source").padStart(10);
+    const { sources: count, addresses = count } = content;
+    const where =
+      addresses < count && count <= 64 ? ` at ${formatCount(addresses, "address", "addresses")}` : "";
+    const sources = `${formatCount(count, "source").padStart(10)}${where}`;
     const names = content.names.slice(0, 3).map((name) => printable(name, nameLimit));
     const more = content.names.length > 3 ? `, ${content.names.length - 3} more` : "";
     lines.push(

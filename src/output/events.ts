@@ -102,6 +102,8 @@ export interface AmbiguousEvent {
     md5: string;
     names: readonly string[];
     sources: number;
+    /** Of the sources that the index named: anybody can be many sources at one. */
+    addresses?: number;
   }[];
 }
 

@@ -3,6 +3,7 @@
  * program of ours says such things; against the built binary, so that it is what a user would meet.
  */
 import { expect, test } from "bun:test";
+import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { contentOf, type TestContent, testContent } from "../helpers/contents.ts";
@@ -222,4 +223,24 @@ test("A34 a source that breaks the rules is dropped, and another one delivers al
       expect(holds(join(folder, name), own.bytes), what).toBe(true);
     }),
   );
+});
+
+test("A20: fifty ids with contents of their own under one name stand at one address, and nothing is chosen silently", async () => {
+  await using swarm = await Swarm.start();
+  const honest = randomBytes(2 * MiB);
+  await swarm.peer({ "ubuntu.iso": honest });
+  const lie = testContent(MiB + 1);
+  for (let id = 0; id < 50; id++) await swarm.register(20_000 + id, { "ubuntu.iso": lie.bytes });
+  const { code, process, folder } = await swarm.fetch(["ubuntu.iso"]);
+  expect(code, process.said()).toBe(4);
+  expect(readdirSync(folder)).toEqual([]);
+  const { contents } = process.events.find(({ event }) => event === "ambiguous") as unknown as {
+    contents: { root: string; size: number; sources: number; addresses: number }[];
+  };
+  expect(contents.map(({ size, sources, addresses }) => [size, sources, addresses])).toEqual([
+    [lie.sizeBytes, 50, 1],
+    [honest.length, 1, 1],
+  ]);
+  const chosen = await swarm.fetch(["ubuntu.iso", "--root", contents[1]!.root]);
+  expect(holds(join(chosen.folder, "ubuntu.iso"), honest), chosen.process.said()).toBe(true);
 });

@@ -45,16 +45,31 @@ async function startIndex(mayAdvertise?: (host: string) => boolean): Promise<num
   return server.port;
 }
 
-async function asBob(port: number): Promise<IndexClient> {
+async function asMember(port: number, membership: Membership): Promise<IndexClient> {
   const { fingerprint } = alice.identity;
-  const client = await IndexClient.open({ indexes: [{ host, port, fingerprint }], membership: bob });
+  const client = await IndexClient.open({ indexes: [{ host, port, fingerprint }], membership });
   cleanups.push(() => client.close());
   return client;
 }
 
+const asAlice = (port: number) => asMember(port, alice);
+const asBob = (port: number) => asMember(port, bob);
+
 const files = [fileEntry("a.iso", 1)];
 
 describe("a peer", () => {
+  test("A15: that says it is another is named as what TLS has shown of it, and the other's files stay", async () => {
+    const index = await startIndex();
+    const [honest, liar] = [await asAlice(index), await asBob(index)];
+    await honest.register(serving(alice).port, [fileEntry("hers.iso", 1)]);
+    const claims = { fingerprint: alice.identity.fingerprint, peer: "1" };
+    await liar.register(serving(bob).port, [{ ...fileEntry("his.iso", 2), ...claims }]);
+    const [his] = await honest.query("his.iso");
+    expect(his?.sources.map(({ fingerprint }) => fingerprint)).toEqual([bob.identity.fingerprint]);
+    const [hers] = await liar.query("hers.iso");
+    expect(hers?.sources.map(({ fingerprint }) => fingerprint)).toEqual([alice.identity.fingerprint]);
+  });
+
   test("that is found is named with its fingerprint, and told where", async () => {
     const client = await asBob(await startIndex());
     const { port } = serving(bob);

@@ -291,7 +291,7 @@ describe("raw lines", () => {
     ["32 bytes of zeros", `"${"A".repeat(43)}"`],
     ["in two forms", `"${"A".repeat(42)}B"`],
     ["nothing", '""'],
-  ])("a proof that is %s ends the connection without a word", async (_, text) => {
+  ])("A22, A30: a proof that is %s ends the connection without a word", async (_, text) => {
     const echo = new Echo(alice);
     const answer = await say(echo.port, [encodeAuth(nonce), proof(text)]);
     expect(answer.trimEnd().split("\n")).toHaveLength(1);

@@ -51,6 +51,7 @@ const folderPlan: FolderPlanEvent = {
   downBytesPerSecond: null,
   serves: false,
 };
+const [other, third] = [`1${root.slice(1)}`, `2${root.slice(1)}`];
 const cases: [OutputEvent, string[]][] = [
   [{ event: "listening", host: "::1", port: 7767 }, ["peer listening on [::1]:7767"]],
   [
@@ -94,11 +95,17 @@ const cases: [OutputEvent, string[]][] = [
     {
       event: "ambiguous",
       name: "a",
-      contents: [{ root, size: 1000, md5, names: ["a", "b/a", "c/a", "d/a"], sources: 2 }],
+      contents: [
+        { root, size: 1000, md5, names: ["a", "b/a", "c/a", "d/a"], sources: 2 },
+        { root: other, size: 1000, md5, names: ["a"], sources: 50, addresses: 1 },
+        { root: third, size: 1000, md5, names: ["a"], sources: 50, addresses: 50 },
+      ],
     },
     [
-      "a stands for 1 contents; choose one with --root:",
+      "a stands for 3 contents; choose one with --root:",
       "1.00 kB  0123456789ab   2 sources  a, b/a, c/a, 1 more",
+      "1.00 kB  1123456789ab  50 sources at 1 address  a",
+      "1.00 kB  2123456789ab  50 sources  a",
     ],
   ],
   [{ event: "error", code: "USAGE", exit: 2, message: "no" }, ["p2p: no"]],
