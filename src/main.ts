@@ -49,6 +49,7 @@ const verbs = {
   stats: async () => verb(await import("./commands/stats.ts")),
   doctor: async () => verb(await import("./commands/doctor.ts")),
   index: async () => verb(await import("./commands/index-database.ts")),
+  ban: async () => verb(await import("./commands/ban.ts")),
   join: async () => verb(await import("./commands/join.ts")),
   leave: async () => verb(await import("./commands/leave.ts")),
   token: async () => verb(await import("./commands/token.ts")),

@@ -198,6 +198,7 @@ export class PeerNode {
       slots: uploadSlots,
       limit: upLimit,
       membership: this.options.network.membership,
+      gate: this.options.network.gate,
       contentOf: (root) => this.library.contentOf(root) ?? this.downloads?.offerOf(root),
       onChanged: (path) => this.library.suspect(path),
       onFailed: (error) => listener.notice(error.message),

@@ -134,6 +134,7 @@ export class QueryNode {
         slots: uploadSlots,
         limit: upLimit,
         membership: this.options.network.membership,
+        gate: this.options.network.gate,
         contentOf: (root) => downloads.offerOf(root),
         onChanged: () => {},
         onFailed: (error) => onNotice(error.message),

@@ -49,7 +49,7 @@ test.each(["--help", "-h", "help", "help peer", "peer --help", "query -h --bogus
 test.each([
   [
     [],
-    "p2p: missing command: one of serve-index, peer, query, search, ls, watch, peers, stats, doctor, index, join, leave, token (see p2p --help)\n",
+    "p2p: missing command: one of serve-index, peer, query, search, ls, watch, peers, stats, doctor, index, ban, join, leave, token (see p2p --help)\n",
   ],
   [["serve-idnex"], "p2p: unknown command serve-idnex (did you mean serve-index?)\n"],
   [["help", "qurey"], "p2p: unknown command qurey (did you mean query?)\n"],

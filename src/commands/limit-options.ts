@@ -10,7 +10,7 @@ import { type Option, type OptionGroup, type OptionsOf, optional, single } from 
 import type { Log } from "../output/log.ts";
 import { arrivalWindowMs, failedProofWindowMs } from "../wire/limits.ts";
 
-const limits: OptionGroup = {
+export const limits: OptionGroup = {
   title: "Limits",
   note: "Those for each address count all of a /64 of IPv6 as one, and loopback addresses only if they are set.",
 };

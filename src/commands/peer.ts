@@ -10,6 +10,7 @@ import { PeerNode } from "../peer-node.ts";
 import { runPrompt } from "../prompt/prompt.ts";
 import { aborted } from "../shutdown.ts";
 import type { CommandContext } from "./context.ts";
+import { gating, WatchedGate } from "./gate-options.ts";
 import { connectionLimiting, connectionLimitsOf } from "./limit-options.ts";
 import { listenHost, networkOf } from "./network.ts";
 import { PeerOutput } from "./peer-output.ts";
@@ -68,6 +69,7 @@ export const declaration = declare({
     uploadSlots,
     ...downloading,
     ...rates,
+    ...gating("that may connect, and be fetched from"),
     ...connectionLimiting(peerConnectionLimits),
     ...printing,
   },
@@ -78,7 +80,8 @@ export type PeerOptions = OptionsOf<typeof declaration>;
 export async function run(options: PeerOptions, context: CommandContext): Promise<void> {
   const { folder, port } = options;
   const { output, log, terminal, signal } = context;
-  const network = await networkOf(options, context);
+  const doors = WatchedGate.open(options, log);
+  const network = { ...(await networkOf(options, context)), gate: doors.gate };
   const host = listenHost(options, network);
   const state = stateFolder();
   const upLimit = rateLimit(options.up);
@@ -115,6 +118,7 @@ export async function run(options: PeerOptions, context: CommandContext): Promis
     await aborted(signal);
   } finally {
     await node.stop();
+    doors.close();
   }
   if (output.failure !== undefined) throw output.failure;
 }

@@ -5,6 +5,7 @@ import type { IndexClient } from "../net/index-client.ts";
 import { declare, type OptionsOf } from "../options/options.ts";
 import { withIndex } from "./ask-index.ts";
 import type { CommandContext } from "./context.ts";
+import { WatchedGate } from "./gate-options.ts";
 import { networkOf } from "./network.ts";
 import { asking, printing } from "./shared-args.ts";
 
@@ -18,7 +19,10 @@ export const declaration = declare({
 export type PeersOptions = OptionsOf<typeof declaration>;
 
 export async function run(options: PeersOptions, context: CommandContext): Promise<void> {
-  await withIndex(await networkOf(options, context), context.signal, (client) => listPeers(client, context));
+  const doors = WatchedGate.open({}, context.log);
+  const network = { ...(await networkOf(options, context)), gate: doors.gate };
+  await withIndex(network, context.signal, (client) => listPeers(client, context));
+  doors.close();
 }
 
 /** Also for the prompt. That there is none is no failure. */

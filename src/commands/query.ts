@@ -25,6 +25,7 @@ import { targetOfQuery } from "../transfer/target.ts";
 import { chunkBytes, maxContentBytes, maxNameBytes } from "../wire/limits.ts";
 import type { CommandContext } from "./context.ts";
 import { FetchOutput } from "./fetch-output.ts";
+import { gating, WatchedGate } from "./gate-options.ts";
 import { isLocal, listenHost, networkOf } from "./network.ts";
 import { fetchFolderAndServe, listFolder } from "./query-folder.ts";
 import { waitUntilThere } from "./query-wait.ts";
@@ -103,6 +104,7 @@ export const declaration = declare({
       description: "How long to go on serving the file once it is complete",
     }),
     uploadSlots,
+    ...gating("that may be fetched from, and connect"),
     ...downloading,
     ...rates,
     ...printing,
@@ -119,7 +121,8 @@ export async function run(options: QueryOptions, context: CommandContext): Promi
     throw new UsageError("--json and -o - both want standard output: leave one of them out");
   if (isStreamed && serveForSeconds > 0)
     throw new UsageError("--serve-for needs a file to serve: name one with -o");
-  const network = await networkOf(options, context);
+  const doors = WatchedGate.open(options, log);
+  const network = { ...(await networkOf(options, context)), gate: doors.gate };
   const host = listenHost(options, network);
   // Others must be able to come: a loopback address is of use only to those on the index's own machine.
   const canBeReached = !isLoopback(host) || isLocal(network);
@@ -159,6 +162,7 @@ export async function run(options: QueryOptions, context: CommandContext): Promi
       });
   } finally {
     await node.stop();
+    doors.close();
     // All of it is known only now.
     if (node.servedBytes > 0 || serveForSeconds > 0)
       shown.output.event({ event: "served", bytes: node.servedBytes });
@@ -253,6 +257,7 @@ async function list(
     output.event({ event: "found", name, size: sizeBytes, md5, root, sources: total });
     const shown = names.map((one) => `name ${printable(one, maxNameBytes)}`);
     output.text([`root ${root}`, `md5  ${md5}`, ...shown]);
-    for (const { host, port } of sources) output.event({ event: "source", host, port, root });
+    for (const { host, port, fingerprint } of sources)
+      output.event({ event: "source", host, port, fingerprint, root });
   }
 }

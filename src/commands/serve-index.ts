@@ -20,6 +20,7 @@ import { aborted } from "../shutdown.ts";
 import { setDatabaseAside } from "../sqlite.ts";
 import { maxFilesPerIndex, maxFilesPerPeer, maxPeersPerAddress } from "../wire/limits.ts";
 import type { CommandContext } from "./context.ts";
+import { gating, WatchedGate } from "./gate-options.ts";
 import { IndexNetwork } from "./index-network.ts";
 import { connectionLimiting, connectionLimitsOf, countLimit, countLimitPerAddress } from "./limit-options.ts";
 import { belonging, indexDatabase, open, printing } from "./shared-args.ts";
@@ -62,6 +63,7 @@ export const declaration = declare({
       description:
         "Tell those who watch over it how it is: /metrics, /healthz and /readyz on PORT or HOST:PORT",
     }),
+    ...gating("that may connect"),
     ...connectionLimiting(indexConnectionLimits),
     maxPeersPerAddress: countLimitPerAddress({
       flag: "max-peers-per-address",
@@ -91,6 +93,7 @@ export async function run(options: ServeIndexOptions, context: CommandContext): 
   const isShared = isPostgresUrl(databasePath);
   if (isShared) hidePassword(databasePath);
   const network = await IndexNetwork.of({ ...options, isShared, stateFolder: stateFolder() }, context);
+  const doors = WatchedGate.open(options, log);
   let server: IndexServer | undefined;
   // First, so that a database that takes its time is seen as that.
   const status =
@@ -117,6 +120,7 @@ export async function run(options: ServeIndexOptions, context: CommandContext): 
         databasePath,
         log,
         secure: network?.secure,
+        gate: doors.gate,
         connectionLimits: connectionLimitsOf(options, indexConnectionLimits, log),
         peersPerAddress: addressLimit(maxPeersPerAddress, options.maxPeersPerAddress),
         limits: { filesPerPeer: options.maxFilesPerPeer, filesPerIndex: options.maxFilesPerIndex },
@@ -153,6 +157,7 @@ export async function run(options: ServeIndexOptions, context: CommandContext): 
     process.off("SIGUSR1", tellStatistics);
     network?.stop();
     status?.stop();
+    doors.close();
   }
 }
 

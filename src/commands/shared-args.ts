@@ -137,7 +137,7 @@ export function transferOptions(
     down: number;
   },
   checkSpace: boolean,
-  { membership }: Network,
+  { membership, gate }: Network,
 ): TransferOptions {
   return {
     limit: rateLimit(options.down),
@@ -147,6 +147,7 @@ export function transferOptions(
     timeoutMs: options.timeoutSeconds * 1000,
     checkSpace,
     membership,
+    gate,
   };
 }
 

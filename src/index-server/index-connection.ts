@@ -59,6 +59,15 @@ export class IndexConnection implements AcceptedUser, NewsReader {
     return this.session.registered ? leaseMs : undefined;
   }
 
+  get advertisedHost(): string | undefined {
+    return this.registration.peer?.host;
+  }
+
+  /** Its connection may take a while to end. */
+  shownOut(): void {
+    this.registration.end();
+  }
+
   // --- what the connection says ---
 
   onLine(line: Uint8Array): number {

@@ -37,6 +37,7 @@ export class Registration {
     if (type === "UPDATE" && this.joined === undefined) throw new ProtocolError("BAD_STATE");
     if (checks !== undefined && type === "REGISTER") this.place = await this.placeOf(line, checks);
     const host = this.place?.host;
+    if (this.hasEnded) throw new ProtocolError("BAD_STATE");
     const peer = this.joined ?? this.join(host ?? this.seenAt);
     if (host !== undefined && host !== peer.host)
       throw new ProtocolError("BAD_STATE", null, "this connection has registered with another address");
@@ -48,8 +49,9 @@ export class Registration {
     return encodeOk(id, held, type === "REGISTER" ? host : undefined);
   }
 
-  /** The connection has ended. */
+  /** Nobody is sent there any more, whatever the connection still says. Idempotent. */
   end(): void {
+    if (this.hasEnded) return;
     this.hasEnded = true;
     if (this.joined === undefined) return;
     this.parts.catalog.leave(this.joined);
@@ -63,7 +65,6 @@ export class Registration {
 
   private join(host: string): CatalogPeer {
     const { catalog, peersPerAddress } = this.parts;
-    if (this.hasEnded) throw new ProtocolError("BAD_STATE");
     if (!peersPerAddress.hasRoom(this.seenAt))
       throw new ProtocolError("RETRY", null, "this address has as many peers as it may have");
     this.joined = catalog.join(host, this.connection.fingerprint);

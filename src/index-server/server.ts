@@ -13,6 +13,7 @@ import { Listener, type SecureListening } from "../net/listener.ts";
 import type { Log } from "../output/log.ts";
 import { printable } from "../printable.ts";
 import { shortFingerprint } from "../trust/fingerprint.ts";
+import type { Gate } from "../trust/gate.ts";
 import { agent, version } from "../version.ts";
 import { maxFilesPerIndex, maxFilesPerPeer, maxNameBytes, maxPeersPerAddress } from "../wire/limits.ts";
 import type { AnnouncedEntry } from "./announced-entry.ts";
@@ -39,6 +40,8 @@ export interface IndexServerOptions {
   connectionLimits?: ConnectionLimits;
   /** Undefined: nothing is encrypted, and everybody is let in. */
   secure?: SecureListening | undefined;
+  /** Who may connect; undefined: everybody. */
+  gate?: Gate | undefined;
   /** In a private network: whether a peer may be reached at an address that is not the one the index sees it at. */
   mayAdvertise?: (host: string) => boolean;
   /** Registered peers. */
@@ -198,7 +201,7 @@ export class IndexServer implements IndexMetrics {
     await this.catalog.close();
   }
 
-  private checksOf({ mayAdvertise = () => false }: IndexServerOptions, { membership }: SecureListening) {
+  private checksOf({ gate, mayAdvertise }: IndexServerOptions, { membership }: SecureListening) {
     const common = { membership, nowMs: monotonicMs };
     const onUnbacked = ({ host, port, fingerprint }: Place, { name }: AnnouncedEntry) =>
       this.log.warn(
@@ -206,7 +209,10 @@ export class IndexServer implements IndexMetrics {
           `${printable(name, maxNameBytes)}, which it announces, cannot be had from it`,
       );
     return {
-      reach: new Reach({ ...common, mayAdvertise }),
+      reach: new Reach({
+        ...common,
+        mayAdvertise: (host) => mayAdvertise?.(host) === true && gate?.admits(host) !== false,
+      }),
       audit: new Audit({ ...common, chance: Math.random, onUnbacked }),
     };
   }
@@ -226,7 +232,7 @@ function textOf(error: unknown): string {
 }
 
 function listen(options: IndexServerOptions, parts: IndexParts): Listener {
-  const { host, port, secure, connectionLimits = indexConnectionLimits } = options;
+  const { host, port, secure, gate, connectionLimits = indexConnectionLimits } = options;
   try {
     return new Listener({
       host,
@@ -234,6 +240,7 @@ function listen(options: IndexServerOptions, parts: IndexParts): Listener {
       limits: { ...connectionLimits, total: connectionsWithin(connectionLimits.total) },
       budget: new ByteBudget(),
       secure,
+      gate,
       accept: (connection) => new IndexConnection(connection, parts),
     });
   } catch (error) {

@@ -21,8 +21,9 @@ export function peersLine(
   // As they came, as a rule.
   if (!isSorted) later.sort((one, other) => compareIds(one.id, other.id));
   const page: RegisteredPeer[] = later.slice(0, limit).map((peer) => {
-    const { host, port, files, sinceMs } = peer;
-    return { peer: peer.id, host, port, files, seconds: Math.max(0, Math.round((nowMs - sinceMs) / 1000)) };
+    const { host, port, fingerprint, files, sinceMs } = peer;
+    const seconds = Math.max(0, Math.round((nowMs - sinceMs) / 1000));
+    return { peer: peer.id, host, port, fingerprint, files, seconds };
   });
   return encodePeers(id, page, later.length > limit ? page.at(-1)?.peer : undefined);
 }

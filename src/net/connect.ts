@@ -94,7 +94,7 @@ class Opening {
     if (secure === undefined || this.isOver) return;
     const found = securedSocket(socket);
     if (found === undefined) {
-      this.fail(new AuthenticationError(tlsFailure(problem)));
+      this.fail(wasCutOff(problem) ? new Error(cutOff) : new AuthenticationError(tlsFailure(problem)));
       return;
     }
     const { membership, purpose, expected } = secure;
@@ -142,9 +142,16 @@ class Opening {
   private waiting(): ConnectionUser {
     return {
       onLine: () => 0,
-      onClose: (error) => this.fail(error ?? new Error("it closed the connection before TLS was up")),
+      onClose: (error) => this.fail(error ?? new Error(cutOff)),
     };
   }
+}
+
+/** Who has no room, or denies this address, says nothing: both may be otherwise the next time. */
+const cutOff = "it closed the connection before TLS was up: it has no room, or does not let this address in";
+
+function wasCutOff(problem: Error | null): boolean {
+  return problem?.message.includes("disconnected before secure TLS connection") ?? false;
 }
 
 function tlsFailure(problem: Error | null): string {

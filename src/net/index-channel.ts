@@ -147,6 +147,15 @@ export class IndexChannel implements ConnectionUser {
 
   onLine(line: Uint8Array): number {
     const answer = decodeIndexAnswer(line);
+    if (answer.type === "ERROR" && answer.code === "DENIED") {
+      this.end(
+        new AuthenticationError(
+          `index ${this.label} does not let this machine in: whoever runs it has denied or banned it`,
+        ),
+        this.lost,
+      );
+      return 0;
+    }
     if (answer.type === "ERROR" && (!this.isWelcome || answer.id === null)) {
       this.fail(this.refusal(answer.code, answer.message).message);
       return 0;

@@ -5,7 +5,9 @@
 import { type Address, formatAddress } from "../address.ts";
 import { monotonicMs } from "../clock.ts";
 import { AuthenticationError, IndexError } from "../errors.ts";
+import type { Gate } from "../trust/gate.ts";
 import type { Network } from "../trust/network.ts";
+import type { Fingerprint } from "../wire/fingerprint.ts";
 import { maxEntriesPerFolder, maxFilesPerList, maxPeersPerPage } from "../wire/limits.ts";
 import type {
   FileEntry,
@@ -22,7 +24,7 @@ import { areNamed, isFolderPageOf, isPageOf } from "./answer-checks.ts";
 import { IndexChannel } from "./index-channel.ts";
 import { IndexRefusal } from "./index-refusal.ts";
 import type { Request } from "./pending-answers.ts";
-import { believed } from "./source-addresses.ts";
+import { mayBeSource, withSources } from "./source-addresses.ts";
 import { SourceSubscription } from "./source-subscription.ts";
 import { Watch } from "./watch.ts";
 
@@ -41,11 +43,14 @@ const writeAnswerTimeoutMs = 180_000;
 export class IndexClient {
   private found: string | undefined;
 
-  private constructor(private readonly channel: IndexChannel) {}
+  private constructor(
+    private readonly channel: IndexChannel,
+    private readonly gate: Gate | undefined,
+  ) {}
 
   /** Connects to the first index of the network that answers. Throws the first AuthenticationError, else the last IndexError. */
   static async open(
-    { indexes, membership }: Network,
+    { indexes, membership, gate }: Network,
     timeoutMs: number = openTimeoutMs,
     answerMs: number = answerTimeoutMs,
   ): Promise<IndexClient> {
@@ -57,7 +62,7 @@ export class IndexClient {
       const channel = new IndexChannel(address, answerMs, secure);
       try {
         await channel.greet(Math.max(100, shareMs));
-        return new IndexClient(channel);
+        return new IndexClient(channel, gate);
       } catch (error) {
         channel.close();
         // Somebody answered: that says more than that others do not.
@@ -95,7 +100,7 @@ export class IndexClient {
     const subscription = new SourceSubscription(name, (id) => channel.unsubscribe(id));
     const { id, answer } = channel.subscribe({ type: "QUERY", name, subscribe: true }, (push) => {
       if (push.type !== "SOURCES") throw channel.nonsense();
-      subscription.tell(believed(this.named(push.contents, name), channel.remoteHost).items);
+      subscription.tell(this.shown(this.believed(this.named(push.contents, name)).items));
     });
     try {
       const result = await answer;
@@ -114,7 +119,7 @@ export class IndexClient {
   async listPage(pattern: string, after: string): Promise<Names> {
     const answer = await this.channel.ask({ type: "LIST", pattern, after, limit: maxFilesPerList });
     if (answer.type === "NAMES" && isPageOf(answer, new NamePattern(pattern), after))
-      return { ...answer, files: this.believed(answer.files) };
+      return { ...answer, files: this.meant(answer.files) };
     throw this.channel.nonsense();
   }
 
@@ -156,7 +161,7 @@ export class IndexClient {
   async peers(after = ""): Promise<PeersAnswer> {
     const answer = await this.look("name its peers", { type: "PEERS", after, limit: maxPeersPerPage });
     if (answer.type !== "PEERS" || leadsNowhere(answer.next, after)) throw this.channel.nonsense();
-    return answer;
+    return { ...answer, peers: answer.peers.filter((peer) => this.shows(peer)) };
   }
 
   async stats(): Promise<StatsAnswer> {
@@ -225,7 +230,7 @@ export class IndexClient {
   }
 
   private fitting(contents: FoundContent[], name: string): FoundContent[] {
-    return this.believed(this.named(contents, name));
+    return this.meant(this.named(contents, name));
   }
 
   private named(contents: FoundContent[], name: string): FoundContent[] {
@@ -233,10 +238,23 @@ export class IndexClient {
     throw this.channel.fail(`index ${this.label} answered for another name`);
   }
 
+  private believed<Item extends FoundContent | ListedFile>(items: readonly Item[]) {
+    return withSources(items, ({ host }) => mayBeSource(host, this.channel.remoteHost));
+  }
+
+  /** Without those whom we have nothing to do with. */
+  private shown<Item extends FoundContent | ListedFile>(items: readonly Item[]): Item[] {
+    return withSources(items, (source) => this.shows(source)).items;
+  }
+
+  private shows({ host, fingerprint }: { host: string; fingerprint?: Fingerprint | undefined }): boolean {
+    return this.gate?.shows(host, fingerprint) ?? true;
+  }
+
   /** Without sources that it cannot mean. Throws when there are no others. */
-  private believed<Item extends FoundContent | ListedFile>(items: readonly Item[]): Item[] {
-    const { items: left, refused } = believed(items, this.channel.remoteHost);
-    if (refused === undefined || left.length > 0) return left;
+  private meant<Item extends FoundContent | ListedFile>(items: readonly Item[]): Item[] {
+    const { items: left, refused } = this.believed(items);
+    if (refused === undefined || left.length > 0) return this.shown(left);
     const source = formatAddress(refused);
     throw new IndexError(
       `index ${this.label} names ${source} as a source, where no other machine can be reached: ` +

@@ -61,9 +61,10 @@ export class IndexLink {
   }
 
   private async connect(): Promise<void> {
-    const { indexes, membership } = this.options.network;
+    const { network } = this.options;
+    const { indexes } = network;
     const inTurn = indexes.map((_, i) => indexes[(this.turn + i) % indexes.length]!);
-    const client = await IndexClient.open({ indexes: inTurn, membership });
+    const client = await IndexClient.open({ ...network, indexes: inTurn });
     if (this.stopped) {
       client.close();
       return;
@@ -83,6 +84,7 @@ export class IndexLink {
     if (this.nowMs() - this.upSinceMs >= stableMs) this.failures = 0;
     this.current = undefined;
     this.turn++;
+    if (error instanceof AuthenticationError) this.refusal = error.message;
     this.options.onNotice(`${error.message}; trying to get it back`);
     this.options.onDown();
     this.connectLater();

@@ -3,12 +3,12 @@
  * need no knowledge of the protocol. What is said on a connection is its user's.
  */
 import { monotonicMs } from "../clock.ts";
+import type { Gate } from "../trust/gate.ts";
 import type { Identity } from "../trust/identity.ts";
 import type { Membership } from "../trust/membership.ts";
 import type { ProofPurpose } from "../trust/token-proof.ts";
-import { encodeError } from "../wire/encode.ts";
 import { maxShortLineBytes } from "../wire/limits.ts";
-import { ProtocolError } from "../wire/protocol-error.ts";
+import { type ErrorCode, ProtocolError } from "../wire/protocol-error.ts";
 import { type Origin, originOf } from "./address-limits.ts";
 import { Admission, type Guest } from "./admission.ts";
 import type { ByteBudget } from "./byte-budget.ts";
@@ -25,6 +25,8 @@ export interface ListenerOptions {
   /** Several threads of this process listen on the one port. Each must say so. */
   reusePort?: boolean;
   limits: ConnectionLimits;
+  /** Undefined: nobody is denied or banned. */
+  gate?: Gate | undefined;
   /** What all connections may keep together; without it each keeps at most a short line. */
   budget?: ByteBudget;
   /** Undefined: nothing is encrypted, and everybody is let in. */
@@ -43,6 +45,10 @@ export interface SecureListening {
 export interface AcceptedUser extends ConnectionUser {
   /** HELLO was understood: the deadline of the handshake no longer counts, the one for idling does. */
   readonly greeted: boolean;
+  /** Where it is said to be reached, besides where it comes from. */
+  readonly advertisedHost?: string | undefined;
+  /** It may not be here any more, and is told so: nobody should be sent to it from now on. */
+  shownOut?(): void;
   /** Overrides how long the connection may be silent; undefined for the default. */
   readonly idleTimeoutMs?: number | undefined;
 }
@@ -86,6 +92,7 @@ export class Listener {
   /** Turned away, and being told so. */
   private readonly leaving = new Set<Connection>();
   private readonly sweeper: Timer;
+  private readonly unwatchGate: (() => void) | undefined;
   private reviewing: Timer | undefined;
   private accepts = 0;
   private refusals = 0;
@@ -114,6 +121,7 @@ export class Listener {
       },
     });
     this.sweeper = setInterval(() => this.sweep(monotonicMs()), sweepIntervalMs);
+    this.unwatchGate = options.gate?.onChange(() => this.showOut());
   }
 
   get port(): number {
@@ -144,6 +152,7 @@ export class Listener {
   /** Stops accepting and cuts every connection. */
   stop(): void {
     clearInterval(this.sweeper);
+    this.unwatchGate?.();
     clearTimeout(this.reviewing);
     this.server.stop();
     for (const connection of [...this.visitors.keys(), ...this.leaving]) connection.destroy();
@@ -154,9 +163,10 @@ export class Listener {
     socket.data = connection;
     connection.opened(socket, this.options.secure !== undefined);
     const origin = originOf(connection.remoteHost);
-    if (!this.admission.admits(origin, monotonicMs())) {
+    const isDenied = !this.mayBeHere(connection);
+    if (isDenied || !this.admission.admits(origin, monotonicMs())) {
       connection.use(nobody);
-      this.turnAway(connection);
+      this.turnAway(connection, isDenied ? "DENIED" : "BUSY");
       return;
     }
     const visitor = new Visitor(connection, origin);
@@ -170,6 +180,11 @@ export class Listener {
 
   private letIn(visitor: Visitor): void {
     const { connection } = visitor;
+    if (!this.mayBeHere(connection)) {
+      this.refusals++;
+      connection.refuse(new ProtocolError("DENIED"));
+      return;
+    }
     visitor.user = this.options.accept(connection);
     connection.use(visitor.user);
   }
@@ -215,20 +230,38 @@ export class Listener {
       this.reviewing = undefined;
       for (const { connection } of this.admission.review()) {
         this.visitors.delete(connection);
-        this.turnAway(connection);
+        this.turnAway(connection, "BUSY");
       }
       if (this.admission.isCrowded) this.reviewSoon();
     }, reviewAfterMs);
   }
 
-  private turnAway(connection: Connection): void {
+  private mayBeHere({ remoteHost, fingerprint }: Connection, advertisedHost = remoteHost): boolean {
+    const { gate } = this.options;
+    return gate === undefined || (gate.admits(remoteHost, fingerprint) && gate.admits(advertisedHost));
+  }
+
+  /** Who may not be here any more. */
+  private showOut(): void {
+    for (const { connection, user } of this.visitors.values()) {
+      if (this.mayBeHere(connection, user?.advertisedHost)) continue;
+      // Who has proved nothing yet is told nothing.
+      if (user === undefined) connection.destroy();
+      else {
+        user.shownOut?.();
+        connection.refuse(new ProtocolError("DENIED"));
+      }
+    }
+  }
+
+  private turnAway(connection: Connection, why: ErrorCode): void {
     this.refusals++;
     if (this.leaving.size >= maxLeaving || this.options.secure !== undefined) {
       connection.destroy();
       return;
     }
     this.leaving.add(connection);
-    connection.send(encodeError(new ProtocolError("BUSY", null, "too many connections; try again later")));
+    connection.refuse(new ProtocolError(why));
     connection.end();
   }
 

@@ -52,19 +52,26 @@ interface Sourced {
   readonly total: number;
 }
 
-/** The same without sources that it may not name; what then has none is left out. `refused`: one of these. */
-export function believed<Item extends Sourced>(
+/** The same without sources that are not `fine`; what then has none is left out. `refused`: one of these. */
+export function withSources<Item extends Sourced>(
   items: readonly Item[],
-  indexHost: string,
+  fine: (source: Source) => boolean,
 ): { items: Item[]; refused: Source | undefined } {
+  // All files of a page name one and the same object for a source.
+  const verdicts = new Map<Source, boolean>();
+  const isFine = (source: Source) => {
+    const verdict = verdicts.get(source) ?? fine(source);
+    verdicts.set(source, verdict);
+    return verdict;
+  };
   let refused: Source | undefined;
   const left: Item[] = [];
   for (const item of items) {
-    const sources = item.sources.filter(({ host }) => mayBeSource(host, indexHost));
+    const sources = item.sources.filter(isFine);
     const dropped = item.sources.length - sources.length;
     if (dropped === 0) left.push(item);
     else {
-      refused ??= item.sources.find(({ host }) => !mayBeSource(host, indexHost));
+      refused ??= item.sources.find((source) => !isFine(source));
       if (sources.length > 0) left.push({ ...item, sources, total: item.total - dropped });
     }
   }

@@ -5,6 +5,7 @@
 
 import { type Address, formatAddress, isHost, parseAddress } from "../address.ts";
 import { loopbackHost } from "../config.ts";
+import { AddressRange, rangeExpected } from "../net/cidr.ts";
 import { type NetworkName, networkName as parseNetworkName } from "../trust/stored-network.ts";
 
 /** Reads and shows one kind of value. `parse` answers undefined for what is none; `expected` says what is one. */
@@ -183,6 +184,14 @@ export const listenAddress: Kind<Address> = {
   expected: "PORT or HOST:PORT such as 9100 or 10.0.0.5:9100",
   parse: (given) => parseAddress(/^\d+$/.test(given) ? `${loopbackHost}:${given}` : given),
   show: formatAddress,
+};
+
+/** An address, or a network of them. */
+export const addressRange: Kind<AddressRange> = {
+  hint: "NETWORK",
+  expected: rangeExpected,
+  parse: (given) => AddressRange.parse(given),
+  show: (value) => value.text,
 };
 
 /** At least four hex digits, at most a whole root, in any case; lower case from here on. */

@@ -35,7 +35,9 @@ export async function verbUsage(declaration: Declaration, columns: number): Prom
     args[takesAll ? `${name}...` : name] = {
       type: "positional",
       description,
-      ...(fallback === undefined ? {} : { default: String(fallback) }),
+      ...(fallback === undefined ? {} : { required: false }),
+      // An empty one says only that nothing need be given.
+      ...(fallback ? { default: String(fallback) } : {}),
     };
   }
   const options = Object.values(declaration.options);

@@ -4,11 +4,12 @@
  */
 
 import { printable } from "../printable.ts";
+import { banLines } from "./ban-events.ts";
 import { completeLines, folderPlanLines, matchedLines, planLines, summaryLines } from "./download-lines.ts";
 import type { AmbiguousEvent, OutputEvent, StatusEvent, UpdatedEvent } from "./events.ts";
 import { formatBytes, formatCount, formatDuration, formatRate } from "./format.ts";
 import { indexLines } from "./index-lines.ts";
-import { column, hostAndPort, nameLimit, pathLimit, shortRoot } from "./line-parts.ts";
+import { column, hostAndPort, nameLimit, pathLimit, shortRoot, whoIs } from "./line-parts.ts";
 
 export function eventLines(event: OutputEvent): string[] {
   switch (event.event) {
@@ -43,7 +44,7 @@ export function eventLines(event: OutputEvent): string[] {
       return [`${printable(event.name, nameLimit)}: ${details}`];
     }
     case "source":
-      return [`from ${hostAndPort(event)}`];
+      return [`from ${hostAndPort(event)}${whoIs(event)}`];
     case "ambiguous":
       return ambiguousLines(event);
     case "progress":
@@ -72,6 +73,10 @@ export function eventLines(event: OutputEvent): string[] {
     case "problem":
     case "vacuumed":
       return indexLines(event);
+    case "ban":
+    case "banned":
+    case "unbanned":
+      return banLines(event);
     case "match": {
       const sources = formatCount(event.sources, "source").padStart(10);
       return [

@@ -3,6 +3,7 @@
  * line, without it `event-lines.ts` says it in words. Fields may be added, never changed.
  */
 
+import type { BanEvent } from "./ban-events.ts";
 import type { IndexEvent } from "./index-events.ts";
 import type { NetworkEvent } from "./network-events.ts";
 
@@ -90,6 +91,8 @@ export interface SourceEvent {
   event: "source";
   host: string;
   port: number;
+  /** In a private network: who it is. */
+  fingerprint?: string | undefined;
   root: string;
 }
 
@@ -287,5 +290,6 @@ export type OutputEvent =
   | SummaryEvent
   | IndexEvent
   | NetworkEvent
+  | BanEvent
   | MatchEvent
   | ErrorEvent;

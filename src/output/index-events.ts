@@ -48,6 +48,8 @@ export interface PeerEvent {
   peer: string;
   host: string;
   port: number;
+  /** In a private network: who it is. */
+  fingerprint?: string | undefined;
   files: number;
   /** Since it registered. */
   seconds: number;

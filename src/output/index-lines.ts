@@ -2,7 +2,7 @@
 import { printable } from "../printable.ts";
 import { formatBytes, formatCount, formatDuration } from "./format.ts";
 import type { IndexEvent, StatsEvent } from "./index-events.ts";
-import { column, hostAndPort, nameLimit, pathLimit, shortRoot } from "./line-parts.ts";
+import { column, hostAndPort, nameLimit, pathLimit, shortRoot, whoIs } from "./line-parts.ts";
 
 export function indexLines(event: IndexEvent): string[] {
   switch (event.event) {
@@ -14,7 +14,8 @@ export function indexLines(event: IndexEvent): string[] {
     }
     case "peer": {
       const since = formatDuration(event.seconds);
-      return [`${hostAndPort(event)}  ${formatCount(event.files, "file")}, registered for ${since}`];
+      const files = formatCount(event.files, "file");
+      return [`${hostAndPort(event)}  ${files}, registered for ${since}${whoIs(event)}`];
     }
     case "stats":
       return statsLines(event);

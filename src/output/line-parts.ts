@@ -10,6 +10,8 @@ export const pathLimit = 4096;
 
 /** Hex digits of a root that people are shown: 48 bits do not collide by accident, and fit into a line. */
 const shownRootDigits = 12;
+/** Of a fingerprint: enough to tell machines apart by eye. */
+const shownFingerprintDigits = 16;
 
 export function column(sizeBytes: number): string {
   return formatBytes(sizeBytes).padStart(7);
@@ -21,4 +23,9 @@ export function shortRoot(root: string): string {
 
 export function hostAndPort({ host, port }: Address): string {
   return formatAddress({ host: printable(host), port });
+}
+
+/** In a private network: the beginning of who it is, as `p2p ban` takes it. Else nothing. */
+export function whoIs({ fingerprint }: { fingerprint?: string | undefined }): string {
+  return fingerprint === undefined ? "" : `  ${printable(fingerprint.slice(0, shownFingerprintDigits))}`;
 }

@@ -66,6 +66,7 @@ export type Refusal =
   | { kind: "lacks"; request: number }
   | { kind: "busy"; request: number; retryMs: number }
   | { kind: "gone" }
+  | { kind: "another-machine"; reason: string }
   | { kind: "closed"; reason: string };
 
 /** What is said of a file that is not there, or of another size than the index says. */
@@ -82,6 +83,7 @@ export function refusalOf(
   if (asked?.kind === "get" && asked.home !== content && lacking.has(code))
     return { kind: "lacks", request: asked.request };
   if (asked !== undefined && (code === "GONE" || code === "NOT_FOUND")) return { kind: "gone" };
+  if (code === "DENIED") return { kind: "another-machine", reason: "it does not let this machine in" };
   // RETRY: not there as yet; its own download is not so far.
   if (asked?.kind === "get" && (code === "RETRY" || (code === "BUSY" && retryMs !== undefined)))
     return { kind: "busy", request: asked.request, retryMs: retryMs ?? retryUsuallyMs };

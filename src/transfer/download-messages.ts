@@ -3,6 +3,7 @@
  * from whom, and done. Never the bytes of a content.
  */
 
+import type { PostedGate } from "../trust/gate.ts";
 import type { PostedMembership } from "../trust/membership.ts";
 import type { Fingerprint } from "../wire/fingerprint.ts";
 import type { FileToFetch } from "./chunk-home.ts";
@@ -21,6 +22,8 @@ export interface DownloadJob {
   limit: SharedArrayBuffer;
   /** Undefined: nothing is encrypted. */
   membership: PostedMembership | undefined;
+  /** Undefined: anybody may be a source. */
+  gate: PostedGate | undefined;
 }
 
 export type ToDownloadWorker =
@@ -36,6 +39,8 @@ export type ToDownloadWorker =
       port: number;
       fingerprint: Fingerprint | undefined;
     }
+  /** These are banned now. */
+  | { kind: "bans"; bans: readonly string[] }
   | { kind: "have"; connection: number }
   | { kind: "hashes"; connection: number }
   /** With `file`: the one chunk `first` is that file. */
@@ -80,7 +85,7 @@ export type SourceNews =
       failure: StoreFailure;
     }
   | { kind: "bad-chunk"; connection: number; chunk: number }
-  /** It is not the machine that is meant, or not of our network; nothing was asked. */
+  /** It is not the machine that is meant, or not of our network, or one of us does not want the other. */
   | { kind: "another-machine"; connection: number; reason: string }
   /** It answered what was not asked. */
   | { kind: "wrong-answer"; connection: number; reason: string }

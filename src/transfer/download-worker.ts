@@ -4,6 +4,7 @@
  */
 import { monotonicMs } from "../clock.ts";
 import { freeHashPairs } from "../library/hash-pairs.ts";
+import { AddressGate } from "../net/gate.ts";
 import { RateLimit } from "../net/rate-limit.ts";
 import { Membership } from "../trust/membership.ts";
 import { checkDisk } from "./check-disk.ts";
@@ -23,7 +24,8 @@ const reportIntervalMs = 200;
 /** What belongs to the download that is running. */
 interface Job {
   readonly context: LinkContext;
-  readonly links: Map<number, { link: SourceLink; key: string }>;
+  readonly gate: AddressGate | undefined;
+  readonly links: Map<number, { link: SourceLink; source: MeantSource }>;
   readonly pacing: PacedReading;
   pacer: Timer | undefined;
   readonly reporter: Timer;
@@ -54,7 +56,7 @@ function flush(): void {
   if (messages.length > 0) self.postMessage(messages);
 }
 
-function begin({ content, session, limit, membership }: DownloadJob): Job {
+function begin({ content, session, limit, membership, gate }: DownloadJob): Job {
   const home = content && new ContentHome(content.root, content.sizeBytes, content.sink);
   const context = {
     content: home,
@@ -67,6 +69,7 @@ function begin({ content, session, limit, membership }: DownloadJob): Job {
   const pacing = new PacedReading(new RateLimit(limit), () => [...links.values()].map(({ link }) => link));
   const begun: Job = {
     context,
+    gate: gate && new AddressGate(gate),
     links,
     pacing,
     pacer: undefined,
@@ -105,6 +108,9 @@ function perform(message: ForJob, running: Job): void {
     case "connect":
       connect(message, running);
       return;
+    case "bans":
+      ban(message.bans, running);
+      return;
     case "get": {
       const { request, first, count, file } = message;
       const link = links.get(message.connection)?.link;
@@ -124,12 +130,15 @@ function perform(message: ForJob, running: Job): void {
   }
 }
 
-function connect(source: MeantSource & { connection: number }, { context, links, pacing }: Job): void {
-  const { connection: id } = source;
+function connect(source: MeantSource & { connection: number }, { context, gate, links, pacing }: Job): void {
+  const { connection: id, host, fingerprint } = source;
   const link = new SourceLink(id, context, () => links.delete(id));
-  const key = keyOf(source);
-  links.set(id, { link, key });
-  const left = parked.take(key);
+  links.set(id, { link, source });
+  if (gate?.admits(host, fingerprint) === false) {
+    link.unwanted();
+    return;
+  }
+  const left = parked.take(keyOf(source));
   if (left === undefined) {
     void link.open(source).then(() => pacing.opened(link));
   } else {
@@ -138,14 +147,20 @@ function connect(source: MeantSource & { connection: number }, { context, links,
   }
 }
 
+function ban(bans: readonly string[], { gate, links }: Job): void {
+  gate?.ban(bans);
+  for (const { link, source } of [...links.values()])
+    if (gate?.admits(source.host, source.fingerprint) === false) link.unwanted();
+}
+
 /** Nothing is written from here on: the downloader may close the file. */
 function end({ context, links, pacer, reporter }: Job, keepConnections: boolean): void {
   clearInterval(reporter);
   clearTimeout(pacer);
   job = undefined;
-  for (const { link, key } of [...links.values()]) {
+  for (const { link, source } of [...links.values()]) {
     const left = keepConnections ? link.release() : link.close();
-    if (left !== undefined) parked.park(key, left);
+    if (left !== undefined) parked.park(keyOf(source), left);
   }
   tell({ kind: "stopped", times: context.times });
 }

@@ -15,6 +15,7 @@ export class DownloadWorkers {
   private readonly running = new Set<DownloadThread>();
   private readonly stopped = Promise.withResolvers<void>();
   private stopping = false;
+  private unwatchGate: (() => void) | undefined;
   private check: { left: number; found: (chunk: number) => void; done: () => void } | undefined;
 
   /** Of all that have ended. */
@@ -33,17 +34,19 @@ export class DownloadWorkers {
   async start(
     wanted: number,
     content: DownloadJob["content"],
-    { limit, membership }: Pick<EngineOptions, "limit" | "membership">,
+    { limit, membership, gate }: Pick<EngineOptions, "limit" | "membership" | "gate">,
   ): Promise<void> {
     const { session } = this.pool;
+    this.unwatchGate = gate?.onChange(() => this.broadcast({ kind: "bans", bans: gate.posted().bans }));
+    const threads = await this.pool.take(wanted);
     const job = {
       kind: "job",
       content,
       session,
       limit: limit.shared,
       membership: membership?.posted(),
+      gate: gate?.posted(),
     } as const;
-    const threads = await this.pool.take(wanted);
     if (this.stopping) {
       this.pool.giveBack(threads);
       return;
@@ -88,6 +91,7 @@ export class DownloadWorkers {
   async stop(): Promise<boolean> {
     if (!this.stopping) {
       this.stopping = true;
+      this.unwatchGate?.();
       this.broadcast({ kind: "end-job", keepConnections: this.pool.keepsConnections });
       this.checkStopped();
     }

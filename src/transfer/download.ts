@@ -3,6 +3,7 @@
 import { PartialFile } from "../library/partial-file.ts";
 import type { RateLimit } from "../net/rate-limit.ts";
 import type { CompleteSource, Receipt } from "../output/events.ts";
+import type { Gate } from "../trust/gate.ts";
 import type { Membership } from "../trust/membership.ts";
 import { storeOf } from "./download-store.ts";
 import type { DownloadThreads } from "./download-threads.ts";
@@ -51,6 +52,8 @@ export interface EngineOptions {
   limit: RateLimit;
   /** Undefined: nothing is encrypted. */
   membership: Membership | undefined;
+  /** Who may be a source; undefined: anybody. */
+  gate?: Gate | undefined;
   sources: SourceFinder;
   onProgress: (progress: DownloadProgress) => void;
   /** Something a person should know, already printable: a source was dropped, the download goes on from before. */

@@ -10,6 +10,7 @@ import type { RateLimit } from "../net/rate-limit.ts";
 import { SourceSubscription } from "../net/source-subscription.ts";
 import { printable } from "../printable.ts";
 import { unlessAborted } from "../shutdown.ts";
+import type { Gate } from "../trust/gate.ts";
 import type { Membership } from "../trust/membership.ts";
 import { maxNameBytes } from "../wire/limits.ts";
 import type { FoundContent } from "../wire/messages.ts";
@@ -37,6 +38,8 @@ export interface TransferOptions {
   limit: RateLimit;
   /** Of the network that sources belong to; undefined: nothing is encrypted. */
   membership: Membership | undefined;
+  /** Of that network, who may be a source; undefined: anybody. */
+  gate?: Gate | undefined;
   checkSpace: boolean;
 }
 

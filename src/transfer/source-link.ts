@@ -9,7 +9,6 @@ import { Bitfield } from "../content/bitfield.ts";
 import { byteRange } from "../content/chunks.ts";
 import type { Connection } from "../net/connection.ts";
 import type { ConnectionUser } from "../net/connection-user.ts";
-import { printable } from "../printable.ts";
 import type { Membership } from "../trust/membership.ts";
 import { agent } from "../version.ts";
 import { decodePeerAnswer } from "../wire/decode-peer.ts";
@@ -136,6 +135,11 @@ export class SourceLink implements ConnectionUser, PacedLink {
     this.ended();
   }
 
+  /** We are not to have to do with the source. */
+  unwanted(): void {
+    this.finish({ kind: "another-machine", connection: this.id, reason: "it is denied or banned here" });
+  }
+
   /** From now on it is read by `pull` alone; see PacedReading. */
   pause(): void {
     this.connection?.pause();
@@ -163,7 +167,7 @@ export class SourceLink implements ConnectionUser, PacedLink {
     const answer = decodePeerAnswer(line);
     if (this.welcomed) return this.take(answer);
     if (answer.type === "ERROR") {
-      this.failed(`it said ${printable(answer.code, 40)}`);
+      this.finish({ ...refusalOf(undefined, answer, undefined), connection: this.id });
     } else if (answer.type === "WELCOME") {
       this.welcomed = true;
       // Once to and fro for the connection itself, once for HELLO and WELCOME; more often where both prove themselves.
@@ -269,8 +273,8 @@ export class SourceLink implements ConnectionUser, PacedLink {
   private refused(error: ErrorMessage): void {
     const asked = error.id === null ? undefined : this.asked.refused(error.id);
     const news = { ...refusalOf(asked, error, this.context.content), connection: this.id };
-    if (news.kind === "gone" || news.kind === "closed") this.finish(news);
-    else this.context.tell(news);
+    if (news.kind === "lacks" || news.kind === "busy") this.context.tell(news);
+    else this.finish(news);
   }
 
   /** It may be tried again. */

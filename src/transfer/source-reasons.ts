@@ -70,7 +70,7 @@ export class SourceReasons {
     const who = this.named();
     if (outcome.kind === "wrong-data") return new VerificationError(`no source delivered valid data${who}`);
     if (outcome.kind === "another-machine")
-      return new AuthenticationError(`no source is a machine of this network that is meant${who}`);
+      return new AuthenticationError(`no source is one that may be fetched from${who}`);
     const again =
       kept.bytes === 0
         ? ""

@@ -1,5 +1,6 @@
 /** What crosses between the uploader (one thread, knows the library) and its workers. Never bytes of a file. */
 import type { ConnectionLimits } from "../net/connection-limits.ts";
+import type { PostedGate } from "../trust/gate.ts";
 import type { PostedMembership } from "../trust/membership.ts";
 import type { ServedFileOptions } from "./served-file.ts";
 import type { TurnLimits } from "./upload-turns.ts";
@@ -40,6 +41,7 @@ export type ToUploadWorker =
       sendFiles: boolean;
       /** Undefined: nothing is encrypted, and everybody is served. */
       membership: PostedMembership | undefined;
+      gate: PostedGate | undefined;
     }
   /** The answer to `find`: the same roots in the same order. */
   | { kind: "contents"; found: readonly FoundContent[] }
@@ -47,6 +49,8 @@ export type ToUploadWorker =
   | { kind: "news"; root: string }
   /** Nothing of what was offered may be touched any more. `forgotten` answers. */
   | { kind: "forget"; root: string }
+  /** These are banned now. */
+  | { kind: "bans"; bans: readonly string[] }
   | { kind: "stop" };
 
 export type FromUploadWorker =

@@ -5,6 +5,7 @@
 import { monotonicMs } from "../clock.ts";
 import { reasonOf, systemCode } from "../errors.ts";
 import { freeHashPairs } from "../library/hash-pairs.ts";
+import { AddressGate } from "../net/gate.ts";
 import { Listener, type SecureListening } from "../net/listener.ts";
 import { RateLimit } from "../net/rate-limit.ts";
 import { useSendFile } from "../net/send-file.ts";
@@ -22,6 +23,7 @@ const newsDelayMs = 5;
 
 let listener: Listener | undefined;
 let queue: UploadQueue | undefined;
+let gate: AddressGate | undefined;
 let reportedConnections = 0;
 let newsTimer: Timer | undefined;
 const served = new Map<string, number>();
@@ -54,6 +56,9 @@ self.onmessage = (event: MessageEvent<ToUploadWorker>) => {
       contents.close(message.root);
       tell({ kind: "forgotten", root: message.root });
       return;
+    case "bans":
+      gate?.ban(message.bans);
+      return;
     case "stop":
       stop();
       return;
@@ -67,6 +72,7 @@ function tell(message: FromUploadWorker): void {
 function listen(message: ToUploadWorker & { kind: "listen" }): void {
   const { host, port, reusePort, limits, turnLimits, rateLimit } = message;
   useSendFile(message.sendFiles);
+  gate = message.gate && new AddressGate(message.gate);
   queue = new UploadQueue(turnLimits, rateLimit && new RateLimit(rateLimit));
   const context = {
     contents,
@@ -83,6 +89,7 @@ function listen(message: ToUploadWorker & { kind: "listen" }): void {
       port,
       reusePort,
       limits,
+      gate,
       secure: message.membership && secureWith(Membership.received(message.membership)),
       accept: (connection) => {
         const upload = new UploadConnection(connection, context, () => connections.delete(upload));

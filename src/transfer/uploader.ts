@@ -11,6 +11,7 @@ import { type ConnectionLimits, peerConnectionLimits, shareOf } from "../net/con
 import { connectionsWithin } from "../net/file-limit.ts";
 import type { RateLimit } from "../net/rate-limit.ts";
 import { SharedPort } from "../net/shared-port.ts";
+import type { Gate } from "../trust/gate.ts";
 import type { Membership } from "../trust/membership.ts";
 import { ContentBoards } from "./content-board.ts";
 import type { ServedFileOptions } from "./served-file.ts";
@@ -32,6 +33,8 @@ export interface UploaderOptions {
   sendFiles?: boolean;
   /** Undefined: nothing is encrypted, and everybody is served. */
   membership: Membership | undefined;
+  /** Who may fetch; undefined: everybody. */
+  gate?: Gate | undefined;
   contentOf: (root: string) => SharedContent | PartialOffer | undefined;
   /** A file is not what it was when it was hashed. */
   onChanged: (path: string) => void;
@@ -58,11 +61,17 @@ export class Uploader {
   private readonly whole = new Map<string, ServedFileOptions>();
   private readonly news = new Set<string>();
   private newsTimer: Timer | undefined;
+  private readonly unwatchGate: (() => void) | undefined;
 
   private constructor(
     private readonly options: UploaderOptions,
     private readonly taken: SharedPort,
-  ) {}
+  ) {
+    const { gate } = options;
+    this.unwatchGate = gate?.onChange(() => {
+      for (const thread of this.threads) thread.send({ kind: "bans", bans: gate.posted().bans });
+    });
+  }
 
   /** Throws LocalIoError when the port cannot be listened on. */
   static async start(options: UploaderOptions): Promise<Uploader> {
@@ -123,6 +132,7 @@ export class Uploader {
   /** Cuts every connection. Idempotent. */
   async stop(): Promise<void> {
     clearTimeout(this.newsTimer);
+    this.unwatchGate?.();
     await Promise.all(this.threads.map((thread) => thread.stop()));
     this.taken.release();
   }
@@ -148,6 +158,7 @@ export class Uploader {
           rateLimit: this.options.limit?.shared,
           sendFiles: this.options.sendFiles ?? true,
           membership: this.options.membership?.posted(),
+          gate: this.options.gate?.posted(),
         },
         {
           onReport: (report, from) => this.receive(report, from),

@@ -1,6 +1,7 @@
 /** The network that a command takes part in: where its indexes are, and what it takes to be let in. */
 import type { Address } from "../address.ts";
 import type { Fingerprint } from "../wire/fingerprint.ts";
+import type { Gate } from "./gate.ts";
 import type { Membership } from "./membership.ts";
 
 export interface IndexAddress extends Address {
@@ -13,6 +14,8 @@ export interface Network {
   readonly indexes: readonly IndexAddress[];
   /** Undefined: a network that is open to everybody, without encryption. */
   readonly membership: Membership | undefined;
+  /** Of its machines, whom we have to do with; undefined: all of them. */
+  readonly gate?: Gate | undefined;
 }
 
 /** One without encryption, for whoever can reach it. */

@@ -104,13 +104,17 @@ function foundContent(value: unknown, id: number): FoundContent {
 
 function sourceOf(value: unknown, id: number): Source {
   const fields = fieldsOf(value, id);
-  const source: Source = {
+  return { ...whereField(fields, id), partial: flagField(fields, "partial", id) };
+}
+
+/** A peer, where it is, and in a private network who. */
+function whereField(fields: Fields, id: number): Omit<Source, "partial"> {
+  const where = {
     peer: textField(fields, "peer", maxPeerIdBytes, id),
     host: addressField(fields, id),
     port: portField(fields, id),
-    partial: flagField(fields, "partial", id),
   };
-  return fields.fingerprint === undefined ? source : { ...source, fingerprint: fingerprintField(fields, id) };
+  return fields.fingerprint === undefined ? where : { ...where, fingerprint: fingerprintField(fields, id) };
 }
 
 function fingerprintField(fields: Fields, id: number): Fingerprint {
@@ -199,9 +203,7 @@ function peers(fields: Fields): PeersAnswer {
 function registeredPeer(value: unknown, id: number): RegisteredPeer {
   const fields = fieldsOf(value, id);
   return {
-    peer: textField(fields, "peer", maxPeerIdBytes, id),
-    host: addressField(fields, id),
-    port: portField(fields, id),
+    ...whereField(fields, id),
     files: wholeField(fields, "files", id),
     seconds: wholeField(fields, "seconds", id),
   };

@@ -155,7 +155,9 @@ function wireFolderEntry(entry: FolderEntry): object {
 }
 
 export function encodePeers(id: number, peers: readonly RegisteredPeer[], next: string | undefined): string {
-  const listed = peers.map(({ peer, host, port, files, seconds }) => ({ peer, host, port, files, seconds }));
+  const listed = peers.map(({ peer, host, port, fingerprint, files, seconds }) => {
+    return { peer, host, port, fingerprint, files, seconds };
+  });
   return line({ type: "PEERS", id, peers: listed, next });
 }
 

@@ -19,6 +19,7 @@ export const errorCodes = {
   TOO_MANY: "more than allowed in one message or for one peer",
   NOT_FOUND: "this content is not here",
   GONE: "this content was here and has changed or gone",
+  DENIED: "this machine is not let in here",
   BUSY: "too many at once; try again later",
   RETRY: "not possible at the moment; try again later",
   UNREACHABLE: "the index cannot connect to where this peer listens",
@@ -37,6 +38,7 @@ const fatalCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "TOO_DEEP",
   "BAD_VERSION",
   "NOT_BACKED",
+  "DENIED",
   "TIMEOUT",
 ]);
 

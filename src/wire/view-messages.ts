@@ -3,6 +3,7 @@
  * is; what each means, with an example, is in PROTOCOL.md.
  */
 import type { FileName } from "./file-name.ts";
+import type { Fingerprint } from "./fingerprint.ts";
 
 export interface Browse {
   type: "BROWSE";
@@ -58,6 +59,8 @@ export interface RegisteredPeer {
   peer: string;
   host: string;
   port: number;
+  /** In a private network: who it is. */
+  fingerprint?: Fingerprint | undefined;
   files: number;
   /** Since it registered. */
   seconds: number;

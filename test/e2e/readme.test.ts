@@ -39,6 +39,7 @@ test("the README has commands of every verb", () => {
       "join",
       "leave",
       "token",
+      "ban",
     ]),
   );
 });

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { addressLimit } from "../../src/net/address-limits.ts";
 import type { Connection } from "../../src/net/connection.ts";
 import { type ConnectionLimits, peerConnectionLimits } from "../../src/net/connection-limits.ts";
+import { AddressGate } from "../../src/net/gate.ts";
 import { Listener } from "../../src/net/listener.ts";
 import { LineClient } from "../helpers/line-client.ts";
 import { until } from "../library/temporary-folder.ts";
@@ -13,7 +14,7 @@ interface Server extends Disposable {
 }
 
 /** Whoever says a line has greeted. */
-function serve(limits: Partial<ConnectionLimits>): Server {
+function serve(limits: Partial<ConnectionLimits>, gate?: AddressGate): Server {
   const accept = (connection: Connection) => ({
     greeted: false,
     onLine() {
@@ -27,6 +28,7 @@ function serve(limits: Partial<ConnectionLimits>): Server {
     host: "127.0.0.1",
     port: 0,
     limits: { ...peerConnectionLimits, ...limits },
+    gate,
     accept,
   });
   return { port: listener.port, listener, [Symbol.dispose]: () => listener.stop() };
@@ -64,6 +66,39 @@ test("an address has as many connections as were set and no more, another one st
     () => server.listener.connectionCount === 2,
     () => "the end of the first was not noticed",
   );
+  await using _again = await LineClient.greeted(server.port, "127.0.0.2");
+});
+
+test("who is denied is told so at once, and costs others no place", async () => {
+  const gate = new AddressGate({ allow: [], deny: ["127.0.0.2"], bans: [] });
+  using server = serve({ total: 1 }, gate);
+  await using crowd = new Crowd(server.port);
+  const [denied] = await crowd.come(1, "127.0.0.2");
+  await denied!.closed();
+  expect(denied!.answers).toEqual([
+    { type: "ERROR", id: null, code: "DENIED", message: "this machine is not let in here" },
+  ]);
+  await using _other = await LineClient.greeted(server.port, "127.0.0.3");
+  expect([server.listener.connectionCount, server.listener.refusedCount]).toEqual([1, 1]);
+});
+
+test("who is banned while he is here has to go, and others stay", async () => {
+  const gate = new AddressGate({ allow: [], deny: [], bans: [] });
+  using server = serve({}, gate);
+  await using banned = await LineClient.greeted(server.port, "127.0.0.2");
+  await using crowd = new Crowd(server.port);
+  const [silent] = await crowd.come(1, "127.0.0.2");
+  await using other = await LineClient.greeted(server.port, "127.0.0.3");
+  gate.ban(["127.0.0.2"]);
+  await banned.closed();
+  await silent!.closed();
+  expect(banned.answers.at(-1)).toMatchObject({ code: "DENIED" });
+  expect(other.isClosed).toBe(false);
+  await until(
+    () => server.listener.connectionCount === 1,
+    () => `${server.listener.connectionCount} are left`,
+  );
+  gate.ban([]);
   await using _again = await LineClient.greeted(server.port, "127.0.0.2");
 });
 

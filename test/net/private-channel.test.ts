@@ -8,6 +8,7 @@ import { AuthenticationError } from "../../src/errors.ts";
 import { addressLimit } from "../../src/net/address-limits.ts";
 import { connect, type SecureConnecting } from "../../src/net/connect.ts";
 import { peerConnectionLimits } from "../../src/net/connection-limits.ts";
+import { AddressGate } from "../../src/net/gate.ts";
 import { Listener } from "../../src/net/listener.ts";
 import { AcceptingSide, ConnectingSide } from "../../src/net/proving.ts";
 import { tlsOptions } from "../../src/net/tls.ts";
@@ -34,11 +35,13 @@ class Echo {
   constructor(
     public membership: Membership | undefined,
     failedProofs = 1_000,
+    gate?: AddressGate,
   ) {
     this.listener = new Listener({
       host,
       port: 0,
       limits: { ...peerConnectionLimits, failedProofsPerAddress: addressLimit(5, failedProofs) },
+      gate,
       ...(membership && {
         secure: {
           identity: membership.identity,
@@ -177,6 +180,43 @@ async function held(port: number, secure: SecureConnecting): Promise<{ isClosed:
   cleanups.push(() => connection.destroy());
   return user;
 }
+
+describe("who is banned here", () => {
+  const banning = (...bans: string[]) => new AddressGate({ allow: [], deny: [], bans });
+
+  test("by its fingerprint is told so once it has proved to belong to the network, and not before", async () => {
+    const echo = new Echo(alice, 1_000, banning(bob.identity.fingerprint.slice(0, 8)));
+    const answer = JSON.parse(await ask(echo.port, as(bob, alice)));
+    expect(answer).toMatchObject({ type: "ERROR", code: "DENIED" });
+    expect(echo.fingerprints).toEqual([]);
+    expect(echo.lines).toEqual([]);
+    expect(await ask(echo.port, as(alice, alice))).toBe("good day");
+  });
+
+  test("by its address is cut off before TLS begins", async () => {
+    const echo = new Echo(alice, 1_000, banning("127.0.0.1"));
+    expect(ask(echo.port, as(bob, alice))).rejects.toThrow("before TLS was up");
+    expect(echo.fingerprints).toEqual([]);
+  });
+
+  test("has to go when that happens while it is here", async () => {
+    const gate = banning();
+    const echo = new Echo(alice, 1_000, gate);
+    const lines: string[] = [];
+    const closed = Promise.withResolvers<void>();
+    const user = {
+      onLine: (line: Uint8Array) => lines.push(Buffer.from(line).toString()) * 0,
+      onClose: () => closed.resolve(),
+    };
+    const secure = as(bob, alice);
+    const connection = await connect({ host, port: echo.port }, user, { secure, timeoutMs: 2_000 });
+    cleanups.push(() => connection.destroy());
+    await until(() => echo.fingerprints.length === 1);
+    gate.ban([bob.identity.fingerprint]);
+    await closed.promise;
+    expect(lines).toEqual([expect.stringContaining('"DENIED"')]);
+  });
+});
 
 describe("somebody in between", () => {
   function relay(toPort: number): TlsRelay {

@@ -19,6 +19,10 @@ const cases: [IndexEvent, string[]][] = [
     ["[::1]:7767  1 file, registered for 1:01"],
   ],
   [
+    { event: "peer", peer: "12", host: "10.0.0.5", port: 1, fingerprint: root, files: 2, seconds: 61 },
+    ["10.0.0.5:1  2 files, registered for 1:01  0123456789abcdef"],
+  ],
+  [
     { event: "stats", index: "a:1", ...stats, memoryBytes: 60e6, storage: "sqlite" },
     [
       "index        a:1, for 1:00:00",

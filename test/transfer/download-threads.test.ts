@@ -9,6 +9,7 @@ const job: DownloadJob = {
   kind: "job",
   content: undefined,
   membership: undefined,
+  gate: undefined,
   session: "s",
   limit: new RateLimit().shared,
 };

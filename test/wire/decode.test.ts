@@ -29,6 +29,7 @@ import {
   encodeWelcome,
 } from "../../src/wire/encode.ts";
 import { type FileName, nameProblem } from "../../src/wire/file-name.ts";
+import { fingerprint } from "../../src/wire/fingerprint.ts";
 import {
   maxChunksPerContent,
   maxContentBytes,
@@ -434,6 +435,8 @@ describe("answers of a hostile index or source", () => {
     [peers({ port: 0 }), "BAD_PORT 1"],
     [peers({ peer: "x".repeat(129) }), "BAD_MESSAGE 1"],
     [peers({ files: -1 }), "BAD_MESSAGE 1"],
+    [peers({ fingerprint: "ab".repeat(32) }), "fine"],
+    [peers({ fingerprint: "ab" }), "BAD_HASH 1"],
     [peers({ seconds: 1.5 }), "BAD_MESSAGE 1"],
     [{ ...peers({}), next: "12" }, "fine"],
     [{ ...peers({}), next: "" }, "BAD_MESSAGE 1"],
@@ -589,13 +592,17 @@ const folderEntryArbitrary: fc.Arbitrary<FolderEntry> = fc
   .map(([{ sizeBytes, md5, root }, name, folder, sources]) =>
     folder ? { folder, name } : { folder, name, sizeBytes, md5, root, sources },
   );
-const registeredArbitrary: fc.Arbitrary<RegisteredPeer> = fc.record({
-  peer: fc.string({ maxLength: 20 }),
-  host: fc.constantFrom("10.0.0.1", "::1"),
-  port: portArbitrary,
-  files: fc.nat(),
-  seconds: fc.nat(),
-});
+const registeredArbitrary: fc.Arbitrary<RegisteredPeer> = fc.record(
+  {
+    peer: fc.string({ maxLength: 20 }),
+    host: fc.constantFrom("10.0.0.1", "::1"),
+    port: portArbitrary,
+    fingerprint: fc.constant(fingerprint("ab".repeat(32))),
+    files: fc.nat(),
+    seconds: fc.nat(),
+  },
+  { requiredKeys: ["peer", "host", "port", "files", "seconds"] },
+);
 const statsArbitrary: fc.Arbitrary<StatsAnswer> = fc.record({
   type: fc.constant("STATS" as const),
   id: idArbitrary,
