@@ -15,6 +15,8 @@ export const limits: OptionGroup = {
   note: "Those for each address count all of a /64 of IPv6 as one, and loopback addresses only if they are set.",
 };
 
+/** One line of the longest. */
+const leastMemoryBytes = 1024 * 1024;
 /** More of anything than one machine can have. */
 const mostOfAnything = 1_000_000_000;
 
@@ -34,6 +36,14 @@ export function countLimitPerAddress(given: {
     flag,
     description,
     defaultText,
+    group: limits,
+  });
+}
+
+/** Of memory. */
+export function sizeLimit(given: { flag: string; default: number; description: string }): Option<number> {
+  return single(kinds.bytes({ min: leastMemoryBytes, max: Number.MAX_SAFE_INTEGER }), {
+    ...given,
     group: limits,
   });
 }

@@ -11,6 +11,7 @@ import { DamagedIndexError, IndexServer } from "../index-server/server.ts";
 import { inMemory } from "../index-server/sqlite/database.ts";
 import { isLoopback } from "../loopback.ts";
 import { addressLimit } from "../net/address-limits.ts";
+import { budgetsOf } from "../net/budgets.ts";
 import { indexConnectionLimits } from "../net/connection-limits.ts";
 import * as kinds from "../options/kinds.ts";
 import { declare, type OptionsOf, optional, repeated, single } from "../options/options.ts";
@@ -18,11 +19,23 @@ import { printable } from "../printable.ts";
 import { neverShow } from "../redaction.ts";
 import { aborted } from "../shutdown.ts";
 import { setDatabaseAside } from "../sqlite.ts";
-import { maxFilesPerIndex, maxFilesPerPeer, maxPeersPerAddress } from "../wire/limits.ts";
+import {
+  maxFilesPerIndex,
+  maxFilesPerPeer,
+  maxPeersPerAddress,
+  maxReceivedBytes,
+  maxUnsentBytes,
+} from "../wire/limits.ts";
 import type { CommandContext } from "./context.ts";
 import { gating, WatchedGate } from "./gate-options.ts";
 import { IndexNetwork } from "./index-network.ts";
-import { connectionLimiting, connectionLimitsOf, countLimit, countLimitPerAddress } from "./limit-options.ts";
+import {
+  connectionLimiting,
+  connectionLimitsOf,
+  countLimit,
+  countLimitPerAddress,
+  sizeLimit,
+} from "./limit-options.ts";
 import { belonging, indexDatabase, open, printing } from "./shared-args.ts";
 
 export const declaration = declare({
@@ -65,6 +78,17 @@ export const declaration = declare({
     }),
     ...gating("that may connect"),
     ...connectionLimiting(indexConnectionLimits),
+    maxReceivedBytes: sizeLimit({
+      flag: "max-received",
+      default: maxReceivedBytes,
+      description:
+        "What has arrived and is not dealt with, of all connections; who would go beyond is not read from",
+    }),
+    maxUnsentBytes: sizeLimit({
+      flag: "max-unsent",
+      default: maxUnsentBytes,
+      description: "What waits to be sent, on all connections; beyond that, who takes nothing is cut",
+    }),
     maxPeersPerAddress: countLimitPerAddress({
       flag: "max-peers-per-address",
       usual: addressLimit(maxPeersPerAddress),
@@ -121,6 +145,7 @@ export async function run(options: ServeIndexOptions, context: CommandContext): 
         log,
         secure: network?.secure,
         gate: doors.gate,
+        budgets: budgetsOf(options.maxReceivedBytes, options.maxUnsentBytes),
         connectionLimits: connectionLimitsOf(options, indexConnectionLimits, log),
         peersPerAddress: addressLimit(maxPeersPerAddress, options.maxPeersPerAddress),
         limits: { filesPerPeer: options.maxFilesPerPeer, filesPerIndex: options.maxFilesPerIndex },

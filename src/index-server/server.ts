@@ -6,7 +6,7 @@ import { formatAddress } from "../address.ts";
 import { monotonicMs, wallMs } from "../clock.ts";
 import { LocalIoError, reasonOf } from "../errors.ts";
 import { type AddressLimit, AddressShares, addressLimit } from "../net/address-limits.ts";
-import { ByteBudget } from "../net/byte-budget.ts";
+import { type Budgets, budgetsOf } from "../net/budgets.ts";
 import { type ConnectionLimits, indexConnectionLimits } from "../net/connection-limits.ts";
 import { connectionsWithin } from "../net/file-limit.ts";
 import { Listener, type SecureListening } from "../net/listener.ts";
@@ -44,6 +44,8 @@ export interface IndexServerOptions {
   gate?: Gate | undefined;
   /** In a private network: whether a peer may be reached at an address that is not the one the index sees it at. */
   mayAdvertise?: (host: string) => boolean;
+  /** Of all connections together. */
+  budgets?: Budgets;
   /** Registered peers. */
   peersPerAddress?: AddressLimit;
   limits?: CatalogLimits;
@@ -232,13 +234,20 @@ function textOf(error: unknown): string {
 }
 
 function listen(options: IndexServerOptions, parts: IndexParts): Listener {
-  const { host, port, secure, gate, connectionLimits = indexConnectionLimits } = options;
+  const {
+    host,
+    port,
+    secure,
+    gate,
+    budgets = budgetsOf(),
+    connectionLimits = indexConnectionLimits,
+  } = options;
   try {
     return new Listener({
       host,
       port,
       limits: { ...connectionLimits, total: connectionsWithin(connectionLimits.total) },
-      budget: new ByteBudget(),
+      budgets,
       secure,
       gate,
       accept: (connection) => new IndexConnection(connection, parts),

@@ -3,8 +3,6 @@
  * yet. Who would go beyond is not read from until there is room. Counts; pausing and reading are connection.ts's.
  */
 
-/** Unfinished lines and unapplied messages of all connections. */
-const defaultTotalBytes = 32 * 1024 * 1024;
 /** Not counted, for each connection: questions and small changes get on whatever the others send. */
 const freeBytes = 64 * 1024;
 /**
@@ -22,7 +20,7 @@ export class ByteBudget {
   private readonly overdrafts = new Set<ByteAccount>();
   private isWaking = false;
 
-  constructor(private readonly totalBytes: number = defaultTotalBytes) {}
+  constructor(private readonly totalBytes: number) {}
 
   /** Somebody waits for room. */
   get contended(): boolean {

@@ -13,7 +13,8 @@ import type { Fingerprint } from "../wire/fingerprint.ts";
 import { FrameReader } from "../wire/framing.ts";
 import { maxBufferedBytes, maxShortLineBytes } from "../wire/limits.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
-import type { ByteAccount, ByteBudget } from "./byte-budget.ts";
+import type { Budgets } from "./budgets.ts";
+import type { ByteAccount } from "./byte-budget.ts";
 import type { ConnectionUser } from "./connection-user.ts";
 import { descriptorOf, fastBytes, type Pulled, pull, readOn } from "./direct-read.ts";
 import { Outbox } from "./outbox.ts";
@@ -29,7 +30,7 @@ export class Connection {
   private socket: Bun.Socket<Connection> | undefined;
   /** Past Bun; negative when that cannot be. */
   private descriptor = -1;
-  private readonly outbox = new Outbox();
+  private readonly outbox: Outbox;
   private pausedByUser = false;
   private pausedByBacklog = false;
   private pausedForRoom = false;
@@ -47,10 +48,10 @@ export class Connection {
   /** Since when the other side has been in a line so long that it takes room from others; undefined: it is not. */
   longLineSinceMs: number | undefined;
 
-  /** With a budget it is not read from while too much of all connections is kept. */
-  constructor(user?: ConnectionUser, maxLineBytes: number = maxShortLineBytes, budget?: ByteBudget) {
+  constructor(user?: ConnectionUser, maxLineBytes: number = maxShortLineBytes, budgets?: Budgets) {
     this.user = user;
-    this.account = budget?.open(() => this.applyPause());
+    this.account = budgets?.received.open(() => this.applyPause());
+    this.outbox = new Outbox(budgets?.unsent.open(() => this.destroy()));
     this.reader = new FrameReader(
       {
         onLine: (line) => this.takeLine(line),

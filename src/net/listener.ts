@@ -11,7 +11,7 @@ import { maxShortLineBytes } from "../wire/limits.ts";
 import { type ErrorCode, ProtocolError } from "../wire/protocol-error.ts";
 import { type Origin, originOf } from "./address-limits.ts";
 import { Admission, type Guest } from "./admission.ts";
-import type { ByteBudget } from "./byte-budget.ts";
+import type { Budgets } from "./budgets.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
 import type { ConnectionUser } from "./connection-user.ts";
@@ -27,8 +27,8 @@ export interface ListenerOptions {
   limits: ConnectionLimits;
   /** Undefined: nobody is denied or banned. */
   gate?: Gate | undefined;
-  /** What all connections may keep together; without it each keeps at most a short line. */
-  budget?: ByteBudget;
+  /** What all connections may keep together; without them each keeps at most a short line. */
+  budgets?: Budgets;
   /** Undefined: nothing is encrypted, and everybody is let in. */
   secure?: SecureListening | undefined;
   /** Makes the user of a new connection: in a private network of one that has proved to belong there. */
@@ -159,7 +159,7 @@ export class Listener {
   }
 
   private accepted(socket: Bun.Socket<Connection>): void {
-    const connection = new Connection(undefined, maxShortLineBytes, this.options.budget);
+    const connection = new Connection(undefined, maxShortLineBytes, this.options.budgets);
     socket.data = connection;
     connection.opened(socket, this.options.secure !== undefined);
     const origin = originOf(connection.remoteHost);
@@ -287,7 +287,7 @@ export class Listener {
         if (nowMs - lastWriteMs > writeTimeoutMs) connection.destroy();
       } else if (
         nowMs - (connection.longLineSinceMs ?? nowMs) > longLineMs &&
-        this.options.budget?.contended
+        this.options.budgets?.received.contended
       ) {
         connection.refuse(new ProtocolError("TIMEOUT"));
       } else if (connection.heldBack) {

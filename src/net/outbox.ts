@@ -4,6 +4,7 @@
  */
 import { monotonicMs } from "../clock.ts";
 import { sendFile } from "./send-file.ts";
+import type { UnsentAccount } from "./unsent-budget.ts";
 
 /** What the outbox needs of a socket. */
 export interface WritableSocket {
@@ -24,6 +25,9 @@ export class Outbox {
   corked = false;
   /** On the monotonic clock: when the kernel last took something. */
   lastWriteMs = monotonicMs();
+
+  /** `account`: of what waits on all connections together. */
+  constructor(private readonly account?: UnsentAccount | undefined) {}
 
   /** The kernel has no room for more at the moment. */
   get full(): boolean {
@@ -50,6 +54,7 @@ export class Outbox {
     this.queuedBytes = 0;
     this.texts = [];
     this.textBytes = 0;
+    this.account?.close();
   }
 
   /** Bytes must not be changed afterwards until they are sent. */
@@ -93,6 +98,12 @@ export class Outbox {
   }
 
   flush(): void {
+    this.hand();
+    this.account?.set(this.bytes, this.lastWriteMs);
+  }
+
+  /** To the kernel, what it takes. */
+  private hand(): void {
     if (this.socket === undefined || this.isFull) return;
     this.joinTexts();
     while (this.queue.length > 0) {

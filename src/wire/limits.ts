@@ -95,6 +95,9 @@ export const idleTimeoutMs = 120_000;
 export const writeTimeoutMs = 30_000;
 /** What one connection may have waiting to be sent before reading from it stops. */
 export const maxBufferedBytes = 1024 * 1024;
+/** Of all connections to an index together: unfinished lines and unapplied messages; what waits to be sent. */
+export const maxReceivedBytes = 32 * 1024 * 1024;
+export const maxUnsentBytes = 256 * 1024 * 1024;
 
 /** A registered peer that says nothing for this long is taken for gone. */
 export const leaseMs = 90_000;

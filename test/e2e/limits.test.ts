@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { LineClient } from "../helpers/line-client.ts";
 import { Sandbox } from "../helpers/sandbox.ts";
 import { entryOf, Swarm } from "../helpers/swarm.ts";
+import { until } from "../helpers/until.ts";
 
 /** Comes in and is answered, or is turned away with BUSY. */
 async function comesIn(port: number, from: string): Promise<boolean> {
@@ -96,4 +97,34 @@ test("a peer: its connections, in the same words", async () => {
   await using silent = await LineClient.open(port, "127.0.0.4");
   await silent.closed();
   expect(silent.answers).toMatchObject([{ code: "TIMEOUT" }]);
+});
+
+test("A24: an index: when more waits to be sent than may, who reads nothing is cut, and who reads is answered", async () => {
+  await using box = new Sandbox();
+  const { port } = await box.index(["--db", ":memory:", "--max-unsent", "2M"]);
+  const long = "n".repeat(250);
+  await using peer = await LineClient.greeted(port);
+  const files = Array.from({ length: 100 }, (_, i) => ({
+    ...entryOf("x", Buffer.from(`${i}`)),
+    name: `${long}/${long}/${long}/${i}/b.bin`,
+  }));
+  expect(await peer.request({ type: "REGISTER", id: 1, port: 7767, files })).toMatchObject({ type: "OK" });
+  const connections = async () => {
+    peer.answers.length = 0;
+    return Number((await peer.request({ type: "STATS", id: 2 })).connections);
+  };
+  const asking = Array.from({ length: 200 }, (_, id) => ({ type: "QUERY", id, name: "b.bin" }));
+  await using stack = new AsyncDisposableStack();
+  for (let i = 0; i < 4; i++) {
+    const greedy = stack.use(await LineClient.greeted(port, "127.0.0.2"));
+    greedy.pause();
+    greedy.send(...asking);
+  }
+  // Each has answers of 20 MB to come, of which the system takes a few, and 1 MiB waits: two are one too many.
+  await until(async () => (await connections()) <= 3);
+  await using reader = await LineClient.greeted(port, "127.0.0.3");
+  reader.send(...asking);
+  await reader.answerTo(199);
+  expect(reader.answers.filter(({ type }) => type === "RESULT")).toHaveLength(200);
+  expect(reader.isClosed).toBe(false);
 });

@@ -8,6 +8,7 @@ import { monotonicMs } from "../../src/clock.ts";
 import { LocalIoError } from "../../src/errors.ts";
 import { IndexServer, type IndexServerOptions } from "../../src/index-server/server.ts";
 import { addressLimit } from "../../src/net/address-limits.ts";
+import type { Budgets } from "../../src/net/budgets.ts";
 import type { Listener } from "../../src/net/listener.ts";
 import { fileEntry, wireEntry } from "../helpers/file-entries.ts";
 import { LineClient, type Message } from "../helpers/line-client.ts";
@@ -320,8 +321,8 @@ describe("memory", () => {
 
   test("A06: of 60 peers that send four REGISTERs at once is bounded, and all are answered", async () => {
     const server = await start();
-    const budget = (server as unknown as { listener: { options: { budget: { used: number } } } }).listener
-      .options.budget;
+    const budget = (server as unknown as { listener: { options: { budgets: Budgets } } }).listener.options
+      .budgets.received;
     const files = Array.from({ length: 1_000 }, (_, i) => ({
       ...wireEntry("x"),
       name: `${"x".repeat(250)}/${"y".repeat(250)}/${"z".repeat(250)}/${i % 20}`,
