@@ -82,7 +82,6 @@ export class OpenCatalog implements Disposable {
     this.writer.tryTransaction(() => {
       slot = this.writer.resume(before, peer, claim);
     });
-    if (slot !== undefined) this.writer.resumed(before, slot);
     if (slot === undefined) return false;
     this.live.has(peer, { slot, port: peer.port, files: claim.files });
     if (slot !== before && !this.writer.isHidden(before)) this.live.release(before);

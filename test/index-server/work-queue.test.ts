@@ -1,32 +1,38 @@
 /** Turns of long work in virtual time: who runs when, who waits for whom, what a failure or a lock does. */
 import { describe, expect, test } from "bun:test";
-import { type Job, LockedError, WorkQueue } from "../../src/index-server/sqlite/work-queue.ts";
+import {
+  type Job,
+  LockedError,
+  WorkQueue,
+  type WorkQueueOptions,
+} from "../../src/index-server/sqlite/work-queue.ts";
 
 /** A queue whose clock moves 1 ms a step, and whose turns run when the test says so. */
 class Bench {
   nowMs = 0;
   readonly log: string[] = [];
   private readonly due: { run: () => void; atMs: number }[] = [];
-  readonly queue = new WorkQueue({
-    nowMs: () => this.nowMs,
-    soon: (run) => this.due.push({ run, atMs: this.nowMs }),
-    later: (run, delayMs) => this.due.push({ run, atMs: this.nowMs + delayMs }),
-  });
+  readonly queue: WorkQueue;
+
+  constructor(options: Partial<WorkQueueOptions> = {}) {
+    this.queue = new WorkQueue({
+      nowMs: () => this.nowMs,
+      soon: (run) => this.due.push({ run, atMs: this.nowMs }),
+      later: (run, delayMs) => this.due.push({ run, atMs: this.nowMs + delayMs }),
+      ...options,
+    });
+  }
 
   add(owner: object, name: string, steps: number, overrides: Partial<Job> = {}): void {
     const bench = this;
     this.queue.add({
       owner,
-      steps: (function* () {
+      *steps() {
         for (let i = 1; i <= steps; i++) {
           bench.nowMs++;
           bench.log.push(`${name}${i}`);
           if (i < steps) yield;
         }
-      })(),
-      slice: (run) => {
-        run();
-        return true;
       },
       finished: () => this.log.push(`${name} finished`),
       failed: (error) =>
@@ -94,24 +100,20 @@ describe("a job", () => {
   test("that fails is over; the next of its owner runs", () => {
     const bench = new Bench();
     bench.add(owners.a, "a", 5, {
-      steps: (function* (): Generator<void, unknown> {
+      *steps() {
         yield;
         throw new RangeError("broken");
-      })(),
-    });
-    bench.add(owners.a, "next", 1);
-    expect(bench.runAll()).toEqual(["a failed: RangeError", "next1", "next finished"]);
-  });
-
-  test("whose commit fails is over, whatever its steps said", () => {
-    const bench = new Bench();
-    bench.add(owners.a, "a", 1, {
-      slice: (run) => {
-        run();
-        throw new RangeError("disk full");
       },
     });
-    expect(bench.runAll()).toEqual(["a1", "a failed: RangeError"]);
+    bench.add(owners.a, "next", 1);
+    bench.add(owners.b, "b", 1);
+    expect(bench.runAll().toSorted()).toEqual([
+      "a failed: RangeError",
+      "b finished",
+      "b1",
+      "next finished",
+      "next1",
+    ]);
   });
 
   test("of a dropped owner is forgotten, also from within", () => {
@@ -129,27 +131,143 @@ describe("a job", () => {
     bench.add(owners.a, "a", 1, { finished: () => bench.add(owners.a, "then", 1) });
     expect(bench.runAll()).toEqual(["a1", "then1", "then finished"]);
   });
+});
 
-  test("waits for a lock and runs when it is free", () => {
-    const bench = new Bench();
-    bench.add(owners.a, "a", 1, {
-      slice: (run) => {
-        if (bench.nowMs < 3_000) return false;
+/** Transactions that note their beginning and end, and throw what `onCommit` throws. */
+function transactional(onCommit: (bench: Bench) => void = () => {}): Bench {
+  const bench: Bench = new Bench({
+    transaction(run) {
+      bench.log.push("begin");
+      try {
         run();
+        onCommit(bench);
+        bench.log.push("commit");
+        return true;
+      } catch (error) {
+        bench.log.push("rollback");
+        throw error;
+      }
+    },
+  });
+  return bench;
+}
+
+function* failing(bench: Bench, name: string): Generator<void, void> {
+  bench.log.push(`${name}1`);
+  yield;
+  throw new RangeError("broken");
+}
+
+describe("with transactions", () => {
+  test("a turn is one, and who has ended in it hears of that when it is committed", () => {
+    const bench = transactional();
+    bench.add(owners.a, "a", 1);
+    bench.add(owners.a, "next", 1);
+    bench.add(owners.b, "b", 2);
+    expect(bench.runAll()).toEqual([
+      ...["begin", "a1", "b1", "b2", "commit", "a finished", "b finished"],
+      ...["begin", "next1", "commit", "next finished"],
+    ]);
+  });
+
+  test("who fails undoes the turn, and fails alone: the others begin again", () => {
+    const bench = transactional();
+    bench.add(owners.a, "a", 1);
+    bench.add(owners.b, "b", 1, { steps: () => failing(bench, "b") });
+    bench.turn();
+    bench.add(owners.c, "c", 1);
+    bench.add({}, "d", 1);
+    expect(bench.runAll()).toEqual([
+      ...["begin", "a1", "b1", "rollback"],
+      ...["begin", "b1", "rollback", "b failed: RangeError"],
+      ...["begin", "a1", "commit", "a finished"],
+      ...["begin", "c1", "d1", "commit", "c finished", "d finished"],
+    ]);
+  });
+
+  test("jobs of one owner are in their order again when they were undone", () => {
+    const bench = transactional();
+    bench.add(owners.a, "a", 1);
+    bench.add(owners.a, "second", 1, { steps: () => failing(bench, "second") });
+    bench.add(owners.a, "third", 1);
+    expect(bench.runAll()).toEqual([
+      ...["begin", "a1", "second1", "rollback"],
+      ...["begin", "a1", "commit", "a finished"],
+      ...["begin", "second1", "rollback", "second failed: RangeError"],
+      ...["begin", "third1", "commit", "third finished"],
+    ]);
+  });
+
+  test("what was begun in an earlier turn cannot begin again, and fails with who fails", () => {
+    const bench = transactional();
+    bench.add(owners.a, "a", 5);
+    bench.turn();
+    bench.add(owners.b, "b", 1, { steps: () => failing(bench, "b") });
+    bench.add(owners.c, "c", 1);
+    bench.turn();
+    expect(bench.log.splice(0)).toEqual([
+      ...["begin", "a1", "a2", "a3", "commit"],
+      ...["begin", "a4", "a5", "b1", "rollback", "a failed: RangeError"],
+    ]);
+    expect(bench.runAll().toSorted()).toEqual(
+      ["begin", "c1", "commit", "c finished", "begin", "b1", "rollback", "b failed: RangeError"].toSorted(),
+    );
+  });
+
+  test("when the commit fails, each fails by itself, whatever its steps said", () => {
+    const bench = transactional(() => {
+      throw new RangeError("disk full");
+    });
+    bench.add(owners.a, "a", 1);
+    bench.add(owners.b, "b", 1);
+    expect(bench.runAll()).toEqual([
+      ...["begin", "a1", "b1", "rollback"],
+      ...["begin", "b1", "rollback", "b failed: RangeError"],
+      ...["begin", "a1", "rollback", "a failed: RangeError"],
+    ]);
+  });
+
+  test("when none can begin, one after the other fails", () => {
+    const bench = new Bench({
+      transaction() {
+        throw new RangeError("disk is gone");
+      },
+    });
+    bench.add(owners.a, "a", 1);
+    bench.add(owners.b, "b", 1);
+    expect(bench.runAll()).toEqual(["a failed: RangeError", "b failed: RangeError"]);
+  });
+
+  test("a lock that is somebody else's is waited for, however often", () => {
+    const bench: Bench = new Bench({
+      transaction(run) {
+        if (bench.nowMs % 4_000 < 3_000) return false;
+        run();
+        bench.nowMs += 1_000;
         return true;
       },
     });
-    expect(bench.runAll()).toEqual(["a1", "a finished"]);
-    expect(bench.nowMs).toBeWithin(3_000, 3_100);
+    bench.add(owners.a, "a", 6);
+    bench.add(owners.b, "b", 1);
+    const log = bench.runAll();
+    expect(log).toEqual(["a1", "a2", "a3", "b1", "a4", "a5", "b finished", "a6", "a finished"]);
+    expect(bench.nowMs).toBeWithin(8_000, 12_100);
   });
 
-  test("fails when the lock does not come within 5 s; who needs no lock goes on meanwhile", () => {
-    const bench = new Bench();
-    bench.add(owners.a, "a", 1, { slice: () => false });
-    bench.add(owners.b, "b", 5);
-    const log = bench.runAll();
-    expect(log).toEqual(["b1", "b2", "b3", "b4", "b5", "b finished", `a failed: ${LockedError.name}`]);
+  test("who has waited for the lock for 5 s fails; who came later waits on", () => {
+    const bench = new Bench({ transaction: () => false });
+    bench.add(owners.a, "a", 1);
+    bench.add(owners.a, "next", 1);
+    while (bench.nowMs < 2_000) bench.turn();
+    bench.add(owners.b, "b", 1);
+    while (bench.log.length === 0) bench.turn();
+    expect(bench.log).toEqual([`a failed: ${LockedError.name}`]);
     expect(bench.nowMs).toBeWithin(5_000, 5_100);
+    while (bench.log.length === 1) bench.turn();
+    expect(bench.log.at(-1)).toBe(`b failed: ${LockedError.name}`);
+    expect(bench.nowMs).toBeWithin(7_000, 7_100);
+    expect(bench.runAll().at(-1)).toBe(`next failed: ${LockedError.name}`);
+    expect(bench.nowMs).toBeWithin(10_000, 10_200);
   });
 });
 

@@ -9,11 +9,11 @@ import type { Database } from "bun:sqlite";
 import type { FileName } from "../../wire/file-name.ts";
 import { LibraryDigest } from "../../wire/library-digest.ts";
 import type { FileEntry, LibraryClaim } from "../../wire/messages.ts";
-import { ProtocolError } from "../../wire/protocol-error.ts";
 import type { CatalogLimits } from "../catalog.ts";
 import { sqliteCode } from "./database.ts";
 import { HiddenPeers } from "./hidden-peers.ts";
 import { type ChangeListener, type Holder, HoldingTables, type Totals } from "./holding-tables.ts";
+import { Room } from "./room.ts";
 
 export interface PeerAddress {
   host: string;
@@ -31,18 +31,22 @@ interface Before {
 
 export class CatalogWriter {
   private readonly tables: HoldingTables;
+  private readonly room: Room;
   /** Of peers that are connected. */
   private readonly live = new Map<number, Holder>();
   private readonly hidden = new HiddenPeers();
   private readonly before = new Map<Holder, Before>();
+  /** Peers that have moved in the running transaction, back to where they were: the last one first. */
+  private readonly moves: (() => void)[] = [];
 
   /** Whatever the database holds is hidden from now on. */
   constructor(
     private readonly database: Database,
-    private readonly limits: CatalogLimits,
+    limits: CatalogLimits,
     listener: ChangeListener,
   ) {
     this.tables = new HoldingTables(database, listener);
+    this.room = new Room(this.tables, limits);
     const { statements } = this.tables;
     statements.hideAll.run();
     statements.setClean.run(0);
@@ -61,8 +65,10 @@ export class CatalogWriter {
     return this.hidden.slots();
   }
 
-  /** Its peer left, and some rows are there. */
-  readonly isHidden = (slot: number): boolean => this.hidden.has(slot);
+  isHidden(slot: number): boolean {
+    return this.hidden.has(slot);
+  }
+
   filesOf(slot: number): number {
     return this.live.get(slot)?.digest.count ?? 0;
   }
@@ -76,8 +82,7 @@ export class CatalogWriter {
 
   /**
    * A peer says that it shares just this. The slot that it has from now on when the index still holds that: its own,
-   * or that of a peer that has left; undefined: it does not. Once this is committed, it is `resumed`.
-   * `isFree`: the slot of one that has left may be had.
+   * or that of a peer that has left; undefined: it does not. `isFree`: the slot of one that has left may be had.
    */
   resume(
     slot: number,
@@ -86,23 +91,14 @@ export class CatalogWriter {
     isFree: (slot: number) => boolean = () => true,
   ): number | undefined {
     const own = this.live.get(slot)!;
-    const found = own.digest.is(claim) ? own : this.hidden.find(claim, isFree);
+    const isOwn = own.digest.is(claim);
+    const found = isOwn ? own : this.hidden.find(claim, isFree);
     if (found === undefined) return undefined;
-    const { digest } = found;
-    this.tables.statements.putPeer.run(found.slot, host, port, digest.count, digest.bytes);
-    this.tables.listener.portKnown(found.slot, port);
+    const { statements, listener } = this.tables;
+    statements.putPeer.run(found.slot, host, port, found.digest.count, found.digest.bytes);
+    listener.portKnown(found.slot, port);
+    if (!isOwn) this.move(own, found);
     return found.slot;
-  }
-
-  /** The peer of `slot` has the rows of the other one from now on. */
-  resumed(slot: number, foundSlot: number): void {
-    const own = this.live.get(slot);
-    const found = this.hidden.get(foundSlot);
-    if (own === undefined || found === undefined) return;
-    this.hidden.delete(foundSlot);
-    this.live.delete(slot);
-    this.live.set(foundSlot, found);
-    this.hide(slot, own);
   }
 
   /** What a live peer has, some files at a time. Each lot is true when it is given. */
@@ -138,7 +134,7 @@ export class CatalogWriter {
     return this.hidden.delete(slot);
   }
 
-  /** Nobody is live any more in the view, and nothing was left half done: for whoever opens the file next. */
+  /** For whoever opens the file next: nobody is live in the view, and nothing was left half done. */
   end(): void {
     this.tables.statements.hideAll.run();
     this.tables.statements.setClean.run(1);
@@ -154,7 +150,7 @@ export class CatalogWriter {
     onNews: OnNews = () => {},
   ): Generator<void, void> {
     const holder = this.live.get(slot)!;
-    this.checkRoom(holder, files.length - holder.digest.count);
+    this.room.check(holder, files.length - holder.digest.count);
     this.touch(holder);
     this.tables.statements.putPeer.run(slot, host, port, holder.digest.count, holder.digest.bytes);
     this.tables.listener.portKnown(slot, port);
@@ -183,7 +179,7 @@ export class CatalogWriter {
     onNews: OnNews = () => {},
   ): Generator<void, void> {
     const holder = this.live.get(slot)!;
-    yield* this.checkRoomForUpdate(holder, add, remove);
+    yield* this.room.checkUpdate(holder, add, remove);
     for (const name of remove) {
       const entry = this.tables.held(slot, name);
       this.touch(holder);
@@ -204,6 +200,7 @@ export class CatalogWriter {
     const { tables, database, before } = this;
     const { statements } = tables;
     const totals = { ...tables.totals };
+    let isDone = false;
     try {
       statements.begin.run();
     } catch (error) {
@@ -217,20 +214,38 @@ export class CatalogWriter {
       statements.setTotals.run(holdings, names, lastEntry);
       tables.listener.committing();
       statements.commit.run();
+      isDone = true;
       return true;
     } catch (error) {
       // After some errors SQLite has rolled back by itself.
       if (database.inTransaction) statements.rollback.run();
       tables.totals = totals;
       for (const [{ digest }, old] of before) digest.set(old.digest, old.count);
+      for (const moveBack of this.moves.reverse()) moveBack();
       throw error;
     } finally {
-      tables.listener.settled();
+      tables.listener.settled(isDone);
       before.clear();
+      this.moves.length = 0;
     }
   }
 
   // --- internal ---
+
+  /** The peer has the rows of one that left from now on, and that one has its own. */
+  private move(own: Holder, found: Holder): void {
+    const { live, hidden } = this;
+    hidden.delete(found.slot);
+    live.delete(own.slot);
+    live.set(found.slot, found);
+    this.hide(own.slot, own);
+    this.moves.push(() => {
+      hidden.delete(own.slot);
+      live.delete(found.slot);
+      live.set(own.slot, own);
+      hidden.add(found);
+    });
+  }
 
   /** False when there are no rows. */
   private hide(slot: number, holder: Holder): boolean {
@@ -257,34 +272,5 @@ export class CatalogWriter {
   private touch(holder: Holder): void {
     if (this.before.has(holder)) return;
     this.before.set(holder, { digest: holder.digest.bytes, count: holder.digest.count });
-  }
-
-  private checkRoom({ digest }: Holder, more: number): void {
-    if (more <= 0) return;
-    if (digest.count + more > this.limits.filesPerPeer) throw new ProtocolError("TOO_MANY");
-    if (this.totals.holdings + more > this.limits.filesPerIndex) throw new ProtocolError("STORAGE_FULL");
-  }
-
-  /** Counts only where it matters: names that merely change, and removals of what is not there, are not more. */
-  private *checkRoomForUpdate(
-    holder: Holder,
-    add: readonly FileEntry[],
-    remove: readonly FileName[],
-  ): Generator<void, void> {
-    const { filesPerPeer, filesPerIndex } = this.limits;
-    const { slot, digest } = holder;
-    const isFar = digest.count + add.length <= filesPerPeer;
-    if (isFar && this.totals.holdings + add.length <= filesPerIndex) return;
-    const added = new Set(add.map((file) => file.name));
-    let more = 0;
-    for (const name of added) {
-      if (this.tables.held(slot, name) === undefined) more++;
-      yield;
-    }
-    for (const name of new Set(remove)) {
-      if (!added.has(name) && this.tables.held(slot, name) !== undefined) more--;
-      yield;
-    }
-    this.checkRoom(holder, more);
   }
 }

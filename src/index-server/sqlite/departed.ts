@@ -66,8 +66,7 @@ export class Departed {
     this.purging.add(slot);
     this.queue.add({
       owner: this.purger,
-      steps: this.catalog.purge(slot),
-      slice: (run) => this.catalog.tryTransaction(run),
+      steps: () => this.catalog.purge(slot),
       finished: () => {
         this.purging.delete(slot);
         if (!this.remove(slot)) return;

@@ -44,8 +44,8 @@ export interface ChangeListener {
   portKnown(slot: number, port: number): void;
   /** All that has changed since the last time is about to become visible to others. */
   committing(): void;
-  /** It is visible, or it never will be. */
-  settled(): void;
+  /** It is visible, or (not `isDone`) it never will be. */
+  settled(isDone: boolean): void;
 }
 
 export class HoldingTables {
@@ -85,7 +85,7 @@ export class HoldingTables {
       this.setPartial(holder, same, file, partial);
       return { entry: same[0], isNews: partial === 0 };
     }
-    const entry = same === undefined ? this.addEntry(file, partial) : same[0];
+    const entry = same === undefined ? this.addEntry(file, partial, rows.length === 0) : same[0];
     if (same !== undefined) this.setHolders(entry, same[4] + 1, same[5] + partial, same[6]);
     statements.addHolding.run(entry, slot, partial);
     holder.digest.add(file);
@@ -145,9 +145,10 @@ export class HoldingTables {
 
   // --- internal ---
 
-  private addEntry({ name, sizeBytes }: FileEntry, partial: Partial): number {
+  /** `isNew`: for certain no entry has that name. */
+  private addEntry({ name, sizeBytes }: FileEntry, partial: Partial, isNew: boolean): number {
     const { statements, totals, root, md5 } = this;
-    if (statements.hasName.get(name) === null) totals.names++;
+    if (isNew || statements.hasName.get(name) === null) totals.names++;
     const id = ++totals.lastEntry;
     statements.addEntry.run(id, name, lastKey(name), shortKey(root), sizeBytes, md5, root, partial);
     return id;

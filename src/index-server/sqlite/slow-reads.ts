@@ -31,8 +31,7 @@ export class SlowReads {
     const start = () =>
       this.queue.add<Result>({
         owner,
-        steps,
-        slice: runAtOnce,
+        steps: () => steps,
         finished: (result) => {
           this.turns.leave(owner);
           resolve(result);
@@ -56,9 +55,4 @@ export class SlowReads {
     this.queue.stop();
     this.timers.stop();
   }
-}
-
-function runAtOnce(run: () => void): boolean {
-  run();
-  return true;
 }

@@ -2,18 +2,18 @@
  * Long work in short turns: jobs are cut where they can rest, a turn ends after a few milliseconds, and between
  * turns everything else (a QUERY, an accept) gets its share. Jobs of one owner run in order, owners take turns, so
  * that a small UPDATE does not wait for the large libraries of others. Knows neither tables nor messages.
+ *
+ * Where there are transactions a turn is one, whoever has a part in it: to commit the small changes of many costs little
+ * more than to commit one of them. A job that fails undoes the turn, and must not be the end of the others in it: whoever
+ * began in this turn begins once more, alone.
  */
 
 export interface Job<Result = unknown> {
   /** Whose job it is; its jobs run one after the other. */
   readonly owner: object;
-  /** Rests wherever it can be interrupted. */
-  readonly steps: Iterator<void, Result>;
-  /**
-   * Calls `run` once, inside a transaction where the job needs one, and throws what that throws. False when it
-   * could not begin because somebody else has the lock: tried again later.
-   */
-  slice(run: () => void): boolean;
+  /** Rests wherever it can be interrupted. May be begun again when what it has done so far was undone. */
+  steps(): Iterator<void, Result>;
+  /** What it has done is there to stay. */
   finished(result: Result): void;
   /** A step failed, or the lock did not come in time (`LockedError`). No step runs any more. */
   failed(error: unknown): void;
@@ -28,6 +28,11 @@ export interface WorkQueueOptions {
   /** Runs something soon, after what is waiting outside has been looked at. */
   soon(run: () => void): void;
   later(run: () => void, delayMs: number): void;
+  /**
+   * Calls `run` once, throws what that throws, and then nothing of it has happened. False when it could not begin because
+   * somebody else has the lock: tried again later. Without it each job is on its own.
+   */
+  transaction?(run: () => void): boolean;
   /** Length of a turn, which those who wait share; of each a few milliseconds at least. */
   turnMs?: number;
 }
@@ -41,10 +46,14 @@ const lockedPatienceMs = 5_000;
 export class WorkQueue {
   /** In the order in which their next turn comes. */
   private readonly jobs = new Map<object, Job[]>();
+  /** Of jobs that have begun, what is left. */
+  private readonly begun = new WeakMap<Job, Iterator<void, unknown>>();
+  /** They have been undone with others, and are to have a turn of their own. */
+  private readonly alone = new WeakSet<Job>();
+  /** While the lock is somebody else's: since when a job has been waiting for it. */
+  private readonly lockedSinceMs = new Map<Job, number>();
   private scheduled = false;
   private stopped = false;
-  /** Since when a job has been waiting for the lock. */
-  private readonly lockedSinceMs = new WeakMap<Job, number>();
   turnsTaken = 0;
 
   private readonly turnMs: number;
@@ -97,59 +106,108 @@ export class WorkQueue {
   private turn(): void {
     if (this.stopped) return;
     this.turnsTaken++;
-    const endMs = this.options.nowMs() + this.turnMs;
+    const turn = new Turn();
+    let isLocked = false;
+    const { transaction } = this.options;
+    if (transaction === undefined) this.work(turn);
+    else {
+      try {
+        isLocked = !transaction(() => this.work(turn));
+      } catch (error) {
+        this.undo(turn, error);
+      }
+    }
+    if (isLocked) this.wait(turn);
+    else this.lockedSinceMs.clear();
+    for (const tell of turn.ended) tell();
+    this.schedule(isLocked ? lockedRetryMs : 0);
+  }
+
+  private work(turn: Turn): void {
+    const { nowMs } = this.options;
+    const endMs = nowMs() + this.turnMs;
     const shareMs = Math.max(shortTurnMs, this.turnMs / Math.max(1, this.jobs.size));
-    let delayMs = 0;
     do {
       const next = this.jobs.entries().next();
       if (next.done) break;
       const [owner, waiting] = next.value;
-      if (!this.advance(waiting, Math.min(endMs, this.options.nowMs() + shareMs))) delayMs = lockedRetryMs;
-      // To the end of the row, unless `finished` or `failed` have dropped the owner meanwhile.
+      const isAlone = this.alone.has(waiting[0]!);
+      if (isAlone && turn.jobs.size > 0) break;
+      this.advance(waiting, turn, Math.min(endMs, nowMs() + shareMs));
+      // To the end of the row, unless somebody who was told of an end has dropped the owner.
       if (this.jobs.get(owner) === waiting) {
         this.jobs.delete(owner);
         if (waiting.length > 0) this.jobs.set(owner, waiting);
       }
-    } while (delayMs === 0 && this.options.nowMs() < endMs);
-    this.schedule(delayMs);
+      if (isAlone) break;
+    } while (nowMs() < endMs);
   }
 
-  /** Runs a slice of an owner's first job. False when the lock is somebody else's. */
-  private advance(waiting: Job[], endMs: number): boolean {
+  /** Runs an owner's first job for a while. */
+  private advance(waiting: Job[], turn: Turn, endMs: number): void {
     const job = waiting[0]!;
-    let end: { result: unknown } | undefined;
+    const known = this.begun.get(job);
+    if (!turn.jobs.has(job)) turn.jobs.set(job, known === undefined);
+    let end: () => void;
     try {
-      const began = job.slice(() => {
-        do {
-          const step = job.steps.next();
-          if (step.done === true) end = { result: step.value };
-        } while (end === undefined && this.options.nowMs() < endMs);
-      });
-      if (!began) return this.wait(waiting);
+      const steps = known ?? job.steps();
+      this.begun.set(job, steps);
+      let step = steps.next();
+      while (step.done !== true && this.options.nowMs() < endMs) step = steps.next();
+      if (step.done !== true) return;
+      const { value } = step;
+      end = () => job.finished(value);
     } catch (error) {
-      waiting.shift();
-      job.failed(error);
-      return true;
+      if (this.options.transaction !== undefined) throw error;
+      end = () => job.failed(error);
     }
-    this.lockedSinceMs.delete(job);
-    if (end !== undefined) {
-      waiting.shift();
-      job.finished(end.result);
-    }
-    return true;
+    waiting.shift();
+    // With a transaction what it has done is there to stay only when that is committed.
+    if (this.options.transaction === undefined) end();
+    else turn.ended.push(end);
   }
 
-  private wait(waiting: Job[]): boolean {
-    const job = waiting[0]!;
-    const nowMs = this.options.nowMs();
-    const sinceMs = this.lockedSinceMs.get(job) ?? nowMs;
-    this.lockedSinceMs.set(job, sinceMs);
-    if (nowMs - sinceMs >= lockedPatienceMs) {
-      waiting.shift();
-      job.failed(
-        new LockedError("another program keeps the index database locked: end that program; queries go on"),
-      );
+  /** Of all jobs of the turn nothing has happened in it. */
+  private undo({ jobs, ended }: Turn, error: unknown): void {
+    ended.length = 0;
+    // It could not even begin: whose turn it was.
+    const [first] = this.jobs.values();
+    if (jobs.size === 0 && first !== undefined) jobs.set(first[0]!, true);
+    // The last one first, so that those of one owner stand in their order again.
+    for (const [job, isNew] of [...jobs].reverse()) {
+      const others = (this.jobs.get(job.owner) ?? []).filter((other) => other !== job);
+      const isAgain = isNew && jobs.size > 1;
+      if (isAgain) {
+        this.begun.delete(job);
+        this.alone.add(job);
+        others.unshift(job);
+      } else ended.unshift(() => job.failed(error));
+      if (others.length > 0) this.jobs.set(job.owner, others);
+      else this.jobs.delete(job.owner);
     }
-    return false;
+  }
+
+  /** Nobody's turn has come. */
+  private wait({ ended }: Turn): void {
+    const nowMs = this.options.nowMs();
+    for (const [owner, waiting] of this.jobs) {
+      const job = waiting[0]!;
+      const sinceMs = this.lockedSinceMs.get(job) ?? nowMs;
+      this.lockedSinceMs.set(job, sinceMs);
+      if (nowMs - sinceMs < lockedPatienceMs) continue;
+      waiting.shift();
+      if (waiting.length === 0) this.jobs.delete(owner);
+      ended.push(() => job.failed(new LockedError(lockedTooLong)));
+    }
   }
 }
+
+/** What happens in one turn. */
+class Turn {
+  /** That had a part in it, in their order; whether they began in it. */
+  readonly jobs = new Map<Job, boolean>();
+  /** Tells those that are over. */
+  readonly ended: (() => void)[] = [];
+}
+
+const lockedTooLong = "another program keeps the index database locked: end that program; queries go on";

@@ -11,7 +11,7 @@ import { decodeIndexRequest } from "../../wire/decode-index-request.ts";
 import { lastPart } from "../../wire/file-name.ts";
 import type { FileEntry, Register, Update } from "../../wire/messages.ts";
 import { ProtocolError } from "../../wire/protocol-error.ts";
-import type { CatalogLimits } from "../catalog.ts";
+import type { CatalogLimits, ChangeType } from "../catalog.ts";
 import type { WantedFiles } from "../wanted-files.ts";
 import { CatalogWriter } from "./catalog-writer.ts";
 import { ChangeStamps } from "./change-stamps.ts";
@@ -41,6 +41,15 @@ const turnMs = 80;
 
 type Job = Extract<ToWriter, { kind: "apply" }>;
 
+/** What has been done of a job. */
+interface Done {
+  change?: Register | Update;
+  /** Where the peer is whole again. */
+  found?: number | undefined;
+  news: FileEntry[];
+  refusal?: ProtocolError;
+}
+
 export class Writer implements ChangeListener {
   private readonly catalog: CatalogWriter;
   private readonly queue: WorkQueue;
@@ -50,6 +59,8 @@ export class Writer implements ChangeListener {
   private readonly surveys: Surveys;
   /** Where the peers of slots are now, as long as the index's thread may not know. */
   private readonly movedTo = new Map<number, number>();
+  /** Slots of peers that move in the running turn. */
+  private readonly moving = new Set<number>();
   private changed: number[] = [];
   private removed: number[] = [];
   private isVisible = false;
@@ -59,7 +70,8 @@ export class Writer implements ChangeListener {
     private readonly options: WriterOptions,
   ) {
     this.catalog = new CatalogWriter(database, options.limits, this);
-    this.queue = new WorkQueue({ ...options, turnMs });
+    const transaction = (run: () => void) => this.catalog.tryTransaction(run);
+    this.queue = new WorkQueue({ ...options, turnMs, transaction });
     const hiddenSlots = [...this.catalog.hiddenSlots];
     options.tell({ kind: "opened", hiddenSlots, names: this.catalog.totals.names });
     this.departed = new Departed(this.catalog, this.queue, {
@@ -87,35 +99,16 @@ export class Writer implements ChangeListener {
 
   /** Decoded when it is its turn: what waits is as small as it came. */
   apply(job: Job): void {
-    const { slot } = job;
-    const { catalog, movedTo } = this;
-    // By such a one the index's thread may still mean the peer that has moved: nobody else gets it before it is joined.
-    const isFree = (hidden: number) => !movedTo.has(hidden);
-    const news: FileEntry[] = [];
-    let change: Register | Update | undefined;
-    let found: number | undefined;
-    const steps = function* (): Generator<void, void> {
-      change = changeOf(job);
-      if (change.type === "UPDATE") {
-        yield* catalog.update(slot, change.add, change.remove, (file) => void news.push(file));
-        return;
-      }
-      const address = { host: job.host, port: change.port };
-      if (change.library !== undefined) found = catalog.resume(slot, address, change.library, isFree);
-      // With nothing, when the index does not hold it: UPDATEs follow.
-      if (found === undefined)
-        yield* catalog.register(slot, address, change.files, (file) => void news.push(file));
-    };
+    let done: Done = { news: [] };
     this.queue.add({
-      owner: this.owners.get(slot)!,
-      steps: steps(),
-      slice: (run) => catalog.tryTransaction(run),
-      finished: () => this.applied(job, change!, found, news),
-      failed: (error) => {
-        // What was applied is news; when the rest is said again, it is not any more.
-        this.tellOf(slot, news);
-        this.failed(job.request, change?.id ?? null, error);
+      owner: this.owners.get(job.slot)!,
+      steps: () => {
+        this.moving.delete(job.slot);
+        done = { news: [] };
+        return this.steps(job, done);
       },
+      finished: () => this.applied(job, done),
+      failed: (error) => this.failed(job, done, error),
     });
   }
 
@@ -176,38 +169,61 @@ export class Writer implements ChangeListener {
     this.options.stamps.begin();
   }
 
-  settled(): void {
+  settled(isDone: boolean): void {
     if (this.isVisible) this.options.stamps.end(this.changed);
     this.isVisible = false;
     const isNew = this.changed.length > 0;
     this.changed = [];
-    const { removed } = this;
+    const removed = isDone ? this.removed : [];
     this.removed = [];
     if (isNew) this.options.tell({ kind: "committed", names: this.catalog.totals.names, removed });
   }
 
   // --- internal ---
 
-  private applied(
-    { request, slot }: Job,
-    change: Register | Update,
-    found: number | undefined,
-    news: FileEntry[],
-  ): void {
-    const { id } = change;
+  /** A refusal comes before anything is changed, so that it is no failure. */
+  private *steps({ slot, host, type, line }: Job, done: Done): Generator<void, void> {
+    const { catalog, movedTo, moving } = this;
+    const onNews = (file: FileEntry) => void done.news.push(file);
+    // By such a one the index's thread may still mean the peer that has moved: nobody else gets it before it is joined.
+    const isFree = (hidden: number) => !movedTo.has(hidden) && !moving.has(hidden);
+    try {
+      const change = changeOf(type, line);
+      done.change = change;
+      if (change.type === "UPDATE") {
+        yield* catalog.update(slot, change.add, change.remove, onNews);
+        return;
+      }
+      const address = { host, port: change.port };
+      if (change.library !== undefined) done.found = catalog.resume(slot, address, change.library, isFree);
+      if (done.found !== undefined && done.found !== slot) moving.add(slot);
+      // With nothing, when the index does not hold it: UPDATEs follow.
+      if (done.found === undefined) yield* catalog.register(slot, address, change.files, onNews);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      done.refusal = error;
+    }
+  }
+
+  private applied({ request, slot }: Job, { change, found, news, refusal }: Done): void {
+    if (refusal !== undefined) {
+      this.refused(request, change?.id ?? null, refusal);
+      return;
+    }
     this.tellOf(slot, news);
-    const isAsked = change.type === "REGISTER" && change.library !== undefined;
-    if (found !== undefined) this.catalog.resumed(slot, found);
+    const isAsked = change?.type === "REGISTER" && change.library !== undefined;
     const now = found ?? slot;
     const files = this.catalog.filesOf(now);
     const held = isAsked ? found !== undefined : undefined;
-    this.end(request, { kind: "applied", id, held, slot: now, port: this.options.ports.at(now), files });
+    const port = this.options.ports.at(now);
+    this.end(request, { kind: "applied", id: change!.id, held, slot: now, port, files });
     // Said last: until then the index's thread knows the peer by this slot.
     if (now !== slot) this.moved(slot, now);
   }
 
   /** The peer has the rows of another slot from now on. */
   private moved(from: number, to: number): void {
+    this.moving.delete(from);
     this.owners.set(to, this.owners.get(from)!);
     this.owners.delete(from);
     this.movedTo.set(from, to);
@@ -225,19 +241,20 @@ export class Writer implements ChangeListener {
     if (files.length > 0) this.options.tell({ kind: "news", slot, files });
   }
 
-  private failed(request: number, id: number | null, error: unknown): void {
-    if (error instanceof ProtocolError) {
-      // There is room as soon as those who left are forgotten.
-      const makesRoom = error.code === "STORAGE_FULL" && this.departed.purgeAll();
-      this.end(request, refusal(makesRoom ? new ProtocolError("RETRY") : error, id));
-      return;
-    }
+  private refused(request: number, id: number | null, refusal: ProtocolError): void {
+    // There is room as soon as those who left are forgotten.
+    const makesRoom = refusal.code === "STORAGE_FULL" && this.departed.purgeAll();
+    const { code, message, id: ownId } = makesRoom ? new ProtocolError("RETRY") : refusal;
+    this.end(request, { kind: "refused", id: ownId ?? id, code, message });
+  }
+
+  private failed({ request, slot }: Job, { change, news }: Done, error: unknown): void {
+    this.moving.delete(slot);
+    // What was applied is news; when the rest is said again, it is not any more.
+    this.tellOf(slot, news);
     this.trouble(error);
-    this.end(request, {
-      kind: "failed",
-      id,
-      code: error instanceof LockedError ? "RETRY" : codeForPeer(error),
-    });
+    const code = error instanceof LockedError ? "RETRY" : codeForPeer(error);
+    this.end(request, { kind: "failed", id: change?.id ?? null, code });
   }
 
   private end(request: number, outcome: Outcome): void {
@@ -250,13 +267,8 @@ export class Writer implements ChangeListener {
   }
 }
 
-function changeOf({ type, line }: Job): Register | Update {
+function changeOf(type: ChangeType, line: Uint8Array): Register | Update {
   const request = decodeIndexRequest(line);
   if (request.type === type) return request as Register | Update;
   throw new ProtocolError("BAD_MESSAGE", request.id, "the type is there twice");
-}
-
-function refusal(error: unknown, id: number | null): Outcome {
-  if (!(error instanceof ProtocolError)) throw error;
-  return { kind: "refused", id: error.id ?? id, code: error.code, message: error.message };
 }

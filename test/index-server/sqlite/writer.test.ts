@@ -340,6 +340,93 @@ describe("who left", () => {
   });
 });
 
+describe("what several hand over at once", () => {
+  const two = [fileEntry("a"), fileEntry("b")];
+
+  test("is one commit", () => {
+    const bench = new Bench();
+    for (const slot of [1, 2, 3]) bench.writer.join(slot);
+    const { sequence } = bench.stamps;
+    const requests = [1, 2, 3].map((slot) => bench.hand(slot, register(slot, [`${slot}`])));
+    bench.passMs();
+    for (const request of requests) expect(bench.outcomeOf(request)).toMatchObject({ files: 1 });
+    expect(bench.stamps.sequence).toBe(sequence + 2);
+  });
+
+  test("and cannot be written: only that is refused, whoever stands beside it", () => {
+    const bench = new Bench();
+    bench.peer(1, "a", "b");
+    bench.writer.leave(1);
+    bench.database.run(`CREATE TEMP TRIGGER refused BEFORE INSERT ON entries WHEN new.name = 'refused'
+      BEGIN SELECT raise(ABORT, 'refused'); END`);
+    for (const slot of [2, 3, 4]) bench.writer.join(slot);
+    const [back, refused, other] = [
+      bench.hand(2, claiming(2, ...two)),
+      bench.hand(3, register(3, ["c", "refused"])),
+      bench.hand(4, register(4, ["a", "d"])),
+    ];
+    bench.passMs(100);
+    expect(bench.outcomeOf(refused)).toMatchObject({ kind: "failed", code: "INTERNAL" });
+    expect(bench.outcomeOf(back)).toMatchObject({ held: true, slot: 1, files: 2 });
+    expect(bench.outcomeOf(other)).toMatchObject({ kind: "applied", files: 2 });
+    expect(bench.view).toEqual(["7002 a", "7002 b", "7004 a", "7004 d"]);
+    expect(bench.told.findLast(({ kind }) => kind === "committed")).toMatchObject({ names: 3 });
+    expect([bench.released, bench.hidden]).toEqual([[2], 0]);
+  });
+
+  test("none of it is gone from the full text that was undone", () => {
+    const bench = new Bench();
+    bench.peer(1, "a");
+    bench.database.run(`CREATE TEMP TRIGGER refused BEFORE INSERT ON entries WHEN new.name = 'refused'
+      BEGIN SELECT raise(ABORT, 'refused'); END`);
+    bench.apply(1, { type: "UPDATE", id: 2, add: [wireEntry("refused")], remove: ["a"] });
+    const removed = bench.told.flatMap((message) => (message.kind === "committed" ? message.removed : []));
+    expect([bench.view, removed]).toEqual([["7001 a"], []]);
+  });
+
+  test("two who claim the same: one has it", () => {
+    const bench = new Bench();
+    bench.peer(1, "a", "b");
+    bench.writer.leave(1);
+    for (const slot of [2, 3]) bench.writer.join(slot);
+    const requests = [2, 3].map((slot) => bench.hand(slot, claiming(slot, ...two)));
+    bench.passMs(100);
+    expect(requests.map((request) => bench.outcomeOf(request))).toMatchObject([
+      { held: true, slot: 1, files: 2 },
+      { held: false, slot: 3, files: 0 },
+    ]);
+    expect([bench.view, bench.released]).toEqual([["7002 a", "7002 b"], [2]]);
+  });
+
+  test("who moves leaves nobody his slot as long as he may be meant by it", () => {
+    const bench = new Bench();
+    bench.peer(1, "a", "b");
+    bench.writer.leave(1);
+    bench.peer(2, "c");
+    bench.writer.join(3);
+    const moves = bench.hand(2, claiming(2, ...two));
+    const claims = bench.hand(3, claiming(3, fileEntry("c")));
+    bench.passMs(100);
+    expect(bench.outcomeOf(moves)).toMatchObject({ held: true, slot: 1 });
+    expect(bench.outcomeOf(claims)).toMatchObject({ held: false, slot: 3, files: 0 });
+    // Later, when the index's thread has learnt of it, it may be had.
+    bench.writer.leave(2);
+    bench.writer.join(4);
+    expect(bench.apply(4, claiming(4, fileEntry("c")))).toMatchObject({ held: true, slot: 2 });
+  });
+
+  test("who comes back before his rows go has them, and keeps them", () => {
+    const bench = new Bench(0);
+    bench.peer(1, "a", "b");
+    bench.writer.join(2);
+    const request = bench.hand(2, claiming(2, ...two));
+    bench.writer.leave(1);
+    bench.passMs(100);
+    expect(bench.outcomeOf(request)).toMatchObject({ held: true, slot: 1, files: 2 });
+    expect([bench.view, bench.released, bench.hidden]).toEqual([["7002 a", "7002 b"], [2], 0]);
+  });
+});
+
 test("a full disk: each change is refused with a code, the log is told, and all is right once there is room", () => {
   const bench = new Bench();
   bench.peer(1, "a");
