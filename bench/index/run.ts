@@ -19,6 +19,7 @@ import { leave } from "./part-leave.ts";
 import { postgres } from "./part-postgres.ts";
 import { query } from "./part-query.ts";
 import { register } from "./part-register.ts";
+import { restart } from "./part-restart.ts";
 import { search } from "./part-search.ts";
 import { type Settings, Workspace } from "./workspace.ts";
 
@@ -27,6 +28,7 @@ const parts: Record<string, (workspace: Workspace) => Promise<Section>> = {
   query,
   growth,
   cold,
+  restart,
   register,
   leave,
   search,

@@ -58,8 +58,9 @@ export class Server implements AsyncDisposable {
     return [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
   }
 
-  async end(): Promise<void> {
-    this.started.process.kill("SIGTERM");
+  /** `SIGKILL`: as a crash ends it. */
+  async end(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<void> {
+    this.started.process.kill(signal);
     // A database of gigabytes is closed in its own time.
     await this.started.process.exit(60_000).catch(() => {});
     await this.started.process.end();
@@ -85,6 +86,8 @@ export interface IndexOptions {
   database?: string;
   /** Where the database is, to open it again. */
   folder?: string;
+  /** Where the one before has listened; any free one unless said. */
+  port?: number;
 }
 
 export async function startIndex(
@@ -98,7 +101,7 @@ export async function startIndex(
     workspace.settings.binary,
     "serve-index",
     "--port",
-    "0",
+    String(options.port ?? 0),
     "--json",
     "--db",
     database,
