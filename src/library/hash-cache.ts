@@ -5,6 +5,8 @@
 import type { Database, Statement } from "bun:sqlite";
 import filesSql from "../../migrations/hash-cache/001-files.sql" with { type: "text" };
 import ctimeSql from "../../migrations/hash-cache/002-ctime.sql" with { type: "text" };
+import { chunkCountOf } from "../content/chunks.ts";
+import { hashBytes } from "../content/merkle.ts";
 import { reasonOf } from "../errors.ts";
 import { openRebuildableDatabase } from "../sqlite.ts";
 import { ctimeShowsWritesAfter, keepsCtime } from "./ctime.ts";
@@ -12,6 +14,7 @@ import { type FileIdentity, sameContentIdentity, sameIdentity } from "./file-ide
 import type { FileHashes } from "./hash-messages.ts";
 import { nameBelow, type PathRules, thisSystem } from "./names-below.ts";
 
+const md5Bytes = 16;
 /** Collected this long before they are written in one transaction. */
 const writeDelayMs = 200;
 /** After a write that failed. */
@@ -28,9 +31,10 @@ export interface CachedHashes {
   trusted: boolean;
 }
 
+/** As our table has it. Nothing is believed of it: a database that is damaged, or another one, has anything in it. */
 interface Row {
-  md5: Uint8Array;
-  root: Uint8Array;
+  md5: unknown;
+  root: unknown;
   /** 1 or 0; null when the row has no ctime. */
   sameCtime: number | null;
 }
@@ -46,7 +50,7 @@ type Key = [string, number, bigint, bigint];
 export class HashCache {
   private readonly database: Database;
   private readonly select: Statement<Row, [bigint, bigint, ...Key]>;
-  private readonly selectChunks: Statement<{ chunkHashes: Uint8Array }, [...Key, Uint8Array]>;
+  private readonly selectChunks: Statement<{ chunkHashes: unknown }, [...Key, Uint8Array]>;
   private readonly selectBelow: Statement<{ path: string }, [string, string]>;
   private readonly insert: Statement;
   private readonly delete: Statement;
@@ -83,7 +87,7 @@ export class HashCache {
       return { md5, root, trusted: ctimeTells && sameIdentity(hashes.identity, identity) };
     }
     const row = this.attempt("read", () => this.select.get(...ctimeOf(identity), ...keyOf(path, identity)));
-    if (row == null) return undefined;
+    if (!isBytes(row?.md5, md5Bytes) || !isBytes(row?.root, hashBytes)) return undefined;
     return { md5: row.md5.toHex(), root: row.root.toHex(), trusted: row.sameCtime === 1 };
   }
 
@@ -94,7 +98,8 @@ export class HashCache {
     const row = this.attempt("read", () =>
       this.selectChunks.get(...keyOf(path, identity), Uint8Array.fromHex(root)),
     );
-    return row?.chunkHashes;
+    const chunks = chunkCountOf(identity.sizeBytes);
+    return isBytes(row?.chunkHashes, chunks > 1 ? chunks * hashBytes : 0) ? row.chunkHashes : undefined;
   }
 
   /** Nothing of the file was read before `wallClockMs`. */
@@ -173,6 +178,10 @@ export class HashCache {
       return undefined;
     }
   }
+}
+
+function isBytes(value: unknown, length: number): value is Uint8Array {
+  return value instanceof Uint8Array && value.length === length;
 }
 
 function keyOf(path: string, { sizeBytes, mtimeNs, ino }: FileIdentity): Key {
