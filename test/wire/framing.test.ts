@@ -145,6 +145,35 @@ describe("pausing", () => {
     expect(reading.seen).toEqual(["line a", "line b", "line c"]);
   });
 
+  test("changes nothing of what comes, wherever it happens and however much is handed on at a time", () => {
+    const stream = "a\nbody 7\nb\n\nc\r\nd\nbody 0\n\r\nbody 2\nxy\nlast\n";
+    const whole = new Reading().push(stream).seen;
+    fc.assert(
+      fc.property(
+        fc.array(fc.nat(8), { minLength: 1 }),
+        fc.array(fc.boolean(), { minLength: 1 }),
+        fc.array(fc.option(fc.nat(9)), { minLength: 1 }),
+        (pieces, pauses, amounts) => {
+          let lines = 0;
+          const reading: Reading = new Reading(100, () => {
+            if (pauses[lines++ % pauses.length]) reading.reader.pause();
+          });
+          for (let at = 0, i = 0; at < stream.length; i++) {
+            const end = at + (pieces[i % pieces.length] ?? 0) + 1;
+            reading.push(stream.slice(at, end));
+            at = end;
+            const amount = amounts[i % amounts.length];
+            if (amount !== null && amount !== undefined && reading.reader.isPaused)
+              reading.reader.handOn(amount);
+            else if (i % 2 === 0) reading.reader.resume();
+          }
+          while (reading.reader.isPaused) reading.reader.resume();
+          expect(reading.seen).toEqual(whole);
+        },
+      ),
+    );
+  });
+
   test("after stop nothing comes any more", () => {
     const reading: Reading = new Reading(100, () => reading.reader.stop());
     expect(reading.push("a\nb\n", "c\n").seen).toEqual(["line a"]);
