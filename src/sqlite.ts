@@ -36,6 +36,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     database = new Database(path, { readwrite: true, create: true, strict: true });
     prepare(database, path, busyTimeoutMs, migrations.length, mayTrust);
     migrate(database, path, migrations);
+    checkTables(database, path, migrations);
     return database;
   } catch (error) {
     database?.close();
@@ -76,7 +77,10 @@ export function openExistingDatabase({ path, migrations, busyTimeoutMs = 5_000 }
     checkOurs(database, path, migrations.length);
     const version = versionOf(database);
     if (version === 0) throw new LocalIoError(`the database ${shown} is empty: nobody has used it yet`);
-    if (version === migrations.length) return database;
+    if (version === migrations.length) {
+      checkTables(database, path, migrations);
+      return database;
+    }
     throw new LocalIoError(
       `the database ${shown} has schema ${version} of an older p2p, this one has schema ${migrations.length}: ` +
         "let this one use it once, which converts it",
@@ -170,6 +174,29 @@ function checkOurs(database: Database, path: string, knownVersions: number): voi
       `${printable(path, pathLimit)} is a database of another program: choose another file`,
     );
   }
+}
+
+/**
+ * Throws CorruptDatabaseError when a table has not the columns that the migrations make: the number of a version says
+ * nothing of what damage has done to their names, which are text in the file. What people have added is theirs.
+ */
+function checkTables(database: Database, path: string, migrations: readonly string[]): void {
+  const made = new Database(":memory:");
+  try {
+    for (const sql of migrations) made.run(sql);
+    const there = new Set(columnsOf(database));
+    if (!columnsOf(made).every((column) => there.has(column))) throw corrupt(path, undefined);
+  } finally {
+    made.close();
+  }
+}
+
+function columnsOf(database: Database): string[] {
+  const columns = database.query(
+    `SELECT tables.name, columns.name, columns.type, columns."notnull", columns.pk
+     FROM sqlite_schema AS tables, pragma_table_xinfo(tables.name) AS columns WHERE tables.type = 'table'`,
+  );
+  return columns.values().map((column) => JSON.stringify(column));
 }
 
 function versionOf(database: Database): number {

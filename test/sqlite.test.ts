@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   openSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -151,9 +152,17 @@ describe("a damaged file", () => {
     closeSync(file);
   }
 
+  function anotherColumn(): void {
+    openDatabase({ path, migrations: [first] }).close(true);
+    const bytes = readFileSync(path);
+    bytes[bytes.indexOf("a(x INTEGER") + 2] = "y".charCodeAt(0);
+    writeFileSync(path, bytes);
+  }
+
   test.each([
     ["no database", noDatabase],
     ["overwritten in the middle", overwrittenInTheMiddle],
+    ["with another name of a column", anotherColumn],
   ])("%s: is reported as such, and set aside for a fresh one", (_, damage) => {
     mkdirSync(join(folder, "state"));
     damage();
@@ -167,6 +176,15 @@ describe("a damaged file", () => {
     const left = readdirSync(join(folder, "state")).sort();
     expect(left).toHaveLength(2);
     expect(left[1]).toMatch(/^some\.db\.corrupt-\d{8}T\d{6}Z$/);
+  });
+
+  test("what people have added is theirs", () => {
+    const database = openDatabase({ path, migrations: [first] });
+    database.run("CREATE TABLE mine(z); CREATE INDEX also_mine ON a(x); ALTER TABLE a ADD COLUMN more TEXT");
+    database.close(true);
+    const again = openDatabase({ path, migrations: [first] });
+    expect(rows(again)).toEqual([1]);
+    again.close(true);
   });
 
   test("an empty file is a new database", () => {

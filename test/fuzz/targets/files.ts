@@ -76,10 +76,10 @@ const hashCacheRows: Target = {
   begin: inFolder((folder) => {
     const file = join(folder, "hashes.db");
     const other = new Database(file);
-    // As our table, but it takes everything.
-    other.run(
-      "CREATE TABLE files (path PRIMARY KEY, size, mtime_ns, inode, device, ctime_ns, md5, root, chunk_hashes)",
-    );
+    // The columns of our table, but they take everything.
+    other.run(`CREATE TABLE files (
+      path TEXT NOT NULL PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, inode INTEGER NOT NULL,
+      device INTEGER, ctime_ns INTEGER, md5 BLOB NOT NULL, root BLOB NOT NULL, chunk_hashes BLOB NOT NULL)`);
     other.run("PRAGMA user_version = 2");
     other.run("PRAGMA synchronous = OFF");
     const cache = new HashCache(file, () => {});
@@ -98,13 +98,13 @@ const hashCacheRows: Target = {
   }),
 };
 
-/** Five values of any kinds that SQLite has. */
+/** Five values of any kinds that SQLite has; the first two may be null. */
 function columnsOf(text: string): (string | number | null | Uint8Array)[] {
   const values = listIn(text);
   return Array.from({ length: 5 }, (_, i) => {
     const value = values[i];
     if (typeof value === "string") return value.startsWith("x") ? Buffer.from(value.slice(1), "hex") : value;
-    return typeof value === "number" ? value : null;
+    return typeof value === "number" ? value : i < 2 ? null : "";
   });
 }
 
