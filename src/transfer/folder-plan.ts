@@ -115,8 +115,8 @@ class NameTree {
 
 const ascii = /^[\u0020-\u007e]*$/;
 
-/** Upper case first: it folds more than lower case does (ß to SS, the final sigma). */
+/** To upper case in the end: it folds more than lower case does (ß to SS, the final sigma), but for ẞ. */
 function fold(path: string): string {
-  if (ascii.test(path)) return path.toLowerCase();
-  return path.normalize("NFKD").toUpperCase().toLowerCase().normalize("NFKD");
+  if (ascii.test(path)) return path.toUpperCase();
+  return path.normalize("NFKD").toLowerCase().toUpperCase().normalize("NFKD");
 }

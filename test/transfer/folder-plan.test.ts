@@ -31,6 +31,8 @@ describe("names that clash", () => {
     ["A/x", "a/y"],
     ["ς", "σ"],
     ["K", "\u212a"],
+    ["ß", "ẞ"],
+    ["ẞ", "ss"],
   ])("%p and %p", (one, other) => {
     expect(plan(one, other).clash?.reason).toContain("only in case");
     expect(plan(other, "between", one).clash?.reason).toContain("only in case");
