@@ -7,6 +7,7 @@ import { IndexError } from "./errors.ts";
 import { Announcer } from "./library/announcer.ts";
 import { hashOneFile } from "./library/hash-one-file.ts";
 import { identityAt } from "./library/identity-at.ts";
+import { realPlaceOf } from "./library/walked-folder.ts";
 import type { IndexClient } from "./net/index-client.ts";
 import { IndexLink } from "./net/index-link.ts";
 import type { RateLimit } from "./net/rate-limit.ts";
@@ -112,7 +113,8 @@ export class QueryNode {
     }
     const { sizeBytes, root } = content;
     const { identity } = known;
-    const file = { folder: dirname(path), path, root, sizeBytes, trusted: true };
+    const place = realPlaceOf(path);
+    const file = { folder: dirname(place), path: place, root, sizeBytes, trusted: true };
     await serving.serveWhole(name, content, { ...file, identity, chunkHashes: known.chunkHashes });
   }
 

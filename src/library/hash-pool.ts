@@ -9,7 +9,7 @@ import type { FromHashWorker, HashOutcome, ToHashWorker } from "./hash-messages.
 import { HashQueue } from "./hash-queue.ts";
 
 export interface HashJob {
-  /** No link between it and `path` is followed. */
+  /** As `realpath` gives it: no link is followed, neither on the way to it nor between it and `path`. */
   readonly folder: string;
   readonly path: string;
   readonly sizeBytes: number;

@@ -11,6 +11,7 @@ import { FileHashing } from "./file-hashing.ts";
 import type { FromHashWorker, HashOutcome, ToHashWorker } from "./hash-messages.ts";
 import { freeHashPairs } from "./hash-pairs.ts";
 import { openInside } from "./open-inside.ts";
+import { WalkedFolder } from "./walked-folder.ts";
 
 declare const self: Worker;
 
@@ -31,6 +32,8 @@ type Order = Extract<ToHashWorker, { type: "hash" }>;
 
 const waiting: Order[] = [];
 const begun: ({ id: number; hashing: FileHashing } | undefined)[] = Array(places).fill(undefined);
+/** Of the files of one slice. */
+const walked = new WalkedFolder();
 let working = false;
 let toldMs = 0;
 
@@ -53,6 +56,7 @@ async function work(): Promise<void> {
     const sliceEndsMs = monotonicMs() + sliceMs;
     do turn();
     while (hasWork() && monotonicMs() < sliceEndsMs);
+    walked.close();
     tellProgress();
     await setImmediate();
   }
@@ -88,7 +92,7 @@ function beginNext(place: number): void {
   if (order === undefined) return;
   const { id, folder, path } = order;
   const outcome = attempt(() => {
-    const file = openInside(folder, path);
+    const file = openInside(folder, path, { walked });
     const hashing = file === undefined ? undefined : FileHashing.begin(file, md5, place, alone);
     if (hashing === undefined) return { kind: "changed" };
     begun[place] = { id, hashing };

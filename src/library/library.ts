@@ -14,7 +14,7 @@ import { nameBelow } from "./names-below.ts";
 import { RescanPlan } from "./rescan-plan.ts";
 import { scanFolder } from "./scan.ts";
 import type { SharedContent, SharedFile } from "./shared-files.ts";
-import { folderIdentity, openFolder } from "./shared-folder.ts";
+import { folderIdentity, openFolder, refuseLinkTo } from "./shared-folder.ts";
 import { SkipNotices } from "./skip-notices.ts";
 import { FolderWatcher, type Watch } from "./watch.ts";
 
@@ -218,6 +218,7 @@ export class Library {
     const { root, tracker } = this.opened!;
     tracker.beginScan();
     try {
+      refuseLinkTo(root);
       await scanFolder(
         root,
         [...folders],

@@ -32,6 +32,11 @@ export function openFolder(folder: string): string {
   }
 }
 
+/** Throws when the way to the folder, which `openFolder` returned, leads through a link now: what is there is another one. */
+export function refuseLinkTo(root: string): void {
+  if (realpathSync(root) !== root) throw new Error("a symbolic link has taken its place");
+}
+
 /** Tells one folder from another of the same name (or of another disk); undefined when there is none. */
 export function folderIdentity(path: string): string | undefined {
   const stats = statSync(path, { bigint: true, throwIfNoEntry: false });

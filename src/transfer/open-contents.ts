@@ -4,7 +4,7 @@
  * asked for soon is found ahead of that, many at a time, but opened only in its turn.
  */
 import { chunkCountOf } from "../content/chunks.ts";
-import { WalkedFolder } from "../library/open-inside.ts";
+import { WalkedFolder } from "../library/walked-folder.ts";
 import { ContentBoard } from "./content-board.ts";
 import { PartialContent } from "./partial-content.ts";
 import type { ServedContent } from "./served-content.ts";
@@ -12,8 +12,8 @@ import { ServedFile, type ServedFileOptions } from "./served-file.ts";
 import type { FoundContent, Offer } from "./upload-messages.ts";
 import type { OfferedContent } from "./upload-session.ts";
 
-/** With the folder that is open now and then, the security limits' 64 open files. */
-const maxOpen = 63;
+/** With the two folders that are open now and then, the security limits' 64 open files. */
+const maxOpen = 62;
 const idleMs = 5_000;
 /** Contents that are being found, or have been, and are not open: the pipelines of a few downloaders. */
 const maxExpected = 256;
@@ -45,9 +45,8 @@ export class OpenContents {
   private readonly asked = new Map<string, OnFound[]>();
   /** Of `asked`, not sent yet. */
   private unsent: string[] = [];
-  /** Open until the end of this turn of the event loop. */
+  /** Open until the end of a turn of the event loop. */
   private readonly walked = new WalkedFolder();
-  private closing: NodeJS.Immediate | undefined;
 
   /** `ask` is called with all roots that one packet of requests wants. `answer` answers. */
   constructor(
@@ -126,7 +125,6 @@ export class OpenContents {
   }
 
   closeAll(): void {
-    clearImmediate(this.closing);
     this.walked.close();
     for (const contents of [this.entries, this.expected]) {
       for (const root of [...contents.keys()]) this.close(root);
@@ -164,10 +162,7 @@ export class OpenContents {
   }
 
   private openFile(options: ServedFileOptions): ServedFile | undefined {
-    this.closing ??= setImmediate(() => {
-      this.closing = undefined;
-      this.walked.close();
-    });
+    this.walked.closeSoon();
     return ServedFile.open(options, this.walked);
   }
 }

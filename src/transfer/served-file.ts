@@ -20,12 +20,13 @@ import { chunkCountOf, chunkLength, chunkOffset } from "../content/chunks.ts";
 import { ChunkHasher, hashBytes } from "../content/merkle.ts";
 import { type FileIdentity, identityOf, sameContentIdentity } from "../library/file-identity.ts";
 import { hashPairsFor } from "../library/hash-pairs.ts";
-import { openInside, type WalkedFolder } from "../library/open-inside.ts";
+import { openInside } from "../library/open-inside.ts";
+import type { WalkedFolder } from "../library/walked-folder.ts";
 import { chunkBytes } from "../wire/limits.ts";
 import type { ServedContent } from "./served-content.ts";
 
 export interface ServedFileOptions {
-  /** The shared folder: no link below it is followed. */
+  /** The shared folder, as `realpath` gives it: no link is followed, neither on the way to it nor below. */
   folder: string;
   /** Absolute, below `folder`. */
   path: string;

@@ -407,6 +407,40 @@ describe("changes", () => {
   });
 });
 
+test.each(["share", "above"])(
+  "A27 a link takes the place of the shared folder, or of one above it (%s): nothing is shared until it is gone",
+  async (swapped) => {
+    folder.write("above/share/a", "mine", 60_000);
+    folder.write("outside/share/a", "not yours");
+    folder.write("outside/share/secret", "not yours");
+    const watched = await startReady({ folder: folder.at("above/share"), rescanMs: 50 });
+    const place = folder.at(swapped === "share" ? "above/share" : "above");
+    renameSync(place, folder.at("away"));
+    symlinkSync(folder.at(swapped === "share" ? "outside/share" : "outside"), place);
+    // Of what happens above it the folder hears nothing; who is to serve the file finds that it is not there.
+    if (swapped === "above") watched.library.suspect(folder.at("above/share/a"));
+    await until(
+      () => watched.told.size === 0 && watched.notices.length > 0,
+      () => watched.notices.join("; "),
+    );
+    if (swapped === "share") expect(watched.notices[0]).toContain("a symbolic link has taken its place");
+    const outside = rootOf(Buffer.from("not yours"));
+    for (let looks = 0; looks < 20; looks++) {
+      folder.write("outside/share/new", `${looks}`);
+      await Bun.sleep(10);
+      expect(watched.library.contentOf(outside)).toBeUndefined();
+    }
+    expect([...watched.calls.flatMap(({ added }) => added)]).toEqual(["a"]);
+    unlinkSync(place);
+    renameSync(folder.at("away"), place);
+    utimesSync(folder.at("above/share/a"), new Date(), new Date());
+    await until(
+      () => watched.told.get("a") === rootOf(Buffer.from("mine")),
+      () => "shared again",
+    );
+  },
+);
+
 describe("a folder that is away for a while", () => {
   test("comes back with what was known of its files", async () => {
     folder.write("share/a", "a", 60_000);

@@ -10,7 +10,8 @@ import {
   renameSync,
   symlinkSync,
 } from "node:fs";
-import { openInside, WalkedFolder, type Way } from "../../src/library/open-inside.ts";
+import { openInside, type Way } from "../../src/library/open-inside.ts";
+import { WalkedFolder } from "../../src/library/walked-folder.ts";
 import { temporaryFolder, until } from "./temporary-folder.ts";
 
 const ways: Way[] = process.platform === "linux" ? ["stepwise", "comparing"] : ["comparing"];
@@ -42,7 +43,8 @@ test.each(ways)("opens the files of a folder and no others (%s)", (way) => {
   const open = (name: string) => textOf(share, folder.at(name), way);
   expect(open("share/a")).toBe("a");
   expect(open("share/sub/deeper/b")).toBe("b");
-  expect(textOf(folder.at("link-to-share"), folder.at("link-to-share/sub/deeper/b"), way)).toBe("b");
+  // As `realpath` gives it, the folder has none either; with one it is not the folder any more.
+  expect(textOf(folder.at("link-to-share"), folder.at("link-to-share/sub/deeper/b"), way)).toBeUndefined();
   for (const name of [
     "link",
     "linked/deeper/b",
@@ -142,9 +144,8 @@ test.skipIf(process.platform !== "linux")(
     expect(open("share/sub/deep/2")).toBe("share/sub/deep/2");
     expect(open("share/sub/3")).toBe("share/sub/3");
     expect(open("share/sub/deep/2")).toBeUndefined();
-    // What is a link below one folder may be above another.
     folder.write("outside/in/5", "outside/in/5");
-    expect(open("share/sub/deep/in/5", "share/sub/deep")).toBe("outside/in/5");
+    expect(open("share/sub/deep/in/5", "share/sub/deep")).toBeUndefined();
     expect(open("share/sub/deep/in/5")).toBeUndefined();
     walked.close();
     walked.close();
