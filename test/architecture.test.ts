@@ -167,7 +167,7 @@ const forbidden: readonly ForbiddenCode[] = [
       "src/output/log.ts",
       "src/clock.ts",
       "src/library/file-tracker.ts",
-      "src/transfer/folder-targets.ts",
+      "src/transfer/places-below.ts",
     ],
   },
   {

@@ -6,13 +6,11 @@
  */
 import {
   closeSync,
-  constants,
   fchmodSync,
   fstatSync,
   fsyncSync,
   ftruncateSync,
   lstatSync,
-  openSync,
   renameSync,
   unlinkSync,
 } from "node:fs";
@@ -25,15 +23,15 @@ import { readRegularFile, writeNewFile } from "../private-file.ts";
 import { partialPrefix } from "../wire/file-name.ts";
 import { checkRoom, syncFolder } from "./disk.ts";
 import { giveName } from "./give-name.ts";
+import { openPart, partMode } from "./open-part.ts";
 import { ProcessLock } from "./process-lock.ts";
+import { WalkedFolder } from "./walked-folder.ts";
 
-/** While it is not complete nobody else may write to what has been verified. */
-const partMode = 0o600;
 /** Of the complete file, less the umask. Not executable: a download is no program. */
 const completeMode = 0o666;
 
 export interface PartialFileOptions {
-  /** Where the complete file goes; its folder exists. */
+  /** Where the complete file goes; its folder exists, and no link is followed on the way to it. */
   target: string;
   /** 64 hex digits. */
   root: string;
@@ -43,8 +41,10 @@ export interface PartialFileOptions {
 }
 
 export class PartialFile {
+  /** For people. */
   readonly path: string;
-  private readonly hashesPath: string;
+  private readonly partPlace: string;
+  private readonly hashesPlace: string;
   private closed = false;
   private isComplete = false;
 
@@ -53,20 +53,36 @@ export class PartialFile {
     /** Open for reading and writing. */
     readonly fd: number,
     private readonly lock: ProcessLock,
-    base: string,
+    /** The folder, for as long as something is to be done in it. */
+    private readonly walked: WalkedFolder,
   ) {
-    this.path = `${base}.part`;
-    this.hashesPath = `${base}.hashes`;
+    this.path = `${baseOf(options.target, options.root)}.part`;
+    this.partPlace = walked.placeOf(this.path);
+    this.hashesPlace = walked.placeOf(this.hashesPath);
   }
 
   /** Throws LocalIoError: no permission, no room, or another process downloads the same content there. */
   static open(options: PartialFileOptions): PartialFile {
+    const walked = new WalkedFolder();
+    try {
+      return PartialFile.openIn(walked, options);
+    } catch (error) {
+      walked.close();
+      throw error;
+    }
+  }
+
+  private static openIn(walked: WalkedFolder, options: PartialFileOptions): PartialFile {
     const folder = dirname(options.target);
     const base = baseOf(options.target, options.root);
-    const lock = ProcessLock.acquire(`${base}.lock`, `downloading this content to ${printable(folder)}`);
+    const lock = ProcessLock.acquire(
+      placeIn(walked, `${base}.lock`),
+      `downloading this content to ${printable(folder)}`,
+      `${base}.lock`,
+    );
     try {
-      const fd = openPart(`${base}.part`);
-      const partial = new PartialFile(options, fd, lock, base);
+      const fd = openPart(walked.placeOf(`${base}.part`), `${base}.part`);
+      const partial = new PartialFile(options, fd, lock, walked);
       try {
         partial.prepare(folder);
         return partial;
@@ -80,6 +96,10 @@ export class PartialFile {
     }
   }
 
+  private get hashesPath(): string {
+    return `${baseOf(this.options.target, this.options.root)}.hashes`;
+  }
+
   /** How many chunks may be on disk already: to be checked, not believed. */
   get chunksOnDisk(): number {
     return chunkCountOf(Math.min(fstatSync(this.fd).size, this.options.sizeBytes));
@@ -90,7 +110,7 @@ export class PartialFile {
     const expectedBytes = chunkCountOf(this.options.sizeBytes) * hashBytes;
     let hashes: Uint8Array | undefined;
     try {
-      hashes = readRegularFile(this.hashesPath, expectedBytes);
+      hashes = readRegularFile(this.hashesPlace, expectedBytes);
     } catch (error) {
       if (systemCode(error) === "ENOENT") return undefined;
       throw this.failed("read", this.hashesPath, error);
@@ -102,11 +122,11 @@ export class PartialFile {
 
   saveChunkHashes(hashes: Uint8Array): void {
     // Whole or not at all, over what may lie there and not into it. Of a run that was cut short one is left at most.
-    const draft = `${this.hashesPath}.new`;
+    const draft = `${this.hashesPlace}.new`;
     removeQuietly(draft);
     try {
       writeNewFile(draft, hashes);
-      renameSync(draft, this.hashesPath);
+      renameSync(draft, this.hashesPlace);
     } catch (error) {
       removeQuietly(draft);
       throw this.failed("write", this.hashesPath, error);
@@ -121,19 +141,20 @@ export class PartialFile {
   complete(replace: boolean): void {
     const { target } = this.options;
     try {
+      const place = this.walked.placeOf(target);
       fsyncSync(this.fd);
       fchmodSync(this.fd, completeMode & ~process.umask());
-      if (replace) renameSync(this.path, target);
-      else if (!giveName(this.path, target)) throw wouldOverwrite(target);
-      syncFolder(dirname(target));
+      if (replace) renameSync(this.partPlace, place);
+      else if (!giveName(this.partPlace, place)) throw wouldOverwrite(target);
+      syncFolder(dirname(place));
     } catch (error) {
       fchmodSync(this.fd, partMode);
       if (error instanceof WouldOverwriteError) throw error;
       throw this.failed("complete", target, error);
     }
     this.isComplete = true;
-    removeIfThere(this.path);
-    removeIfThere(this.hashesPath);
+    removeIfThere(this.partPlace);
+    removeIfThere(this.hashesPlace);
     this.lock.release();
   }
 
@@ -158,6 +179,7 @@ export class PartialFile {
     if (this.closed) return;
     this.closed = true;
     this.lock.release();
+    this.walked.close();
   }
 
   /** Lets go of the file and keeps it for the next run, unless there is nothing in it. Idempotent. */
@@ -166,16 +188,16 @@ export class PartialFile {
     this.closed = true;
     const { size } = fstatSync(this.fd);
     closeSync(this.fd);
-    // What has its name now is nobody's partial file any more, empty or not.
-    if (this.isComplete) return;
     try {
-      if (size > 0) return;
-      removeIfThere(this.path);
-      removeIfThere(this.hashesPath);
+      // What has its name now is nobody's partial file any more, empty or not.
+      if (this.isComplete || size > 0) return;
+      removeIfThere(this.partPlace);
+      removeIfThere(this.hashesPlace);
     } catch {
       // Why the download ends is what the user is to hear; the next one stumbles over what is left and says so.
     } finally {
       this.lock.release();
+      this.walked.close();
     }
   }
 
@@ -188,7 +210,7 @@ export class PartialFile {
     try {
       checkRoom(folder, sizeBytes - Math.min(sizeBytes, blocks * 512 || 0));
     } catch (error) {
-      if (size === 0) removeIfThere(this.path);
+      if (size === 0) removeIfThere(this.partPlace);
       throw error;
     }
   }
@@ -208,32 +230,15 @@ export function wouldOverwrite(target: string): WouldOverwriteError {
   );
 }
 
-/**
- * Opens the part of an earlier run, or makes one. What is there is gone on with only when nobody else can write to
- * it: a regular file of ours, under this one name, that neither group nor others may write to.
- */
-function openPart(path: string): number {
-  const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
+/** The first that is done in the folder. */
+function placeIn(walked: WalkedFolder, path: string): string {
   try {
-    const stats = lstatSync(path, { throwIfNoEntry: false });
-    if (stats !== undefined && !stats.isFile()) throw new Error("it is no regular file");
-    if (stats !== undefined) {
-      const fd = openSync(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
-      if (isOurs(fd)) return fd;
-      closeSync(fd);
-      unlinkSync(path);
-    }
-    return openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, partMode);
+    return walked.placeOf(path);
   } catch (error) {
-    throw new LocalIoError(`cannot write ${printable(path)}: ${reasonOf(error)}`, { cause: error });
+    throw new LocalIoError(`cannot write to the folder ${printable(dirname(path))}: ${reasonOf(error)}`, {
+      cause: error,
+    });
   }
-}
-
-function isOurs(fd: number): boolean {
-  const { uid, mode, nlink } = fstatSync(fd);
-  // Windows has neither owners nor modes of this kind.
-  if (process.getuid === undefined) return nlink === 1;
-  return nlink === 1 && uid === process.getuid() && (mode & 0o022) === 0;
 }
 
 function exists(path: string): boolean {

@@ -22,8 +22,11 @@ export class ProcessLock {
     private readonly ours: string,
   ) {}
 
-  /** Throws LocalIoError when a living process has it (`what` says what for) or the file cannot be made. */
-  static acquire(path: string, what: string): ProcessLock {
+  /**
+   * Throws LocalIoError when a living process has it (`what` says what for) or the file cannot be made. `shown`: what
+   * people know the path by.
+   */
+  static acquire(path: string, what: string, shown = path): ProcessLock {
     const ours = JSON.stringify({ pid: process.pid, started: startOf(process.pid), host: hostname() });
     // Made whole under a name that nobody can guess and then linked: nobody ever reads half a lock.
     const draft = `${path}.${crypto.randomUUID()}`;
@@ -31,15 +34,15 @@ export class ProcessLock {
       writeNewFile(draft, Buffer.from(ours));
       for (let attempt = 0; attempt < maxAttempts; attempt++) {
         if (take(draft, path, ours)) return new ProcessLock(path, ours);
-        const text = readLock(path);
-        const holder = text === undefined ? undefined : livingHolder(text, path);
+        const text = readLock(path, shown);
+        const holder = text === undefined ? undefined : livingHolder(text, shown);
         if (holder !== undefined) throw new LocalIoError(`another p2p (${holder}) is ${what}`);
         if (text !== undefined) removeDead(path, draft, text);
       }
-      throw new LocalIoError(`cannot lock ${printable(path)}: others take it all the time`);
+      throw new LocalIoError(`cannot lock ${printable(shown)}: others take it all the time`);
     } catch (error) {
       if (error instanceof LocalIoError) throw error;
-      const folder = printable(dirname(path));
+      const folder = printable(dirname(shown));
       throw new LocalIoError(`cannot write to the folder ${folder}: ${reasonOf(error)}`, { cause: error });
     } finally {
       removeQuietly(draft);
@@ -88,7 +91,7 @@ function removeDead(path: string, draft: string, text: string): void {
 }
 
 /** Who holds the lock, in words, when that process lives (or is on another machine, where we cannot know). */
-function livingHolder(text: string, path: string): string | undefined {
+function livingHolder(text: string, shown: string): string | undefined {
   let holder: { pid?: unknown; started?: unknown; host?: unknown } | null;
   try {
     holder = JSON.parse(text);
@@ -99,7 +102,7 @@ function livingHolder(text: string, path: string): string | undefined {
   if (typeof pid !== "number" || !Number.isSafeInteger(pid) || pid < 1) return undefined;
   if (host !== hostname()) {
     const where = printable(String(host), 100);
-    return `pid ${pid} on ${where}; if that one has ended, remove ${printable(path)}`;
+    return `pid ${pid} on ${where}; if that one has ended, remove ${printable(shown)}`;
   }
   try {
     process.kill(pid, 0);
@@ -113,10 +116,10 @@ function livingHolder(text: string, path: string): string | undefined {
 }
 
 /** Undefined when it is gone or unreadable. Throws when something lies there that is no lock. */
-function readLock(path: string): string | undefined {
+function readLock(path: string, shown: string): string | undefined {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return undefined;
-  if (!stats.isFile()) throw new LocalIoError(`cannot write ${printable(path)}: it is no regular file`);
+  if (!stats.isFile()) throw new LocalIoError(`cannot write ${printable(shown)}: it is no regular file`);
   return readQuietly(path);
 }
 

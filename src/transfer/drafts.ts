@@ -4,9 +4,10 @@
  * partial file: what is not there as a whole is fetched again.
  */
 import { renameSync, unlinkSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { reasonOf, systemCode } from "../errors.ts";
 import { giveName } from "../library/give-name.ts";
+import { WalkedFolder } from "../library/walked-folder.ts";
 import { readRegularFile, writeNewFile } from "../private-file.ts";
 import { partialPrefix } from "../wire/file-name.ts";
 import { chunkBytes } from "../wire/limits.ts";
@@ -33,6 +34,8 @@ export const draftSuffix = ".draft";
 const run = crypto.randomUUID().slice(0, 8);
 /** Requests are counted upwards from 1. */
 let emptyFiles = 0;
+/** What this thread has just written to: the next draft may belong there as well. */
+const walked = new WalkedFolder();
 
 /** `id`: no two drafts of a run have the same. */
 export function draftFor(path: string, root: string, id: number): string {
@@ -42,7 +45,7 @@ export function draftFor(path: string, root: string, id: number): string {
 /** Throws the system's error when nothing more can be stored. */
 export function writeDraft(draft: string, bytes: Uint8Array): StoreFailure | undefined {
   try {
-    writeNewFile(draft, bytes, { mode: fileMode, sync: false });
+    writeNewFile(placeOf(draft), bytes, { mode: fileMode, sync: false });
     return undefined;
   } catch (error) {
     // Else it is somebody else's.
@@ -54,9 +57,12 @@ export function writeDraft(draft: string, bytes: Uint8Array): StoreFailure | und
 /** The draft is on the disk and gets its name; it is gone afterwards, named or not. Throws as `writeDraft` does. */
 export function nameDraft({ draft, path, replace }: Draft): StoreFailure | undefined {
   try {
-    if (replace) renameSync(draft, path);
+    const from = placeOf(draft);
+    // Both are in one folder, and this is the one that the draft was found in.
+    const to = `${dirname(from)}/${basename(path)}`;
+    if (replace) renameSync(from, to);
     // Somebody else may have fetched it in the meantime.
-    else if (!giveName(draft, path) && !isSame(draft, path)) return { kind: "different" };
+    else if (!giveName(from, to) && !isSame(from, to)) return { kind: "different" };
     return undefined;
   } catch (error) {
     return failureOf(error);
@@ -81,6 +87,12 @@ export function removeDraft(draft: string): void {
   } catch {
     // Renamed, or never made.
   }
+}
+
+/** Without links on the way, whoever swaps what for what meanwhile. Throws the system's error. */
+function placeOf(draft: string): string {
+  walked.closeSoon();
+  return walked.placeOf(draft);
 }
 
 function isSame(draft: string, path: string): boolean {

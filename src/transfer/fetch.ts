@@ -4,7 +4,7 @@
  */
 import { monotonicMs } from "../clock.ts";
 import { AmbiguousError, IndexError, NotFoundError } from "../errors.ts";
-import { PartialFile, wouldOverwrite } from "../library/partial-file.ts";
+import { PartialFile } from "../library/partial-file.ts";
 import type { IndexClient } from "../net/index-client.ts";
 import type { RateLimit } from "../net/rate-limit.ts";
 import { SourceSubscription } from "../net/source-subscription.ts";
@@ -24,8 +24,9 @@ import {
   download,
 } from "./download.ts";
 import { DownloadThreads } from "./download-threads.ts";
+import type { Place } from "./places-below.ts";
 import type { OfferedDownload } from "./shared-store.ts";
-import { type Target, whatIsThere } from "./target.ts";
+import { whatIsThere, whyNotReplaced } from "./target.ts";
 import type { PartialOffer } from "./upload-messages.ts";
 
 /** How every download of this process is made. */
@@ -48,7 +49,7 @@ export interface FetchRequest {
   name: string;
   meant: Meant;
   /** Called once it is known that the name stands for one content. */
-  target: () => Target | "stdout";
+  target: () => Place | "stdout";
   force: boolean;
   transfer: TransferOptions;
   /** What the index has just said of it: enough to begin with while the index is away. */
@@ -192,7 +193,8 @@ async function fetchInto(
     PartialFile.tidyUp(path, content.root);
     return { path: shown, alreadyThere: true, report: unused(content) };
   }
-  if (there === "different" && !force) throw wouldOverwrite(shown);
+  const problem = there === "different" ? whyNotReplaced(target, force) : undefined;
+  if (problem !== undefined) throw problem;
   listener.planned({ content, path: shown, partialBytes: PartialFile.bytesOnDisk(path, content.root) });
   const { checkSpace } = transfer;
   const report = await download(options, { kind: "file", path, replace: force, checkSpace });

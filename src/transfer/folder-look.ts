@@ -11,7 +11,8 @@ import type { FolderRequest } from "./fetch-folder.ts";
 import type { FolderOutcome } from "./folder-outcome.ts";
 import { FolderPlanner } from "./folder-plan.ts";
 import type { FolderListener } from "./folder-report.ts";
-import { checkContents, type FolderTarget, type FolderTargets, whyNotReplaced } from "./folder-targets.ts";
+import { checkContents, type FolderTarget, type FolderTargets } from "./folder-targets.ts";
+import { whyNotReplaced } from "./target.ts";
 
 /** Looked at between two looks at signals and messages: some milliseconds. */
 const filesPerTurn = 1_000;

@@ -2,24 +2,21 @@
  * Where a download goes, and what is there already. The name that decides is what the user typed, never what
  * the index or a source says.
  */
-import { mkdirSync, type Stats, statSync } from "node:fs";
+import { lstatSync, mkdirSync, type Stats, statSync } from "node:fs";
 import { dirname, join, resolve, sep } from "node:path";
-import { LocalIoError, reasonOf, systemCode } from "../errors.ts";
+import { LocalIoError, type P2pError, reasonOf, systemCode } from "../errors.ts";
 import { hashOneFile } from "../library/hash-one-file.ts";
+import { wouldOverwrite } from "../library/partial-file.ts";
+import { realPlaceOf } from "../library/walked-folder.ts";
 import { printable } from "../printable.ts";
 import { lastPart, type SafeName, safeName, safeNameProblem } from "../wire/file-name.ts";
-
-/** The path as the user would write it, and the one to write to. */
-export interface Target {
-  shown: string;
-  path: string;
-}
+import { type Place, PlacesBelow } from "./places-below.ts";
 
 /**
  * For `p2p query`: the last part of the name in the working folder, or what `-o` says, a file, or a folder when it
  * exists or ends in a slash. Makes missing folders; throws LocalIoError.
  */
-export function targetOfQuery(name: string, output: string | undefined): Target {
+export function targetOfQuery(name: string, output: string | undefined): Place {
   if (output === undefined) return checked(nameFor(name));
   const isMeantAsFolder = output.endsWith("/") || output.endsWith(sep) || isFolder(output);
   return checked(isMeantAsFolder ? join(output, nameFor(name)) : output);
@@ -27,11 +24,13 @@ export function targetOfQuery(name: string, output: string | undefined): Target 
 
 /**
  * For QUERY in the prompt: into the shared folder, under the last part of the name, or under the whole name when
- * the user gave one with a slash.
+ * the user gave one with a slash. Links in the folder are not followed.
  */
-export function targetInFolder(folder: string, name: string): Target {
-  const parts = name.includes("/") ? name.split("/") : [name];
-  return checked(join(folder, ...parts.map(nameFor)));
+export function targetInFolder(folder: string, name: string): Place {
+  const place = new PlacesBelow(folder).place(name.split("/").map(nameFor).join("/"));
+  if (place instanceof Error) throw place;
+  refuseFolder(place);
+  return place;
 }
 
 /** The last part of `name`, which must be one that this system can store as it is. */
@@ -47,18 +46,22 @@ function nameFor(name: string): SafeName {
   return safe;
 }
 
-function checked(shown: string): Target {
+function checked(shown: string): Place {
   const path = resolve(shown);
-  if (isFolder(path)) throw new LocalIoError(`cannot write ${printable(shown)}: it is a folder`);
+  refuseFolder({ shown, path });
   const folder = dirname(path);
   try {
     mkdirSync(folder, { recursive: true });
+    return { shown, path: realPlaceOf(path) };
   } catch (error) {
     throw new LocalIoError(`cannot make the folder ${printable(folder)}: ${reasonOf(error)}`, {
       cause: error,
     });
   }
-  return { shown, path };
+}
+
+function refuseFolder({ shown, path }: Place): void {
+  if (isFolder(path)) throw new LocalIoError(`cannot write ${printable(shown)}: it is a folder`);
 }
 
 function isFolder(path: string): boolean {
@@ -77,7 +80,7 @@ export function statOf(path: string): Stats | undefined {
 
 /** What is at the target before the download: nothing, the very content, or something else. */
 export async function whatIsThere(
-  { path, shown }: Target,
+  { path, shown }: Place,
   content: { root: string; sizeBytes: number },
   signal: AbortSignal,
 ): Promise<"nothing" | "same" | "different"> {
@@ -88,4 +91,19 @@ export async function whatIsThere(
   if (outcome.kind === "hashed") return outcome.hashes.root === content.root ? "same" : "different";
   if (outcome.kind !== "failed") return "different";
   throw new LocalIoError(`cannot read ${printable(shown)}, which is there already: ${outcome.reason}`);
+}
+
+/** Why a target that holds something else is left alone, or undefined when it is to be replaced. */
+export function whyNotReplaced(target: Place, force: boolean): P2pError | undefined {
+  const { path, shown } = target;
+  try {
+    refuseFolder(target);
+    if (!force) return wouldOverwrite(shown);
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    const isDevice = stats?.isCharacterDevice() === true || stats?.isBlockDevice() === true;
+    return isDevice ? new LocalIoError(`cannot write ${printable(shown)}: it is a device`) : undefined;
+  } catch (error) {
+    if (error instanceof LocalIoError) return error;
+    return new LocalIoError(`cannot look at ${printable(shown)}: ${reasonOf(error)}`, { cause: error });
+  }
 }

@@ -2,12 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, truncateSync, utimesSync } from "node:fs";
 import { LocalIoError, WouldOverwriteError } from "../../src/errors.ts";
-import {
-  checkContents,
-  type FolderTarget,
-  FolderTargets,
-  whyNotReplaced,
-} from "../../src/transfer/folder-targets.ts";
+import { checkContents, type FolderTarget, FolderTargets } from "../../src/transfer/folder-targets.ts";
+import { whyNotReplaced } from "../../src/transfer/target.ts";
 import type { FileName } from "../../src/wire/file-name.ts";
 import type { ListedFile } from "../../src/wire/messages.ts";
 import { type TestContent, testContent } from "../helpers/contents.ts";
@@ -51,6 +47,22 @@ describe("the place of a file", () => {
       expect(String(problem)).toContain(folder.at("a"));
     }
     expect(placed(targets, "b/c").path).toBe(folder.at("b/c"));
+  });
+
+  test("in the way is a link: no place for all that is below, and nothing is made where it leads", () => {
+    using folder = temporaryFolder();
+    folder.write("out/x", "");
+    mkdirSync(folder.at("elsewhere"));
+    symlinkSync(folder.at("elsewhere"), folder.at("out/a"));
+    mkdirSync(folder.at("out/b"));
+    symlinkSync(folder.at("elsewhere"), folder.at("out/b/c"));
+    symlinkSync(folder.at("out"), folder.at("link"));
+    const targets = new FolderTargets(folder.at("link"));
+    for (const name of ["a/b", "a/c/d", "b/c/d", "b/c/d/e"])
+      expect(String(targets.place(listed(name)))).toContain("it is a link");
+    expect(readdirSync(folder.at("elsewhere"))).toEqual([]);
+    expect(placed(targets, "b/d").path).toBe(folder.at("out/b/d"));
+    expect(placed(targets, "b/d").shown).toBe(folder.at("link/b/d"));
   });
 
   test("abandoned drafts there are removed, others are not", () => {

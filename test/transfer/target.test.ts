@@ -1,15 +1,24 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ContentHasher } from "../../src/content/merkle.ts";
-import { LocalIoError } from "../../src/errors.ts";
-import { targetInFolder, targetOfQuery, whatIsThere } from "../../src/transfer/target.ts";
+import { LocalIoError, WouldOverwriteError } from "../../src/errors.ts";
+import { targetInFolder, targetOfQuery, whatIsThere, whyNotReplaced } from "../../src/transfer/target.ts";
 
 let folder: string;
 let before: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "p2p-target-"));
+  folder = realpathSync(mkdtempSync(join(tmpdir(), "p2p-target-")));
   before = process.cwd();
   process.chdir(folder);
 });
@@ -39,6 +48,16 @@ describe("where a query writes", () => {
     },
   );
 
+  test("links on the way are the user's, and what is there is the place behind them", () => {
+    mkdirSync("real");
+    symlinkSync("real", "link");
+    expect(targetOfQuery("a.iso", "link/a.iso")).toEqual({
+      shown: "link/a.iso",
+      path: join(folder, "real/a.iso"),
+    });
+    expect(targetOfQuery("a.iso", "link").path).toBe(join(folder, "real/a.iso"));
+  });
+
   test("a folder in the way is refused", () => {
     mkdirSync("a.iso");
     expect(() => targetOfQuery("a.iso", undefined)).toThrow("it is a folder");
@@ -55,6 +74,21 @@ describe("where the prompt writes", () => {
     expect(targetInFolder(folder, "a.iso").path).toBe(join(folder, "a.iso"));
     expect(targetInFolder(folder, "sub/a.iso").path).toBe(join(folder, "sub/a.iso"));
     expect(statSync("sub").isDirectory()).toBe(true);
+  });
+
+  test("over no link in the folder, whoever has put it there", () => {
+    mkdirSync("outside");
+    mkdirSync("share");
+    symlinkSync("../outside", "share/sub");
+    symlinkSync("share", "link");
+    expect(() => targetInFolder("share", "sub/a.iso")).toThrow("it is a link");
+    expect(() => targetInFolder("share", "sub/deeper/a.iso")).toThrow(LocalIoError);
+    expect(readdirSync("outside")).toEqual([]);
+    // The folder itself is the user's to choose.
+    expect(targetInFolder("link", "deep/a.iso")).toEqual({
+      shown: "link/deep/a.iso",
+      path: join(process.cwd(), "share/deep/a.iso"),
+    });
   });
 
   test.each(["../a", "sub/../../a", "/etc/passwd", "a//b"])("nothing outside: %j", (name) => {
@@ -88,4 +122,12 @@ describe("what is there", () => {
     const reason = new Error("enough");
     expect(look(AbortSignal.abort(reason))).rejects.toBe(reason);
   });
+});
+
+test("a device is never replaced, whatever is forced; what leads to one may be", () => {
+  symlinkSync("/dev/null", "link");
+  const problem = (path: string, force: boolean) => whyNotReplaced({ shown: path, path }, force);
+  expect(problem("/dev/null", false)).toBeInstanceOf(WouldOverwriteError);
+  expect(String(problem("/dev/null", true))).toContain("it is a device");
+  expect(problem(join(folder, "link"), true)).toBeUndefined();
 });
