@@ -1,5 +1,6 @@
-/** What a folder's disk has room for, and names that are on it for good. */
+/** What a folder's disk has room for, which names it takes, and names that are on it for good. */
 import { closeSync, constants, fsyncSync, openSync, statfsSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { LocalIoError, systemCode } from "../errors.ts";
 import { formatBytes } from "../output/format.ts";
 import { printable } from "../printable.ts";
@@ -14,6 +15,32 @@ export function checkRoom(folder: string, neededBytes: number): void {
   throw new LocalIoError(
     `needs ${formatBytes(neededBytes)}, but only ${formatBytes(freeBytes)} are free in ${printable(folder)}`,
   );
+}
+
+/** By the numbers of statfs(2): FAT, exFAT, NTFS, and what another machine shares as Windows does. */
+const windowsDisks: ReadonlySet<number> = new Set([
+  0x4d44, 0x2011bab0, 0x5346544e, 0x7366746e, 0x517b, 0xff534d42, 0xfe534d42,
+]);
+
+/**
+ * Whose rules names have to keep below `folder`, which need not be there yet: on a disk of Windows those of Windows,
+ * whatever runs here. Who has it next, or the disk itself, takes `CON` for a device and `a.` for `a`.
+ */
+export function rulesOfNames(folder: string, diskOf = diskTypeOf): NodeJS.Platform {
+  const type = diskOf(folder);
+  return type !== undefined && windowsDisks.has(type) ? "win32" : process.platform;
+}
+
+/** Undefined when it cannot be told. */
+function diskTypeOf(folder: string): number | undefined {
+  for (let path = resolve(folder); ; path = dirname(path)) {
+    try {
+      return statfsSync(path).type >>> 0;
+    } catch (error) {
+      // Still to be made, as the folders above it may be.
+      if (systemCode(error) !== "ENOENT" || dirname(path) === path) return undefined;
+    }
+  }
 }
 
 /**

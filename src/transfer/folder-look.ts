@@ -1,6 +1,7 @@
 /** What a folder download is about, before anything is fetched: which files, and which of them are there already. */
 import { setImmediate } from "node:timers/promises";
 import { AmbiguousError, LocalIoError, NotFoundError, P2pError } from "../errors.ts";
+import { rulesOfNames } from "../library/disk.ts";
 import { listAll } from "../net/list-all.ts";
 import { printable } from "../printable.ts";
 import { unlessAborted } from "../shutdown.ts";
@@ -28,11 +29,11 @@ export function bytesOf(files: readonly ListedFile[]): number {
 
 /** What the pattern stands for. Throws when names clash, before anything is written, or when there is nothing. */
 export async function filesMeant(
-  { pattern, index, meant, signal }: FolderRequest,
+  { pattern, output, index, meant, signal }: FolderRequest,
   listener: FolderListener,
   outcome: FolderOutcome,
 ): Promise<ListedFile[]> {
-  const planner = new FolderPlanner(process.platform);
+  const planner = new FolderPlanner(rulesOfNames(output));
   const pages = listAll(index(), patternOf(pattern));
   for (;;) {
     const page = await unlessAborted(pages.next(), signal);

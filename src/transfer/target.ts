@@ -5,6 +5,7 @@
 import { lstatSync, mkdirSync, type Stats, statSync } from "node:fs";
 import { dirname, join, resolve, sep } from "node:path";
 import { LocalIoError, type P2pError, reasonOf, systemCode } from "../errors.ts";
+import { rulesOfNames } from "../library/disk.ts";
 import { hashOneFile } from "../library/hash-one-file.ts";
 import { wouldOverwrite } from "../library/partial-file.ts";
 import { realPlaceOf } from "../library/walked-folder.ts";
@@ -17,9 +18,9 @@ import { type Place, PlacesBelow } from "./places-below.ts";
  * exists or ends in a slash. Makes missing folders; throws LocalIoError.
  */
 export function targetOfQuery(name: string, output: string | undefined): Place {
-  if (output === undefined) return checked(nameFor(name));
+  if (output === undefined) return checked(nameFor(name, "."));
   const isMeantAsFolder = output.endsWith("/") || output.endsWith(sep) || isFolder(output);
-  return checked(isMeantAsFolder ? join(output, nameFor(name)) : output);
+  return checked(isMeantAsFolder ? join(output, nameFor(name, output)) : output);
 }
 
 /**
@@ -27,18 +28,20 @@ export function targetOfQuery(name: string, output: string | undefined): Place {
  * the user gave one with a slash. Links in the folder are not followed.
  */
 export function targetInFolder(folder: string, name: string): Place {
-  const place = new PlacesBelow(folder).place(name.split("/").map(nameFor).join("/"));
+  const parts = name.split("/").map((part) => nameFor(part, folder));
+  const place = new PlacesBelow(folder).place(parts.join("/"));
   if (place instanceof Error) throw place;
   refuseFolder(place);
   return place;
 }
 
-/** The last part of `name`, which must be one that this system can store as it is. */
-function nameFor(name: string): SafeName {
+/** The last part of `name`, which must be one that can be stored in that folder as it is. */
+function nameFor(name: string, folder: string): SafeName {
   const part = lastPart(name);
-  const safe = safeName(part, process.platform);
+  const rules = rulesOfNames(folder);
+  const safe = safeName(part, rules);
   if (safe === undefined) {
-    const problem = safeNameProblem(part, process.platform);
+    const problem = safeNameProblem(part, rules);
     throw new LocalIoError(
       `cannot store a file as "${printable(part)}": ${problem}; choose another name with -o`,
     );
