@@ -12,8 +12,9 @@ import * as kinds from "../../../src/options/kinds.ts";
 import type { Declaration } from "../../../src/options/options.ts";
 import { checkConfig, resolveOptions, wantsJson } from "../../../src/options/resolve.ts";
 import { parsePromptLine } from "../../../src/prompt/parse.ts";
-import { fingerprint, fingerprintOfTls } from "../../../src/trust/fingerprint.ts";
+import { fingerprintOfTls } from "../../../src/trust/fingerprint.ts";
 import { parseToken } from "../../../src/trust/token.ts";
+import { fingerprint } from "../../../src/wire/fingerprint.ts";
 import { decoded, must, mustBeSame, pure, shapeOf, type Target } from "../target.ts";
 import { texts } from "../tricks.ts";
 
