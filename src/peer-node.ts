@@ -30,7 +30,7 @@ export interface PeerNodeOptions {
   /** Nobody asked for the port: any other will do when it is taken. */
   anyPortIfTaken: boolean;
   network: Network;
-  /** Where others reach this peer, when it is not where the index sees it; it may not believe that. */
+  /** Where others reach this peer, when it is not where the index sees it; port 0: where it listens. */
   advertise?: Address | undefined;
   /** Wait for an index instead of failing when none can be reached at the start. */
   waitForIndex: boolean;
@@ -210,7 +210,7 @@ export class PeerNode {
     const { client } = this.link;
     const { advertise } = this.options;
     if (client !== undefined && this.uploader !== undefined)
-      this.announcer.connected(client, advertise?.port ?? this.uploader.port, advertise?.host);
+      this.announcer.connected(client, advertise?.port || this.uploader.port, advertise?.host);
   }
 
   private onHashing(progress: ScanProgress): void {
@@ -224,7 +224,7 @@ export class PeerNode {
     const again = this.wasRegistered;
     this.wasRegistered = true;
     const { options, fileCount, totalBytes } = this;
-    const port = options.advertise?.port ?? this.port;
+    const port = options.advertise?.port || this.port;
     const foundAt = client.foundAt === undefined ? undefined : formatAddress({ host: client.foundAt, port });
     const index = formatAddress(client.address);
     options.listener.registered({ index, files: fileCount, bytes: totalBytes, again, foundAt });

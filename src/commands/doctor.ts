@@ -10,7 +10,7 @@ import { argument, declare, type OptionsOf, optional, single } from "../options/
 import { formatCount } from "../output/format.ts";
 import type { CommandContext } from "./context.ts";
 import { listenHost, networkOf } from "./network.ts";
-import { asking, printing, threads } from "./shared-args.ts";
+import { advertise, asking, printing, threads } from "./shared-args.ts";
 
 export const declaration = declare({
   verb: "doctor",
@@ -29,6 +29,7 @@ export const declaration = declare({
       default: defaultPeerPort,
       description: "Port that a peer on this machine listens on",
     }),
+    advertise,
     peer: optional(kinds.address, {
       flag: "peer",
       defaultText: "none",
@@ -51,7 +52,7 @@ export async function run(options: DoctorOptions, context: CommandContext): Prom
       network,
       host: listenHost({ host: undefined, open: false }, network),
       port,
-      advertise: undefined,
+      advertise: options.advertise,
       peer,
       folder,
       target: process.cwd(),

@@ -3,6 +3,7 @@ import { stateFolder } from "../config.ts";
 import { BanFileWatch, banFileIn } from "../net/ban-file.ts";
 import type { AddressRange } from "../net/cidr.ts";
 import { AddressGate } from "../net/gate.ts";
+import { parseIpAddress } from "../net/ip-address.ts";
 import * as kinds from "../options/kinds.ts";
 import { repeated } from "../options/options.ts";
 import type { Log } from "../output/log.ts";
@@ -25,6 +26,12 @@ export function gating(who: string) {
       group: limits,
     }),
   };
+}
+
+/** Whether an address is in one of them. */
+export function isWithin(ranges: readonly AddressRange[], host: string): boolean {
+  const address = parseIpAddress(host);
+  return address !== undefined && ranges.some((range) => range.contains(address));
 }
 
 export interface GateOptions {

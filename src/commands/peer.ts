@@ -17,6 +17,7 @@ import { PeerOutput } from "./peer-output.ts";
 import { PeerPromptActions } from "./prompt-actions.ts";
 import { reachabilityWarnings } from "./reachability.ts";
 import {
+  advertise,
   asking,
   downloading,
   open,
@@ -48,6 +49,7 @@ export const declaration = declare({
       defaultText: `${defaultPeerPort}, or any free one when it is taken`,
       description: "Port to listen on; 0 takes any free one",
     }),
+    advertise,
     open,
     threads,
     settleSeconds: single(kinds.seconds(), {
@@ -91,6 +93,7 @@ export async function run(options: PeerOptions, context: CommandContext): Promis
     host,
     port: port ?? defaultPeerPort,
     anyPortIfTaken: port === undefined,
+    advertise: options.advertise,
     network,
     waitForIndex: options.wait,
     threads: options.threads,

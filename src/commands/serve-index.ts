@@ -27,7 +27,7 @@ import {
   maxUnsentBytes,
 } from "../wire/limits.ts";
 import type { CommandContext } from "./context.ts";
-import { gating, WatchedGate } from "./gate-options.ts";
+import { gating, isWithin, WatchedGate } from "./gate-options.ts";
 import { IndexNetwork } from "./index-network.ts";
 import {
   connectionLimiting,
@@ -75,6 +75,12 @@ export const declaration = declare({
       defaultText: "off",
       description:
         "Tell those who watch over it how it is: /metrics, /healthz and /readyz on PORT or HOST:PORT",
+    }),
+    allowAdvertise: repeated(kinds.addressRange, {
+      flag: "allow-advertise",
+      defaultText: "none",
+      description:
+        "Address or network that a peer of a private network may say it is reached at (peer --advertise); give it again for more",
     }),
     ...gating("that may connect"),
     ...connectionLimiting(indexConnectionLimits),
@@ -145,6 +151,7 @@ export async function run(options: ServeIndexOptions, context: CommandContext): 
         log,
         secure: network?.secure,
         gate: doors.gate,
+        mayAdvertise: (claimed) => isWithin(options.allowAdvertise ?? [], claimed),
         budgets: budgetsOf(options.maxReceivedBytes, options.maxUnsentBytes),
         connectionLimits: connectionLimitsOf(options, indexConnectionLimits, log),
         peersPerAddress: addressLimit(maxPeersPerAddress, options.maxPeersPerAddress),

@@ -83,6 +83,14 @@ export function servingHost(description: string) {
   });
 }
 
+/** For a peer, and for who looks whether one can be reached. */
+export const advertise = optional(kinds.literalAddress, {
+  flag: "advertise",
+  defaultText: "where the index sees this machine",
+  description:
+    "IP address, with a port if it is another one, at which others reach this peer; the index has to allow it (serve-index --allow-advertise)",
+});
+
 /** How a download is made, by `query` and by QUERY in the prompt. */
 export const downloading = {
   connections: single(kinds.integer({ min: 1, max: 256 }), {

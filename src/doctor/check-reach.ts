@@ -31,7 +31,7 @@ export async function checkReach(
     const detail = "nobody checks that in an open network: others are sent to the address the index sees";
     return { check, status: "skipped", detail };
   }
-  const port = at.advertise?.port ?? at.port;
+  const port = at.advertise?.port || at.port;
   let listener: Listener | undefined;
   try {
     listener = listen(at, membership);

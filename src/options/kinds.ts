@@ -6,6 +6,7 @@
 import { type Address, formatAddress, isHost, parseAddress } from "../address.ts";
 import { loopbackHost } from "../config.ts";
 import { AddressRange, rangeExpected } from "../net/cidr.ts";
+import { parseIpAddress } from "../net/ip-address.ts";
 import { type NetworkName, networkName as parseNetworkName } from "../trust/stored-network.ts";
 
 /** Reads and shows one kind of value. `parse` answers undefined for what is none; `expected` says what is one. */
@@ -183,6 +184,18 @@ export const listenAddress: Kind<Address> = {
   hint: "PORT",
   expected: "PORT or HOST:PORT such as 9100 or 10.0.0.5:9100",
   parse: (given) => parseAddress(/^\d+$/.test(given) ? `${loopbackHost}:${given}` : given),
+  show: formatAddress,
+};
+
+/** `IP` or `IP:PORT`; port 0 where none is said. A name would have to be looked up by whoever is told of it. */
+export const literalAddress: Kind<Address> = {
+  hint: "IP[:PORT]",
+  expected: "an IP address such as 203.0.113.9, 203.0.113.9:7767 or [2001:db8::9]:7767",
+  parse: (given) => {
+    const isAlone = parseIpAddress(given) !== undefined;
+    const found = isAlone ? { host: given, port: 0 } : parseAddress(given);
+    return found === undefined || parseIpAddress(found.host) === undefined ? undefined : found;
+  },
   show: formatAddress,
 };
 

@@ -10,6 +10,7 @@ import { mallory } from "../helpers/memberships.ts";
 import { PrivateNetwork } from "../helpers/private-network.ts";
 import { Sandbox } from "../helpers/sandbox.ts";
 import { tlsRelay } from "../helpers/tls-relay.ts";
+import { until } from "../helpers/until.ts";
 
 const bytes = randomBytes(3_000_000);
 
@@ -43,6 +44,29 @@ describe("with one link", () => {
     }
     // Who was told of the index's address alone finds the network by it.
     expect((await network.run(here, ["ls", "--index", network.index.address])).stdout).toBe("a.bin\n");
+  });
+
+  test("a peer that others reach elsewhere says so, and is believed where the index allows it", async () => {
+    await using network = await PrivateNetwork.start("--allow-advertise", "127.0.0.2/32");
+    const folder = network.box.newFolder("shared");
+    network.box.put(folder, "a.bin", bytes);
+    const share = async (host: string, ...flags: string[]) => {
+      const argv = ["peer", folder, "--host", host, "--port", "0", "--json", "--no-prompt", "--settle", "0"];
+      return network.start(await network.machine(), [...argv, ...flags]);
+    };
+    const believed = await share("127.0.0.2", "--advertise", "127.0.0.2");
+    const { port } = await believed.waitForEvent("listening");
+    const { foundAt } = await believed.waitForEvent("registered", { timeoutMs: 20_000 });
+    expect(foundAt).toBe(`127.0.0.2:${port}`);
+    const other = await share("127.0.0.3", "--advertise", "127.0.0.3");
+    await until(() => other.stderr.includes("not among the addresses that it allows"));
+    const { stdout } = await network.run(await network.machine(), ["peers", "--json"]);
+    expect(
+      stdout
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line).host),
+    ).toEqual(["127.0.0.2"]);
   });
 
   test("is what `join` says in a line, and an event", async () => {
