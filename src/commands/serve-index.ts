@@ -34,6 +34,7 @@ import {
   connectionLimitsOf,
   countLimit,
   countLimitPerAddress,
+  limits,
   sizeLimit,
 } from "./limit-options.ts";
 import { belonging, indexDatabase, open, printing } from "./shared-args.ts";
@@ -80,7 +81,8 @@ export const declaration = declare({
       flag: "allow-advertise",
       defaultText: "none",
       description:
-        "Address or network that a peer of a private network may say it is reached at (peer --advertise); give it again for more",
+        "Address or network that a peer may say it is reached at (peer --advertise); give it again for more",
+      group: limits,
     }),
     ...gating("that may connect"),
     ...connectionLimiting(indexConnectionLimits),

@@ -229,7 +229,7 @@ const identityFile: Target = {
   inCheck: 200,
   leastMs: 50,
   begin: inFolder((folder) => async (input) => {
-    writeFileSync(join(folder, "identity.pem"), input);
+    writeFileSync(join(folder, "identity.pem"), input, { mode: 0o600 });
     try {
       const identity = await identityIn(folder);
       mustBeSame("the fingerprint", identity.fingerprint, fingerprintOfCertificate(identity.certificatePem));

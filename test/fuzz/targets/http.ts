@@ -2,9 +2,11 @@
 import { HttpStatus } from "../../../src/index-server/http.ts";
 import { must, type Running, type Target } from "../target.ts";
 
+/** For the port of the run. */
+const standIn = "65432";
 /** Longer than any request that is answered; one that is not whole is not waited for. */
 const patienceMs = 20;
-const statuses = new Set([200, 400, 404, 405, 408, 411, 413, 414, 417, 431, 500, 501, 503, 505]);
+const statuses = new Set([200, 400, 403, 404, 405, 408, 411, 413, 414, 417, 431, 500, 501, 503, 505]);
 
 class RunningHttp implements Running {
   private readonly failures: unknown[] = [];
@@ -44,7 +46,9 @@ class RunningHttp implements Running {
         error: () => over.resolve(),
       },
     });
-    socket.write(input);
+    // By another name or port it tells nobody more than that.
+    const text = Buffer.from(input).toString("latin1").replace(standIn, String(this.http.port));
+    socket.write(Buffer.from(text, "latin1"));
     const timer = setTimeout(over.resolve, patienceMs);
     await over.promise;
     clearTimeout(timer);
@@ -53,7 +57,7 @@ class RunningHttp implements Running {
   }
 }
 
-const head = "Host: x\r\nConnection: close\r\n\r\n";
+const head = `Host: localhost:${standIn}\r\nConnection: close\r\n\r\n`;
 
 export const httpTarget: Target = {
   name: "http",

@@ -135,7 +135,7 @@ function encodeIndexAnswer(answer: IndexAnswer): string | undefined {
     case "WELCOME":
       return encodeWelcome(answer.agent, answer.epoch);
     case "OK":
-      return encodeOk(answer.id, answer.held);
+      return encodeOk(answer.id, answer.held, answer.host);
     case "RESULT":
       return encodeResult(answer.id, encodeResultEnd(answer.contents));
     case "SOURCES":
