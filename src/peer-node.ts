@@ -15,6 +15,7 @@ import { printable } from "./printable.ts";
 import { Stopper } from "./shutdown.ts";
 import { RunningDownloads } from "./transfer/running-downloads.ts";
 import type { OfferedDownload } from "./transfer/shared-store.ts";
+import type { UploadLimits } from "./transfer/upload-limits.ts";
 import type { PartialOffer } from "./transfer/upload-messages.ts";
 import { Uploader } from "./transfer/uploader.ts";
 import type { Network } from "./trust/network.ts";
@@ -41,7 +42,7 @@ export interface PeerNodeOptions {
   rescanMs: number;
   /** How fast all uploads together may be. */
   upLimit: RateLimit;
-  uploadSlots: number;
+  uploadLimits: UploadLimits;
   listener: PeerNodeListener;
 }
 
@@ -187,7 +188,7 @@ export class PeerNode {
   }
 
   private startUploader(): Promise<Uploader> {
-    const { host, port, anyPortIfTaken, threads, connectionLimits, uploadSlots, upLimit, listener } =
+    const { host, port, anyPortIfTaken, threads, connectionLimits, uploadLimits, upLimit, listener } =
       this.options;
     return Uploader.start({
       host,
@@ -195,7 +196,7 @@ export class PeerNode {
       anyPortIfTaken,
       threads,
       connectionLimits,
-      slots: uploadSlots,
+      limits: uploadLimits,
       limit: upLimit,
       membership: this.options.network.membership,
       gate: this.options.network.gate,

@@ -14,6 +14,7 @@ import type { RateLimit } from "./net/rate-limit.ts";
 import { Stopper, unlessAborted } from "./shutdown.ts";
 import { RunningDownloads } from "./transfer/running-downloads.ts";
 import type { OfferedDownload } from "./transfer/shared-store.ts";
+import type { UploadLimits } from "./transfer/upload-limits.ts";
 import type { PartialOffer } from "./transfer/upload-messages.ts";
 import { Uploader } from "./transfer/uploader.ts";
 import type { Network } from "./trust/network.ts";
@@ -27,7 +28,7 @@ export interface QueryNodeOptions {
   /** Where it listens, on any free port. */
   host: string;
   threads: number;
-  uploadSlots: number;
+  uploadLimits: UploadLimits;
   upLimit: RateLimit;
   /** One line for the user, already printable. */
   onNotice: (line: string) => void;
@@ -126,14 +127,14 @@ export class QueryNode {
 
   /** Undefined, and one line, when it cannot listen: the download itself does not suffer. */
   private async serve(): Promise<RunningDownloads | undefined> {
-    const { host, threads, uploadSlots, upLimit, onNotice } = this.options;
+    const { host, threads, uploadLimits, upLimit, onNotice } = this.options;
     try {
       const uploader = await Uploader.start({
         host,
         port: 0,
         anyPortIfTaken: false,
         threads,
-        slots: uploadSlots,
+        limits: uploadLimits,
         limit: upLimit,
         membership: this.options.network.membership,
         gate: this.options.network.gate,

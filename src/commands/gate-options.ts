@@ -16,13 +16,13 @@ export function gating(who: string) {
     allow: repeated(kinds.addressRange, {
       flag: "allow",
       defaultText: "all",
-      description: `Address or network ${who}, then no others do; give it again for more. This machine always does`,
+      description: `Address or network ${who}; then no others may, but this machine. Give it again for more`,
       group: limits,
     }),
     deny: repeated(kinds.addressRange, {
       flag: "deny",
       defaultText: "none",
-      description: "Address or network that does not, whatever is allowed; give it again for more",
+      description: "Address or network that may not, whatever is allowed; give it again for more",
       group: limits,
     }),
   };

@@ -27,8 +27,8 @@ import {
   servingHost,
   threads,
   transferOptions,
-  uploadSlots,
 } from "./shared-args.ts";
+import { downloadLimiting, uploadLimiting, uploadLimitsOf } from "./transfer-limit-options.ts";
 
 export const declaration = declare({
   verb: "peer",
@@ -68,8 +68,9 @@ export const declaration = declare({
       description: "Keep trying when no index can be reached at start",
     }),
     prompt: flag({ flag: "prompt", default: true, description: "Never read standard input" }),
-    uploadSlots,
+    ...uploadLimiting,
     ...downloading,
+    ...downloadLimiting,
     ...rates,
     ...gating("that may connect, and be fetched from"),
     ...connectionLimiting(peerConnectionLimits),
@@ -101,7 +102,7 @@ export async function run(options: PeerOptions, context: CommandContext): Promis
     settleMs: options.settleSeconds * 1000,
     rescanMs: options.rescanSeconds * 1000,
     upLimit,
-    uploadSlots: options.uploadSlots,
+    uploadLimits: uploadLimitsOf(options),
     listener: new PeerOutput(context),
   });
   // Connecting cannot be cancelled; nobody fetches from a peer that is not there yet, so nothing needs to be stopped.

@@ -40,8 +40,8 @@ import {
   servingHost,
   threads,
   transferOptions,
-  uploadSlots,
 } from "./shared-args.ts";
+import { downloadLimiting, uploadLimiting, uploadLimitsOf } from "./transfer-limit-options.ts";
 
 export const declaration = declare({
   verb: "query",
@@ -103,9 +103,10 @@ export const declaration = declare({
       default: 0,
       description: "How long to go on serving the file once it is complete",
     }),
-    uploadSlots,
+    ...uploadLimiting,
     ...gating("that may be fetched from, and connect"),
     ...downloading,
+    ...downloadLimiting,
     ...rates,
     ...printing,
   },
@@ -136,7 +137,7 @@ export async function run(options: QueryOptions, context: CommandContext): Promi
       waitForIndex: options.waitSeconds > 0,
       host,
       threads: options.threads,
-      uploadSlots: options.uploadSlots,
+      uploadLimits: uploadLimitsOf(options),
       upLimit: rateLimit(options.up),
       onNotice: (line) => log.warn(line),
     },

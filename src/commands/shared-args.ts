@@ -11,10 +11,10 @@ import * as kinds from "../options/kinds.ts";
 import { flag, optional, repeated, single } from "../options/options.ts";
 import { printable } from "../printable.ts";
 import type { TransferOptions } from "../transfer/fetch.ts";
-import { defaultUploadSlots } from "../transfer/uploader.ts";
 import type { Network } from "../trust/network.ts";
 import { defaultNetworkName } from "../trust/stored-network.ts";
 import { chunkBytes, maxGetBytes } from "../wire/limits.ts";
+import { type HostLimitValues, hostLimitsOf } from "./transfer-limit-options.ts";
 
 /** What every verb prints, and how. */
 export const printing = {
@@ -143,7 +143,7 @@ export function transferOptions(
     timeoutSeconds: number;
     threads: number;
     down: number;
-  },
+  } & HostLimitValues,
   checkSpace: boolean,
   { membership, gate }: Network,
 ): TransferOptions {
@@ -153,6 +153,7 @@ export function transferOptions(
     connections: options.connections,
     threads: options.threads,
     timeoutMs: options.timeoutSeconds * 1000,
+    hostLimits: hostLimitsOf(options),
     checkSpace,
     membership,
     gate,
@@ -164,12 +165,6 @@ export const threads = single(kinds.integer({ min: 1, max: 64 }), {
   defaultFrom: () => Math.min(64, availableParallelism()),
   defaultText: "one per core",
   description: "Worker threads for hashing and transfers",
-});
-
-export const uploadSlots = single(kinds.integer({ min: 1, max: 1_024 }), {
-  flag: "upload-slots",
-  default: defaultUploadSlots,
-  description: "Requests that are served at a time; on a slow line few, so that each is soon done",
 });
 
 /** Throws when other machines can reach `host`, the network is open to all, and nobody said that this is meant. */

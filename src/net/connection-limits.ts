@@ -64,5 +64,6 @@ export function shareOf(limits: ConnectionLimits, threads: number): ConnectionLi
     pending: share(limits.pending),
     perAddress: shareOfAddress(limits.perAddress),
     newPerAddress: shareOfAddress(limits.newPerAddress),
+    failedProofsPerAddress: shareOfAddress(limits.failedProofsPerAddress),
   };
 }

@@ -8,6 +8,7 @@ import type { Membership } from "../trust/membership.ts";
 import { storeOf } from "./download-store.ts";
 import type { DownloadThreads } from "./download-threads.ts";
 import { Downloader } from "./downloader.ts";
+import type { HostLimited } from "./host-limits.ts";
 import { type OfferDownload, SharedStore } from "./shared-store.ts";
 import type { SourceAddress } from "./source.ts";
 import { StreamOutput } from "./stream-output.ts";
@@ -41,7 +42,7 @@ export type Destination =
   | { kind: "stream"; fd: number };
 
 /** What every download is told, whatever it consists of. */
-export interface EngineOptions {
+export interface EngineOptions extends HostLimited {
   /** Of one request at most: a multiple of 1 MiB. */
   requestBytes: number;
   connections: number;

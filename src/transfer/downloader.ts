@@ -113,6 +113,7 @@ export class Downloader {
         maxConnections: this.options.connections,
         timeoutMs: this.options.timeoutMs,
         random: Math.random,
+        hostLimits: this.options.hostLimits,
         windowChunks: this.store.windowChunks,
       },
       nowMs,

@@ -24,13 +24,14 @@ import {
   download,
 } from "./download.ts";
 import { DownloadThreads } from "./download-threads.ts";
+import type { HostLimited } from "./host-limits.ts";
 import type { Place } from "./places-below.ts";
 import type { OfferedDownload } from "./shared-store.ts";
 import { whatIsThere, whyNotReplaced } from "./target.ts";
 import type { PartialOffer } from "./upload-messages.ts";
 
 /** How every download of this process is made. */
-export interface TransferOptions {
+export interface TransferOptions extends HostLimited {
   requestBytes: number;
   connections: number;
   threads: number;

@@ -3,10 +3,23 @@
  * not turn downloaders on somebody else. Pure; a part of the source table. The numbers are the security limits'.
  */
 import { isLoopback } from "../loopback.ts";
+import { type AddressLimit, addressLimit } from "../net/address-limits.ts";
+import { hostGroup } from "../net/host-group.ts";
 
-const maxConnections = 4;
-const maxAttempts = 32;
-const attemptsWithinMs = 10 * 60_000;
+export interface HostLimitOptions {
+  readonly connections: AddressLimit;
+  /** In `attemptsWithinMs`, as long as nothing verified came. */
+  readonly attempts: AddressLimit;
+}
+
+export const attemptsWithinMs = 10 * 60_000;
+export const usualHostLimits: HostLimitOptions = { connections: addressLimit(4), attempts: addressLimit(32) };
+
+/** Of what is part of it. */
+export interface HostLimited {
+  /** The usual ones when there are none. */
+  readonly hostLimits?: HostLimitOptions | undefined;
+}
 
 interface Host {
   connections: number;
@@ -15,41 +28,71 @@ interface Host {
 }
 
 export class HostLimits {
+  /** By what counts as one address. */
   private readonly hosts = new Map<string, Host>();
   /** Those with as many attempts as may be: nearly always none. */
   private readonly exhausted = new Set<string>();
+  private readonly groups = new Map<string, string>();
 
-  /** Whether another connection may be opened, beside `planned` ones. Our own machine has no limit. */
+  constructor(private readonly limits: HostLimitOptions = usualHostLimits) {}
+
+  /** Whether another connection may be opened, beside `planned` ones. Our own machine has no limit unless one is set. */
   allows(host: string, planned: number, nowMs: number): boolean {
-    const connections = (this.hosts.get(host)?.connections ?? 0) + planned;
-    return (connections < maxConnections && this.allowedAtMs(host) <= nowMs) || isLoopback(host);
+    const { connections, attempts } = this.limits;
+    const known = this.hosts.get(this.groupOf(host));
+    const mayConnect = (known?.connections ?? 0) + planned < connections.most || isFree(host, connections);
+    return mayConnect && (isFree(host, attempts) || this.freeAtMs(known, planned) <= nowMs);
   }
 
   /** When the next attempt may be made, as far as their number goes. */
   allowedAtMs(host: string): number {
-    if (this.exhausted.size === 0 || !this.exhausted.has(host)) return Number.NEGATIVE_INFINITY;
-    const attempts = this.hosts.get(host)?.attemptsMs ?? [];
-    return attempts[attempts.length - maxAttempts]! + attemptsWithinMs;
+    if (this.exhausted.size === 0) return Number.NEGATIVE_INFINITY;
+    const group = this.groupOf(host);
+    if (!this.exhausted.has(group)) return Number.NEGATIVE_INFINITY;
+    return this.freeAtMs(this.hosts.get(group), 0);
   }
 
   opened(host: string, nowMs: number): void {
-    const known = this.hosts.get(host) ?? { connections: 0, attemptsMs: [] };
+    const { attempts } = this.limits;
+    const group = this.groupOf(host);
+    const known = this.hosts.get(group) ?? { connections: 0, attemptsMs: [] };
     known.connections++;
     known.attemptsMs.push(nowMs);
-    if (known.attemptsMs.length > maxAttempts) known.attemptsMs.shift();
-    if (known.attemptsMs.length === maxAttempts && !isLoopback(host)) this.exhausted.add(host);
-    this.hosts.set(host, known);
+    if (known.attemptsMs.length > attempts.most) known.attemptsMs.shift();
+    if (known.attemptsMs.length === attempts.most && !isFree(host, attempts)) this.exhausted.add(group);
+    this.hosts.set(group, known);
   }
 
   closed(host: string): void {
-    const known = this.hosts.get(host);
+    const known = this.hosts.get(this.groupOf(host));
     if (known !== undefined) known.connections--;
   }
 
   /** A verified chunk: who delivers may be asked as often as it takes. */
   delivered(host: string): void {
-    const known = this.hosts.get(host);
+    const known = this.hosts.get(this.groupOf(host));
     if (known !== undefined) known.attemptsMs = [];
-    this.exhausted.delete(host);
+    this.exhausted.delete(this.groupOf(host));
   }
+
+  /** When one attempt more may be made beside the planned ones. */
+  private freeAtMs(host: Host | undefined, planned: number): number {
+    const attemptsMs = host?.attemptsMs ?? [];
+    const before = attemptsMs.length + planned - this.limits.attempts.most;
+    if (before < 0) return Number.NEGATIVE_INFINITY;
+    return (attemptsMs[before] ?? Number.POSITIVE_INFINITY) + attemptsWithinMs;
+  }
+
+  /** Asked again and again for each source. */
+  private groupOf(host: string): string {
+    const known = this.groups.get(host);
+    if (known !== undefined) return known;
+    const group = hostGroup(host);
+    this.groups.set(host, group);
+    return group;
+  }
+}
+
+function isFree(host: string, { countsLoopback }: AddressLimit): boolean {
+  return !countsLoopback && isLoopback(host);
 }

@@ -9,11 +9,12 @@ import { ContentBoard } from "./content-board.ts";
 import { PartialContent } from "./partial-content.ts";
 import type { ServedContent } from "./served-content.ts";
 import { ServedFile, type ServedFileOptions } from "./served-file.ts";
+import { usualUploadLimits } from "./upload-limits.ts";
 import type { FoundContent, Offer } from "./upload-messages.ts";
 import type { OfferedContent } from "./upload-session.ts";
 
-/** With the two folders that are open now and then, the security limits' 64 open files. */
-const maxOpen = 62;
+/** That are open now and then. */
+const folders = 2;
 const idleMs = 5_000;
 /** Contents that are being found, or have been, and are not open: the pipelines of a few downloaders. */
 const maxExpected = 256;
@@ -47,6 +48,9 @@ export class OpenContents {
   private unsent: string[] = [];
   /** Open until the end of a turn of the event loop. */
   private readonly walked = new WalkedFolder();
+
+  /** At a time, with the folders. */
+  maxOpenFiles = usualUploadLimits.openFiles;
 
   /** `ask` is called with all roots that one packet of requests wants. `answer` answers. */
   constructor(
@@ -152,7 +156,7 @@ export class OpenContents {
       if (offer.kind === "file") this.changed(offer.path);
       return undefined;
     }
-    if (this.entries.size >= maxOpen) {
+    if (this.entries.size >= Math.max(1, this.maxOpenFiles - folders)) {
       const oldest = this.entries.keys().next().value;
       if (oldest !== undefined) this.close(oldest);
     }

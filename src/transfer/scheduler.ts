@@ -27,6 +27,7 @@ import { type Connect, ConnectionLife } from "./connection-life.ts";
 import { countWaiting, endOwing, endSilence, onBytesOwed, settleChunk, settleRequest } from "./debts.ts";
 import { DownloadLife } from "./download-life.ts";
 import { Holdings } from "./holdings.ts";
+import type { HostLimited } from "./host-limits.ts";
 import { IndexAsking } from "./index-asking.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 import { ChunkPicker } from "./pick.ts";
@@ -34,7 +35,7 @@ import { type Ask, RequestPlan } from "./request-plan.ts";
 import type { Exclusion, Source, SourceAddress } from "./source.ts";
 import { SourceTable } from "./source-table.ts";
 
-export interface SchedulerOptions extends ChunkLengths {
+export interface SchedulerOptions extends ChunkLengths, HostLimited {
   /** What a resumed download has on disk already; becomes the scheduler's own. */
   verified: Bitfield;
   /** The chunk hashes are not known yet. */
@@ -77,7 +78,7 @@ export class Scheduler {
     nowMs: number,
   ) {
     this.picker = new ChunkPicker(options.verified, options);
-    this.table = new SourceTable(options.random, usualChunkBytes(options));
+    this.table = new SourceTable(options.random, usualChunkBytes(options), options.hostLimits);
     this.holdings = new Holdings(this.picker);
     this.connections = new ConnectionLife(this.table, this.picker, this.holdings, options.maxConnections);
     const hashesBytes = options.needsHashes ? this.picker.size * hashBytes : 0;

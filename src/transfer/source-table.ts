@@ -5,7 +5,7 @@
 
 import type { Bitfield } from "../content/bitfield.ts";
 import { chunkBytes as wholeChunkBytes } from "../wire/limits.ts";
-import { HostLimits } from "./host-limits.ts";
+import { type HostLimitOptions, HostLimits } from "./host-limits.ts";
 import { shuffled } from "./shuffled.ts";
 import {
   type Exclusion,
@@ -35,14 +35,17 @@ const maxSources = 1_024;
 export class SourceTable {
   private readonly sources = new Map<string, Source>();
   private readonly open = new Map<number, SourceConnection>();
-  private readonly hosts = new HostLimits();
+  private readonly hosts: HostLimits;
   private lastConnectionId = 0;
 
   constructor(
     private readonly random: () => number,
     /** Of one as a rule: what is in the pipeline of a connection is counted in chunks. */
     readonly chunkBytes: number = wholeChunkBytes,
-  ) {}
+    hostLimits?: HostLimitOptions | undefined,
+  ) {
+    this.hosts = new HostLimits(hostLimits);
+  }
 
   get all(): Iterable<Source> {
     return this.sources.values();

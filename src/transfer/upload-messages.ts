@@ -36,6 +36,7 @@ export type ToUploadWorker =
       /** This thread's share. */
       limits: ConnectionLimits;
       turnLimits: TurnLimits;
+      openFiles: number;
       /** Of a `RateLimit`; undefined: none. */
       rateLimit: SharedArrayBuffer | undefined;
       sendFiles: boolean;

@@ -3,6 +3,7 @@
  * follows from the state of one of them alone. Pure.
  */
 import { isLoopback } from "../loopback.ts";
+import type { AddressLimit } from "../net/address-limits.ts";
 import { hostGroup } from "../net/host-group.ts";
 
 /** Who has taken nothing for so long, or has had its turn for so long, keeps no slot any more. */
@@ -30,12 +31,22 @@ export interface UploadingConnection {
   blockedSinceMs: number | undefined;
 }
 
+/** Else by what it says of itself. */
+export function isCountedByAddress(host: string, { countsLoopback }: AddressLimit): boolean {
+  return countsLoopback || !isLoopback(host);
+}
+
 /**
  * An address is one downloader, whatever its connections say. On our own machine everybody has the same address: there
  * it counts what they say, and who says nothing is taken for somebody else on each connection.
  */
-export function keyOf(connection: number, host: string, session: string | undefined): string {
-  if (!isLoopback(host)) return hostGroup(host);
+export function keyOf(
+  connection: number,
+  host: string,
+  session: string | undefined,
+  limit: AddressLimit,
+): string {
+  if (isCountedByAddress(host, limit)) return hostGroup(host);
   return session === undefined ? `connection ${connection}` : `session ${session}`;
 }
 

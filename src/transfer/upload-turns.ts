@@ -13,16 +13,22 @@
  * - What is remembered is bounded by what the caller lets in: connections, and requests waiting on each.
  */
 
-import { isLoopback } from "../loopback.ts";
+import type { AddressLimit } from "../net/address-limits.ts";
 import { chunkBytes } from "../wire/limits.ts";
 import { RateMeter } from "./rate-meter.ts";
-import { type Downloader, keepsSlotUntilMs, keyOf, type UploadingConnection } from "./upload-parties.ts";
+import {
+  type Downloader,
+  isCountedByAddress,
+  keepsSlotUntilMs,
+  keyOf,
+  type UploadingConnection,
+} from "./upload-parties.ts";
 
 export interface TurnLimits {
   /** Turns at a time, beside such as keep no slot any more. */
   slots: number;
-  /** At a time to one address, and in all, also such as take nothing. Loopback is no address. */
-  perHost: number;
+  /** At a time to one address, and in all, also such as take nothing. */
+  perHost: AddressLimit;
   total: number;
 }
 
@@ -82,7 +88,7 @@ export class UploadTurns {
       return undefined;
     const rate = this.rate.bytesPerSecond(nowMs) / 1000;
     const known = this.connections.get(connection)?.downloader;
-    const own = known ?? this.downloaders.get(keyOf(connection, host, session));
+    const own = known ?? this.downloaders.get(keyOf(connection, host, session, this.limits.perHost));
     // Nobody else is here whom it would be in the way of.
     if (own !== undefined && this.downloaders.size === 1) return undefined;
     // Nothing has been sent yet: soon we shall know.
@@ -189,11 +195,11 @@ export class UploadTurns {
   // --- internal ---
 
   private open(id: number, host: string, session: string | undefined): UploadingConnection {
-    const key = keyOf(id, host, session);
+    const key = keyOf(id, host, session, this.limits.perHost);
     const known = this.downloaders.get(key);
     const downloader = known ?? {
       key,
-      isLimited: !isLoopback(host),
+      isLimited: isCountedByAddress(host, this.limits.perHost),
       waiting: new Set(),
       turns: 0,
       owedBytes: 0,
@@ -211,7 +217,7 @@ export class UploadTurns {
     if (this.serving.size >= this.limits.total) return undefined;
     if (small && this.smallTurns >= smallSlots) return undefined;
     for (const downloader of this.downloaders.values()) {
-      if (downloader.isLimited && downloader.turns >= this.limits.perHost) continue;
+      if (downloader.isLimited && downloader.turns >= this.limits.perHost.most) continue;
       for (const connection of downloader.waiting) {
         if (!small || connection.requests[0]! <= smallRequestBytes) return connection;
       }

@@ -72,6 +72,7 @@ function tell(message: FromUploadWorker): void {
 function listen(message: ToUploadWorker & { kind: "listen" }): void {
   const { host, port, reusePort, limits, turnLimits, rateLimit } = message;
   useSendFile(message.sendFiles);
+  contents.maxOpenFiles = message.openFiles;
   gate = message.gate && new AddressGate(message.gate);
   queue = new UploadQueue(turnLimits, rateLimit && new RateLimit(rateLimit));
   const context = {

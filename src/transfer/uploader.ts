@@ -15,6 +15,7 @@ import type { Gate } from "../trust/gate.ts";
 import type { Membership } from "../trust/membership.ts";
 import { ContentBoards } from "./content-board.ts";
 import type { ServedFileOptions } from "./served-file.ts";
+import { type UploadLimits, usualUploadLimits } from "./upload-limits.ts";
 import type { FoundContent, Offer, PartialOffer } from "./upload-messages.ts";
 import { type UploadReport, UploadThread } from "./upload-thread.ts";
 
@@ -26,8 +27,7 @@ export interface UploaderOptions {
   threads: number;
   /** Of all threads together. */
   connectionLimits?: ConnectionLimits;
-  /** Downloaders that are sent to at a time. */
-  slots?: number;
+  limits?: UploadLimits;
   limit?: RateLimit;
   /** The kernel sends files by itself where it can; tests switch it off. */
   sendFiles?: boolean;
@@ -42,11 +42,6 @@ export interface UploaderOptions {
   onFailed: (error: Error) => void;
 }
 
-/** Few, so that what is sent is soon whole and can be passed on; enough that one slow line costs nothing. */
-export const defaultUploadSlots = 8;
-/** Uploads at a time to one address, and in all. */
-const maxUploadsPerAddress = 8;
-const maxUploads = 64;
 /** News that come closer together than this are told at once. */
 const newsDelayMs = 5;
 
@@ -138,7 +133,8 @@ export class Uploader {
   }
 
   private async startThreads(): Promise<void> {
-    const { host, connectionLimits = peerConnectionLimits, slots = defaultUploadSlots } = this.options;
+    const { host, connectionLimits = peerConnectionLimits, limits = usualUploadLimits } = this.options;
+    const { slots, perAddress, total, openFiles } = limits;
     // Windows knows no port that several sockets listen on.
     const count = process.platform === "win32" ? 1 : this.options.threads;
     const share = (all: number) => Math.ceil(all / count);
@@ -152,9 +148,10 @@ export class Uploader {
           limits: shareOf({ ...connectionLimits, total: connectionsWithin(connectionLimits.total) }, count),
           turnLimits: {
             slots: share(slots),
-            perHost: share(maxUploadsPerAddress),
-            total: share(maxUploads),
+            perHost: { ...perAddress, most: share(perAddress.most) },
+            total: share(total),
           },
+          openFiles,
           rateLimit: this.options.limit?.shared,
           sendFiles: this.options.sendFiles ?? true,
           membership: this.options.membership?.posted(),

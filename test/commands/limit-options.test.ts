@@ -2,9 +2,13 @@
 import { expect, test } from "bun:test";
 import { connectionLimitsOf } from "../../src/commands/limit-options.ts";
 import { declaration as peer } from "../../src/commands/peer.ts";
+import { declaration as query } from "../../src/commands/query.ts";
 import { declaration as serveIndex } from "../../src/commands/serve-index.ts";
+import { hostLimitsOf, uploadLimitsOf } from "../../src/commands/transfer-limit-options.ts";
 import { indexConnectionLimits, peerConnectionLimits } from "../../src/net/connection-limits.ts";
 import { resolveOptions } from "../../src/options/resolve.ts";
+import { usualHostLimits } from "../../src/transfer/host-limits.ts";
+import { usualUploadLimits } from "../../src/transfer/upload-limits.ts";
 
 const warned: string[] = [];
 const log = { warn: (line: string) => void warned.push(line) };
@@ -38,6 +42,30 @@ test("each has a flag and a variable; a limit for each address that is set count
     idleTimeoutMs: 4_000,
     writeTimeoutMs: 3_000,
   });
+});
+
+test("so have those of transfers", () => {
+  const argv = [
+    "--upload-slots=2",
+    "--max-uploads=3",
+    "--max-open-files=4",
+    "--max-connections-to-address=5",
+  ];
+  const environment = { P2P_MAX_UPLOADS_PER_ADDRESS: "6", P2P_MAX_ATTEMPTS_TO_ADDRESS: "7" };
+  const options = resolveOptions(peer, { argv, environment, config: undefined });
+  expect(uploadLimitsOf(options)).toEqual({
+    slots: 2,
+    perAddress: { most: 6, countsLoopback: true },
+    total: 3,
+    openFiles: 4,
+  });
+  expect(hostLimitsOf(options)).toEqual({
+    connections: { most: 5, countsLoopback: true },
+    attempts: { most: 7, countsLoopback: true },
+  });
+  const usual = resolveOptions(query, { argv: ["a"], environment: {}, config: undefined });
+  expect(uploadLimitsOf(usual)).toEqual(usualUploadLimits);
+  expect(hostLimitsOf(usual)).toEqual(usualHostLimits);
 });
 
 test.each([

@@ -1,9 +1,13 @@
 /** Limits set on the command line or by a variable, as strangers meet them: addresses of loopback count then. */
 import { expect, test } from "bun:test";
+import { readdirSync, readlinkSync } from "node:fs";
+import { connect } from "node:net";
 import { LineClient } from "../helpers/line-client.ts";
 import { Sandbox } from "../helpers/sandbox.ts";
-import { entryOf, Swarm } from "../helpers/swarm.ts";
+import { delivered, entryOf, Swarm } from "../helpers/swarm.ts";
 import { until } from "../helpers/until.ts";
+
+const MiB = 1024 * 1024;
 
 /** Comes in and is answered, or is turned away with BUSY. */
 async function comesIn(port: number, from: string): Promise<boolean> {
@@ -128,3 +132,118 @@ test("A24: an index: when more waits to be sent than may, who reads nothing is c
   expect(reader.answers.filter(({ type }) => type === "RESULT")).toHaveLength(200);
   expect(reader.isClosed).toBe(false);
 });
+
+/** Is being sent 16 MiB, and reads no more than that they begin; until it is disposed of. */
+async function greedy(port: number, localAddress: string, root: string): Promise<Disposable> {
+  const socket = connect({ port, host: "127.0.0.1", localAddress });
+  const begun = Promise.withResolvers<void>();
+  let text = "";
+  socket.on("error", begun.reject);
+  socket.on("data", (bytes) => {
+    text += bytes.toString("latin1");
+    if (!text.includes('"DATA"')) return;
+    socket.pause();
+    begun.resolve();
+  });
+  const get = { type: "GET", id: 1, root, offset: 0, length: 16 * MiB };
+  socket.write(`${JSON.stringify({ type: "HELLO", version: 1, agent: "test" })}\n${JSON.stringify(get)}\n`);
+  await begun.promise;
+  return { [Symbol.dispose]: () => socket.destroy() };
+}
+
+/** Asks for the first byte. */
+async function asker(
+  port: number,
+  from: string,
+  root: string,
+): Promise<{ isServed: boolean } & AsyncDisposable> {
+  const client = await LineClient.greeted(port, from);
+  client.send({ type: "GET", id: 1, root, offset: 0, length: 1 });
+  return {
+    get isServed() {
+      return client.answers.some(({ type }) => type === "DATA");
+    },
+    [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
+  };
+}
+
+test("A29: a peer: requests that are served at a time, of one address and in all", async () => {
+  await using swarm = await Swarm.start();
+  const bytes = Buffer.alloc(24 * MiB, "x");
+  const files = { "a.bin": bytes };
+  const { root } = entryOf("a.bin", bytes) as { root: string };
+  const limited = async (...flags: string[]) => (await swarm.peer(files, ["--threads", "1", ...flags])).port;
+  const perAddress = await limited("--max-uploads-per-address", "1");
+  {
+    using first = await greedy(perAddress, "127.0.0.2", root);
+    await using same = await asker(perAddress, "127.0.0.2", root);
+    await using other = await asker(perAddress, "127.0.0.3", root);
+    await until(() => other.isServed);
+    expect(same.isServed).toBe(false);
+    first[Symbol.dispose]();
+    await until(() => same.isServed);
+  }
+  const inAll = await limited("--max-uploads", "1");
+  using first = await greedy(inAll, "127.0.0.2", root);
+  await using other = await asker(inAll, "127.0.0.3", root);
+  await using client = await LineClient.greeted(inAll, "127.0.0.4");
+  // Who wants no bytes of a file waits for none.
+  expect(await client.request({ type: "HAVE", id: 1, root })).toMatchObject({ type: "HAVE" });
+  expect(other.isServed).toBe(false);
+  first[Symbol.dispose]();
+  await until(() => other.isServed);
+});
+
+test.skipIf(process.platform !== "linux")("a peer: shared files that are open at a time", async () => {
+  await using swarm = await Swarm.start();
+  // A line of JSON each, so that bodies and answers can be told apart by line.
+  const files = Object.fromEntries(
+    Array.from({ length: 10 }, (_, i) => [`${i}.txt`, Buffer.from(`{"body":${i}}\n`)]),
+  );
+  const { port, process: peer } = await swarm.peer(files, ["--threads", "1", "--max-open-files", "5"]);
+  await using client = await LineClient.greeted(port);
+  for (const [name, bytes] of Object.entries(files)) {
+    const { root } = entryOf(name, bytes) as { root: string };
+    client.send({ type: "GET", id: 1, root, offset: 0, length: bytes.length });
+  }
+  await client.until(
+    () => client.answers.filter(({ body }) => body !== undefined).length === 10,
+    "all bodies",
+  );
+  const open = readdirSync(`/proc/${peer.pid}/fd`).map((fd) => {
+    try {
+      return readlinkSync(`/proc/${peer.pid}/fd/${fd}`);
+    } catch {
+      return "";
+    }
+  });
+  // Two are kept for folders, which are open now and then.
+  expect(open.filter((path) => /\/\d\.txt$/.test(path))).toHaveLength(3);
+});
+
+test("A33: a download: connections to one address, whatever its ports, and how often it is tried", async () => {
+  await using swarm = await Swarm.start();
+  const bytes = Buffer.alloc(8 * MiB, "x");
+  const ports = await Promise.all([1, 2].map(async () => (await swarm.peer({ "a.bin": bytes })).port));
+  const end = await swarm.fetch(["a.bin", "--max-connections-to-address", "1"]);
+  expect(end.code, end.process.said()).toBe(0);
+  // The one that came first was not asked to make room: all of it is from there.
+  expect(ports.map((port) => delivered(end, port)?.bytes).sort()).toEqual([0, bytes.length]);
+
+  let attempts = 0;
+  using server = Bun.listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: {
+      open(socket) {
+        attempts++;
+        socket.end();
+      },
+      data() {},
+    },
+  });
+  await swarm.register(server.port, { "b.bin": Buffer.alloc(8 * MiB, "y") });
+  const vain = await swarm.fetch(["b.bin", "--max-attempts-to-address", "3", "--timeout", "4"]);
+  expect(vain.code, vain.process.said()).toBe(5);
+  expect(attempts).toBe(3);
+}, 30_000);

@@ -2,6 +2,7 @@
  * Upload connections of this very thread, on a free port of loopback, and a client that takes bodies: for tests of what
  * is sent and when. Without workers, so that a test sees the inside.
  */
+import { addressLimit } from "../../src/net/address-limits.ts";
 import { peerConnectionLimits } from "../../src/net/connection-limits.ts";
 import { Listener } from "../../src/net/listener.ts";
 import type { RateLimit } from "../../src/net/rate-limit.ts";
@@ -41,7 +42,7 @@ export function uploadServer({ offers, turnLimits, rateLimit }: UploadServerOpti
     },
     (path) => server.changed.push(path),
   );
-  const queue = new UploadQueue(turnLimits ?? { slots: 8, perHost: 8, total: 64 }, rateLimit);
+  const queue = new UploadQueue(turnLimits ?? { slots: 8, perHost: addressLimit(8), total: 64 }, rateLimit);
   const context = {
     contents,
     queue,

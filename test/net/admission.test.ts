@@ -119,6 +119,7 @@ test("threads share what there is, and each has some of it", () => {
     pending: 1,
     perAddress: { most: 2, countsLoopback: true },
     newPerAddress: { most: 75, countsLoopback: false },
+    failedProofsPerAddress: { most: 2, countsLoopback: false },
   });
   expect(shareOf(limits, 1)).toEqual(limits);
 });

@@ -3,7 +3,9 @@
  * piece, round the connections that have a turn. What it sends arrives in order, and as fast as the other end's line
  * takes it.
  */
+
 import type { Bitfield } from "../../src/content/bitfield.ts";
+import { addressLimit } from "../../src/net/address-limits.ts";
 import { UploadTurns } from "../../src/transfer/upload-turns.ts";
 import { endOf } from "./plan.ts";
 import { SentChunks } from "./sent-chunks.ts";
@@ -65,7 +67,10 @@ export class SwarmUpload {
     private readonly have: Bitfield,
     private readonly world: UploadWorld,
   ) {
-    this.turns = new UploadTurns({ slots: world.plan.slots, perHost: 8, total: 64 }, world.nowMs);
+    this.turns = new UploadTurns(
+      { slots: world.plan.slots, perHost: addressLimit(8), total: 64 },
+      world.nowMs,
+    );
   }
 
   // --- what comes from the other end ---

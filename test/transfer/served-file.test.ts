@@ -286,6 +286,23 @@ describe("the open contents", () => {
     if (before !== undefined) expect(openFiles()!).toBeLessThanOrEqual(before);
   });
 
+  test("are as many as were set; the one that was wanted longest ago is closed for the next", async () => {
+    using folder = temporaryFolder();
+    const { contents, options } = opened(share(folder));
+    const before = openFiles();
+    contents.maxOpenFiles = 5;
+    for (const [at, root] of rootsFrom(0, 10).entries()) {
+      contents.find(root, at, () => {});
+      await turn();
+      contents.answer([offered(options, root)], at);
+    }
+    const open = rootsFrom(0, 10).filter((root) => contents.get(root, 10) !== undefined);
+    expect(open).toEqual(rootsFrom(7, 3));
+    // With the folders.
+    if (before !== undefined) expect(openFiles()! - before).toBeWithin(3, 6);
+    contents.closeAll();
+  });
+
   test("what was found ahead and is no more what it was, is not found", async () => {
     using folder = temporaryFolder();
     const path = share(folder);

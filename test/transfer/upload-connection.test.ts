@@ -1,7 +1,9 @@
 /** What an upload connection sends, by the kernel and by copying, and what it does when somebody floods it. */
+
 import { afterEach, describe, expect, spyOn, test } from "bun:test";
 import { closeSync, lstatSync, openSync, writeSync } from "node:fs";
 import { identityOf } from "../../src/library/file-identity.ts";
+import { addressLimit } from "../../src/net/address-limits.ts";
 import { Connection } from "../../src/net/connection.ts";
 import { RateLimit } from "../../src/net/rate-limit.ts";
 import { canSendFiles, useSendFile } from "../../src/net/send-file.ts";
@@ -33,7 +35,7 @@ function recorded(): { calls: string[]; connection: Connection } {
 function contextOf(contents: object, bug = fail): UploadContext {
   return {
     contents: contents as OpenContents,
-    queue: new UploadQueue({ slots: 8, perHost: 8, total: 64 }, undefined),
+    queue: new UploadQueue({ slots: 8, perHost: addressLimit(8), total: 64 }, undefined),
     served: () => {},
     promised: () => {},
     bug,
@@ -339,7 +341,7 @@ describe("turns", () => {
     const order: string[] = [];
     using server = uploadServer({
       offers: [share(folder).offer],
-      turnLimits: { slots: 1, perHost: 8, total: 64 },
+      turnLimits: { slots: 1, perHost: addressLimit(8), total: 64 },
       rateLimit: slow(16 * mebibyte),
     });
     using first = await BodyClient.open(server.port);
@@ -389,7 +391,7 @@ describe("turns", () => {
     using folder = temporaryFolder();
     using server = uploadServer({
       offers: [share(folder).offer],
-      turnLimits: { slots: 1, perHost: 8, total: 1 },
+      turnLimits: { slots: 1, perHost: addressLimit(8), total: 1 },
     });
     using first = await BodyClient.open(server.port);
     using second = await BodyClient.open(server.port);

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { type AddressLimit, addressLimit } from "../../src/net/address-limits.ts";
 import { smallRequestBytes, UploadTurns } from "../../src/transfer/upload-turns.ts";
 
 const mebibyte = 1024 * 1024;
-const limits = { slots: 2, perHost: 8, total: 64 };
+const limits = { slots: 2, perHost: addressLimit(8), total: 64 };
 
 function turnsOf(different: Partial<typeof limits> = {}): UploadTurns {
   return new UploadTurns({ ...limits, ...different }, 0);
@@ -240,7 +241,7 @@ describe("whatever happens", () => {
   test("limits are kept, everybody is served in the end, and then nothing is left", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
-        const turns = turnsOf({ slots: 2, perHost: 3, total: 6 });
+        const turns = turnsOf({ slots: 2, perHost: addressLimit(3), total: 6 });
         const queued = new Map<number, number>();
         const serving = new Set<number>();
         let nowMs = 0;
@@ -292,18 +293,36 @@ describe("whatever happens", () => {
 
 describe("the connections of one download", () => {
   test("are one downloader on our own machine when they say so, and by their address elsewhere", () => {
-    const turns = new UploadTurns({ slots: 2, perHost: 8, total: 64 }, 0);
+    const turns = new UploadTurns({ slots: 2, perHost: addressLimit(8), total: 64 }, 0);
     for (const id of [1, 2, 3]) turns.onGet(id, "127.0.0.1", mebibyte, 0, "a");
     turns.onGet(4, "127.0.0.1", mebibyte, 0, "b");
     expect([turns.nextToServe(0), turns.nextToServe(0)]).toEqual([1, 4]);
-    const elsewhere = new UploadTurns({ slots: 2, perHost: 8, total: 64 }, 0);
+    const elsewhere = new UploadTurns({ slots: 2, perHost: addressLimit(8), total: 64 }, 0);
     for (const id of [1, 2, 3]) elsewhere.onGet(id, "10.0.0.1", mebibyte, 0, `${id}`);
     elsewhere.onGet(4, "10.0.0.2", mebibyte, 0, "1");
     expect([elsewhere.nextToServe(0), elsewhere.nextToServe(0)]).toEqual([1, 4]);
   });
 
+  test("are as many as their address may have, on our own machine once that was set", () => {
+    const served = (host: string, perHost: AddressLimit) => {
+      const turns = new UploadTurns({ slots: 8, perHost, total: 64 }, 0);
+      for (const id of [1, 2, 3]) turns.onGet(id, host, mebibyte, 0, `${id}`);
+      turns.onGet(4, "10.0.0.2", mebibyte, 0);
+      // Who takes nothing keeps no slot; it counts all the same.
+      const given: number[] = [];
+      for (let next = turns.nextToServe(0); next !== undefined; next = turns.nextToServe(0)) {
+        given.push(next);
+        turns.onBlocked(next, 0);
+      }
+      return given;
+    };
+    expect(served("10.0.0.1", addressLimit(2))).toEqual([1, 4, 2]);
+    expect(served("127.0.0.1", addressLimit(2))).toEqual([1, 2, 3, 4]);
+    expect(served("127.0.0.1", addressLimit(8, 2))).toEqual([1, 4, 2]);
+  });
+
   test("are never refused while nobody else is here", () => {
-    const turns = new UploadTurns({ slots: 2, perHost: 8, total: 64 }, 0);
+    const turns = new UploadTurns({ slots: 2, perHost: addressLimit(8), total: 64 }, 0);
     for (let id = 1; id <= 20; id++) {
       expect(turns.busyRetryMs(id, "127.0.0.1", mebibyte, 0, "a")).toBeUndefined();
       turns.onGet(id, "127.0.0.1", mebibyte, 0, "a");

@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { closeSync, lstatSync, openSync, writeSync } from "node:fs";
 import { identityOf } from "../../src/library/file-identity.ts";
 import { RateLimit } from "../../src/net/rate-limit.ts";
+import { usualUploadLimits } from "../../src/transfer/upload-limits.ts";
 import type { PartialOffer } from "../../src/transfer/upload-messages.ts";
 import { Uploader, type UploaderOptions } from "../../src/transfer/uploader.ts";
 import { type TestContent, testContent } from "../helpers/contents.ts";
@@ -22,7 +23,7 @@ async function start(options: Partial<UploaderOptions>): Promise<Running> {
     anyPortIfTaken: false,
     membership: undefined,
     threads: 2,
-    slots: 64,
+    limits: { ...usualUploadLimits, slots: 64 },
     contentOf: () => undefined,
     onChanged: () => {},
     onFailed: (error) => {
