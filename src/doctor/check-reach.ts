@@ -44,7 +44,10 @@ export async function checkReach(
     };
   } catch (error) {
     if (!(error instanceof IndexError)) throw error;
-    const mend = `let others connect to TCP port ${at.port}, for example: sudo ufw allow ${at.port}/tcp`;
+    const mend =
+      listener === undefined
+        ? `another program has port ${at.port}: stop it, or choose another with --port, here and for p2p peer`
+        : `let others connect to TCP port ${at.port}, for example: sudo ufw allow ${at.port}/tcp`;
     return { check, status: "fail", detail: error.message, mend };
   } finally {
     listener?.stop();

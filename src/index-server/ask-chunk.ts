@@ -42,7 +42,13 @@ export function askChunk(
   const { promise, resolve } = Promise.withResolvers<AuditFinding>();
   const content = new CheckedContent(root, sizeBytes);
   const chunk = Math.floor(chance * chunkCountOf(sizeBytes));
-  const context = { content, session: "audit", membership, times: { hashingMs: 0, writingMs: 0 }, tell };
+  const context = {
+    content,
+    session: crypto.randomUUID(),
+    membership,
+    times: { hashingMs: 0, writingMs: 0 },
+    tell,
+  };
   const link = new SourceLink(1, context, () => resolve("unknown"));
   const timer = setTimeout(() => end("unknown"), auditTimeoutMs);
 

@@ -14,7 +14,7 @@ export type AuditFinding =
   | "wrong"
   /** It says that it has no such content: files change, so one is not enough. */
   | "missing"
-  /** It did not answer, or is busy. */
+  /** It did not answer, or is busy: twice is as bad as once missing. */
   | "unknown";
 
 /** So many in a row that are not there. */
@@ -59,6 +59,8 @@ export class AuditPlan {
     if (known === undefined) return finding === "wrong";
     if (finding === "backed") known.missing = 0;
     if (finding === "missing") known.missing++;
+    // It may be busy, but not for ever, and not only when it is asked by the index.
+    if (finding === "unknown") known.missing += 0.5;
     const isOut = finding === "wrong" || known.missing >= maxMissing;
     if (isOut) {
       known.missing = 0;

@@ -5,13 +5,25 @@
  * sent there is TLS and the proof of `net/proving.ts`: no byte is of the peer's choice.
  */
 import { formatAddress } from "../address.ts";
-import { AuthenticationError, reasonOf } from "../errors.ts";
+import { ArrivalRates, addressLimit, originOf } from "../net/address-limits.ts";
 import { connect } from "../net/connect.ts";
-import { printable } from "../printable.ts";
+import { hostGroup } from "../net/host-group.ts";
 import type { Membership } from "../trust/membership.ts";
 import type { Fingerprint } from "../wire/fingerprint.ts";
-import { maxReachProbes, reachIntervalMs, reachTimeoutMs } from "../wire/limits.ts";
+import {
+  maxReachesOfAddress,
+  maxReachProbes,
+  maxReachProbesOfAddress,
+  reachIntervalMs,
+  reachRetryMs,
+  reachTimeoutMs,
+  reachWindowMs,
+} from "../wire/limits.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
+import { ProbeTurns } from "./probe-turns.ts";
+
+/** Below it are services of the system, which no peer is. */
+const leastPort = 1_024;
 
 export interface ReachOptions {
   membership(): Membership;
@@ -27,17 +39,17 @@ export interface Place {
 }
 
 interface Probe {
-  readonly fingerprint: Fingerprint;
-  readonly atMs: number;
-  /** Undefined: it was reached. */
-  readonly outcome: Promise<string | undefined>;
+  /** On the monotonic clock: until then it is not tried again. */
+  untilMs: number;
+  /** Whether it was reached. */
+  readonly outcome: Promise<boolean>;
 }
 
 export class Reach {
-  /** By address: also those that have been answered, as long as they are fresh; the oldest first. */
+  /** By address and machine, also those that have been answered: others at the same address are none of it. */
   private readonly probes = new Map<string, Probe>();
-  private running = 0;
-  private readonly waiting: (() => void)[] = [];
+  private readonly turns = new ProbeTurns(maxReachProbes, maxReachProbesOfAddress);
+  private readonly rates = new ArrivalRates(addressLimit(maxReachesOfAddress), reachWindowMs);
 
   constructor(private readonly options: ReachOptions) {}
 
@@ -54,54 +66,51 @@ export class Reach {
     );
   }
 
-  /** Rejects with ProtocolError UNREACHABLE. Tries one address at most once in `reachIntervalMs`. */
+  /**
+   * Rejects with ProtocolError UNREACHABLE, in the same words whatever is there instead: what listens on a machine is not
+   * to be found out through the index. RETRY when this address has had others looked for too often.
+   */
   async check(place: Place): Promise<void> {
+    const { host, port, fingerprint } = place;
+    if (port < leastPort) throw unreachable(`a peer listens on a port from ${leastPort} on`);
     const nowMs = this.options.nowMs();
     this.forgetOld(nowMs);
-    const key = formatAddress(place);
+    const key = `${formatAddress(place)} ${fingerprint}`;
     let probe = this.probes.get(key);
-    if (probe !== undefined && probe.fingerprint !== place.fingerprint)
-      throw unreachable(`another machine has just been looked for at ${key}: try again in a minute`);
     if (probe === undefined) {
-      probe = { fingerprint: place.fingerprint, atMs: nowMs, outcome: this.inTurn(() => this.reach(place)) };
+      if (!this.rates.accept(originOf(host), nowMs))
+        throw new ProtocolError(
+          "RETRY",
+          null,
+          "too many peers of this address were looked for; try again later",
+        );
+      const outcome = this.turns.run(hostGroup(host), () => this.reach(place));
+      probe = { untilMs: nowMs + reachIntervalMs, outcome };
       this.probes.set(key, probe);
     }
-    const problem = await probe.outcome;
-    if (problem !== undefined) throw unreachable(`nobody can fetch from ${key}: ${problem}`);
+    if (await probe.outcome) return;
+    // What was wrong may soon be mended.
+    probe.untilMs = Math.min(probe.untilMs, this.options.nowMs() + reachRetryMs);
+    throw unreachable(`the index has not found this peer at ${formatAddress({ host, port })}`);
   }
 
-  /** Of its own connection's end, say: the next time it is looked for anew. */
   private forgetOld(nowMs: number): void {
-    for (const [key, { atMs }] of this.probes) {
-      if (nowMs - atMs < reachIntervalMs) return;
-      this.probes.delete(key);
-    }
-  }
-
-  private async inTurn<Result>(run: () => Promise<Result>): Promise<Result> {
-    if (this.running >= maxReachProbes) await new Promise<void>((resolve) => this.waiting.push(resolve));
-    else this.running++;
-    try {
-      return await run();
-    } finally {
-      const next = this.waiting.shift();
-      if (next === undefined) this.running--;
-      else next();
-    }
+    this.rates.forgetRested(nowMs);
+    for (const [key, { untilMs }] of this.probes) if (untilMs <= nowMs) this.probes.delete(key);
   }
 
   /** Never rejects. */
-  private async reach({ host, port, fingerprint: expected }: Place): Promise<string | undefined> {
+  private async reach({ host, port, fingerprint }: Place): Promise<boolean> {
     const nobody = { onLine: () => 0, onClose: () => {} };
-    const secure = { membership: this.options.membership(), purpose: "peer" as const, expected };
+    const membership = this.options.membership();
+    const secure = { membership, purpose: "peer" as const, expected: [fingerprint] };
     try {
       const connection = await connect({ host, port }, nobody, { timeoutMs: reachTimeoutMs, secure });
       connection.destroy();
-      return undefined;
-    } catch (error) {
-      if (error instanceof AuthenticationError)
-        return "another machine answers there, or none of this network";
-      return printable(reasonOf(error));
+      return true;
+    } catch {
+      // Refused, silent, or somebody else: it makes no difference to those who would be sent there.
+      return false;
     }
   }
 }

@@ -3,6 +3,7 @@
  * In a private network it is looked for before each REGISTER where others will be sent (reach.ts), and now and then
  * asked for something that it has announced (audit.ts).
  */
+import { monotonicMs } from "../clock.ts";
 import type { Connection } from "../net/connection.ts";
 import { encodeOk } from "../wire/encode.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
@@ -12,11 +13,15 @@ import type { IndexParts } from "./index-parts.ts";
 import type { Place } from "./reach.ts";
 import type { Change } from "./session.ts";
 
+/** Shorter than our own clients wait before they try again. */
+const refusedMs = 4_000;
+
 export class Registration {
   private joined: CatalogPeer | undefined;
   private hasEnded = false;
   /** In a private network: where it was found. */
   private place: Place | undefined;
+  private refusal: { error: ProtocolError; untilMs: number } | undefined;
   /** The connection forgets it when it ends. */
   private readonly seenAt: string;
 
@@ -35,7 +40,8 @@ export class Registration {
   async apply({ type, line }: Change): Promise<string> {
     const { catalog, checks } = this.parts;
     if (type === "UPDATE" && this.joined === undefined) throw new ProtocolError("BAD_STATE");
-    if (checks !== undefined && type === "REGISTER") this.place = await this.placeOf(line, checks);
+    if (this.joined === undefined) this.checkRoom();
+    if (checks !== undefined && type === "REGISTER") this.place = await this.foundAt(line, checks);
     const host = this.place?.host;
     if (this.hasEnded) throw new ProtocolError("BAD_STATE");
     const peer = this.joined ?? this.join(host ?? this.seenAt);
@@ -63,13 +69,29 @@ export class Registration {
     this.connection.refuse(new ProtocolError("NOT_BACKED"));
   }
 
+  private checkRoom(): void {
+    if (!this.parts.peersPerAddress.hasRoom(this.seenAt))
+      throw new ProtocolError("RETRY", null, "this address has as many peers as it may have");
+  }
+
   private join(host: string): CatalogPeer {
     const { catalog, peersPerAddress } = this.parts;
-    if (!peersPerAddress.hasRoom(this.seenAt))
-      throw new ProtocolError("RETRY", null, "this address has as many peers as it may have");
+    // Others may have come while it was looked for.
+    this.checkRoom();
     this.joined = catalog.join(host, this.connection.fingerprint);
     peersPerAddress.enter(this.seenAt);
     return this.joined;
+  }
+
+  /** As `placeOf`; who was refused is for a while without another look at what it says. */
+  private async foundAt(line: Uint8Array, checks: NonNullable<IndexParts["checks"]>): Promise<Place> {
+    if (this.refusal !== undefined && monotonicMs() < this.refusal.untilMs) throw this.refusal.error;
+    try {
+      return await this.placeOf(line, checks);
+    } catch (error) {
+      if (error instanceof ProtocolError) this.refusal = { error, untilMs: monotonicMs() + refusedMs };
+      throw error;
+    }
   }
 
   /** Where others will be sent, after it has been found there. */

@@ -6,7 +6,7 @@ import { monotonicMs } from "../clock.ts";
 import type { IndexClient } from "../net/index-client.ts";
 import { IndexRefusal } from "../net/index-refusal.ts";
 import type { FileName } from "../wire/file-name.ts";
-import { reachIntervalMs } from "../wire/limits.ts";
+import { reachRetryMs } from "../wire/limits.ts";
 import type { FileEntry } from "../wire/messages.ts";
 import { AnnouncePace } from "./announce-pace.ts";
 import { type Announcement, Announcements } from "./announcements.ts";
@@ -28,6 +28,8 @@ interface Place {
 
 /** A refusal does not go away by asking at once. */
 const refusedRetryMs = 5_000;
+/** Until then the index would say the same again. */
+const unreachableRetryMs = 1.5 * reachRetryMs;
 /** Others may have made room. */
 const heldBackRetryMs = 60_000;
 
@@ -185,7 +187,7 @@ export class Announcer {
         this.refusedTimer = undefined;
         this.advance();
       },
-      isUnreachable ? reachIntervalMs : refusedRetryMs,
+      isUnreachable ? unreachableRetryMs : refusedRetryMs,
     );
   }
 }

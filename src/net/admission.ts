@@ -19,11 +19,17 @@ export interface Guest {
   readonly greeted: boolean;
 }
 
+/** For so long an address that a member has come from is one that members come from. */
+const memberMs = 600_000;
+const maxKnownMembers = 16_384;
+
 export class Admission<Visitor extends Guest> {
   private size = 0;
   private readonly perAddress = new AddressCounts();
   private readonly arrivals: ArrivalRates;
   private readonly failedProofs: ArrivalRates;
+  /** When somebody of an address last proved to belong to the network, the newest at the end. */
+  private readonly provedMs = new Map<string, number>();
   /** In the order in which they came. Some may have said HELLO meanwhile. */
   private readonly pending = new Set<Visitor>();
   /** Were pending at the last review. */
@@ -41,7 +47,8 @@ export class Admission<Visitor extends Guest> {
   admits(origin: Origin, nowMs: number): boolean {
     const { perAddress, total } = this.limits;
     if (this.size >= total || !this.perAddress.hasRoom(origin, perAddress)) return false;
-    if (!this.failedProofs.hasRoom(origin, nowMs)) return false;
+    // Members behind one address with a stranger are not kept out by him.
+    if (!this.hasProved(origin, nowMs) && !this.failedProofs.hasRoom(origin, nowMs)) return false;
     return this.arrivals.accept(origin, nowMs);
   }
 
@@ -49,6 +56,21 @@ export class Admission<Visitor extends Guest> {
     this.size++;
     this.perAddress.add(guest.origin);
     this.pending.add(guest);
+  }
+
+  /** It has proved to belong to the network. */
+  proved({ group }: Origin, nowMs: number): void {
+    this.provedMs.delete(group);
+    this.provedMs.set(group, nowMs);
+    if (this.provedMs.size > maxKnownMembers)
+      for (const oldest of this.provedMs.keys()) {
+        this.provedMs.delete(oldest);
+        break;
+      }
+  }
+
+  private hasProved({ group }: Origin, nowMs: number): boolean {
+    return nowMs - (this.provedMs.get(group) ?? Number.NEGATIVE_INFINITY) < memberMs;
   }
 
   /** It has not proved to belong to the network. */

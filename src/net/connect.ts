@@ -25,8 +25,8 @@ export interface ConnectOptions {
 export interface SecureConnecting {
   readonly membership: Membership;
   readonly purpose: ProofPurpose;
-  /** Who has to answer; undefined: anybody who holds the token. */
-  readonly expected: Fingerprint | undefined;
+  /** One of these has to answer; undefined: anybody who holds the token. */
+  readonly expected: readonly Fingerprint[] | undefined;
 }
 
 /**
@@ -94,12 +94,12 @@ class Opening {
     if (secure === undefined || this.isOver) return;
     const found = securedSocket(socket);
     if (found === undefined) {
-      this.fail(wasCutOff(problem) ? new Error(cutOff) : new AuthenticationError(tlsFailure(problem)));
+      this.fail(tlsFailure(problem));
       return;
     }
     const { membership, purpose, expected } = secure;
     const { fingerprint, exported } = found;
-    if (fingerprint === undefined || (expected !== undefined && fingerprint !== expected)) {
+    if (fingerprint === undefined || expected?.includes(fingerprint) === false) {
       this.fail(new AuthenticationError(anotherMachine(fingerprint, expected)));
       return;
     }
@@ -150,20 +150,24 @@ class Opening {
 /** Who has no room, or denies this address, says nothing: both may be otherwise the next time. */
 const cutOff = "it closed the connection before TLS was up: it has no room, or does not let this address in";
 
-function wasCutOff(problem: Error | null): boolean {
-  return problem?.message.includes("disconnected before secure TLS connection") ?? false;
-}
+/** What no machine of a private network says, whatever its state. All else may be otherwise the next time. */
+const strangeReasons = /WRONG_VERSION_NUMBER|PROTOCOL|HTTP_REQUEST|HANDSHAKE_FAILURE|CERTIFICATE/;
 
-function tlsFailure(problem: Error | null): string {
+function tlsFailure(problem: Error | null): Error {
   const reason = problem?.message.split(":").at(-1) ?? "";
-  return reason === "WRONG_VERSION_NUMBER"
-    ? "it does not encrypt, so it is not of this private network"
-    : `TLS 1.3 with it failed (${printable(reason, 80)})`;
+  if (reason === "WRONG_VERSION_NUMBER")
+    return new AuthenticationError("it does not encrypt, so it is not of this private network");
+  if (strangeReasons.test(reason))
+    return new AuthenticationError(`TLS 1.3 with it failed (${printable(reason, 80)})`);
+  return new Error(cutOff);
 }
 
-function anotherMachine(found: Fingerprint | undefined, expected: Fingerprint | undefined): string {
+function anotherMachine(
+  found: Fingerprint | undefined,
+  expected: readonly Fingerprint[] | undefined,
+): string {
   return (
     `it is not the machine that is meant: its fingerprint is ${found?.slice(0, 16) ?? "missing"} and not ` +
-    `${expected?.slice(0, 16) ?? "there"}; its identity was made anew, or somebody is in between`
+    `${expected?.map((each) => each.slice(0, 16)).join(" or ") ?? "there"}; its identity was made anew, or somebody is in between`
   );
 }

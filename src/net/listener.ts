@@ -200,17 +200,16 @@ export class Listener {
       this.refuse(visitor);
       return;
     }
-    const { fingerprint, exported } = found;
-    connection.fingerprint = fingerprint;
+    const { fingerprint: other, exported } = found;
+    connection.fingerprint = other;
     visitor.membership = secure.membership();
     const key = visitor.membership.keyFor(secure.purpose);
-    const own = secure.identity.fingerprint;
-    connection.use(
-      new AcceptingSide(
-        { connection, key, own, other: fingerprint, exported },
-        { proved: () => this.letIn(visitor), refused: () => this.refuse(visitor) },
-      ),
-    );
+    const proved = () => {
+      this.admission.proved(visitor.origin, monotonicMs());
+      this.letIn(visitor);
+    };
+    const side = { connection, key, own: secure.identity.fingerprint, other, exported };
+    connection.use(new AcceptingSide(side, { proved, refused: () => this.refuse(visitor) }));
   }
 
   /** Somebody encrypts and we do not. What TLS says first has no end of line that one could wait for. */

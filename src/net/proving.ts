@@ -70,7 +70,8 @@ export class ConnectingSide implements ConnectionUser {
   }
 
   onClose(): void {
-    this.done(new AuthenticationError("it closed the connection before it had let us in"));
+    // It may be busy, or just have ended: nothing that only somebody else would do.
+    this.done(new Error("it closed the connection before it had let us in"));
   }
 }
 

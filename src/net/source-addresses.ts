@@ -2,7 +2,7 @@
  * Which addresses an index may name as sources: the last line when it is hostile, or mistaken. It could have us knock
  * at services of our own machine or network that nobody from outside reaches. Pure.
  */
-import { BlockList, isIPv6 } from "node:net";
+import { BlockList, isIP, isIPv6 } from "node:net";
 import type { Source } from "../wire/messages.ts";
 
 /** How far an address can be reached from. */
@@ -14,15 +14,20 @@ const ranges: Readonly<Record<Exclude<Reach, "world"> | "nobody", readonly strin
   machine: ["127.0.0.0/8", "::1/128"],
   // Cloud providers answer with secrets at 169.254.169.254.
   link: ["169.254.0.0/16", "fe80::/10"],
-  site: ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"],
+  site: ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7", "fec0::/10"],
   // "This network", several at once, reserved: one machine cannot have them.
-  nobody: ["0.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "::/128", "ff00::/8"],
+  // And what stands for an IPv4 address in another spelling: who means one writes that.
+  nobody: [
+    ...["0.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "::/96", "ff00::/8"],
+    ...["64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"],
+  ],
 };
 
 const lists = new Map(Object.entries(ranges).map(([kind, networks]) => [kind, listOf(networks)]));
 
 /** `host` as a source of an index that we reach at `indexHost`: both literal addresses. */
 export function mayBeSource(host: string, indexHost: string): boolean {
+  if (isIP(host) === 0) return false;
   const reach = reachOf(host);
   if (reach === "nobody") return false;
   const ofIndex = reachOf(indexHost);

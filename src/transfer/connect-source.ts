@@ -23,7 +23,7 @@ export async function connectToSource(
   if (membership === undefined) return await connect(address, user);
   // Anybody with the token could answer there.
   if (expected === undefined) throw new AuthenticationError("the index does not say which machine it is");
-  return await connect(address, user, { secure: { membership, purpose: "peer", expected } });
+  return await connect(address, user, { secure: { membership, purpose: "peer", expected: [expected] } });
 }
 
 /** `closed`: it may be tried again. */

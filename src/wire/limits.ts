@@ -117,12 +117,17 @@ export const maxNewIndexConnectionsPerAddress = 300;
 /** Ten a second: each download opens up to four, and a script fetches several small files a second. */
 export const maxNewPeerConnectionsPerAddress = 300;
 /**
- * Connecting to a peer that registers in a private network: how long it may take, how many are tried at once, and how
- * often one address and port is tried at most.
+ * Connecting to a peer that registers in a private network: how long it may take, how many are tried at once in all and
+ * of one address, for how long a machine counts as found at an address and port, and as not found.
  */
 export const reachTimeoutMs = 5_000;
 export const maxReachProbes = 16;
+export const maxReachProbesOfAddress = 2;
 export const reachIntervalMs = 60_000;
+export const reachRetryMs = 10_000;
+/** Tried for one address in this time, and as many at once. */
+export const reachWindowMs = 32_000;
+export const maxReachesOfAddress = 16;
 /**
  * Asking a peer for a chunk of what it announces, in a private network: how often of all peers and of one, how many at
  * once, how long it may take, and for how long one that has not what it announced is not listed.

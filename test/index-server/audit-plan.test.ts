@@ -66,8 +66,12 @@ describe("a peer", () => {
       [false, false, false, false],
     ],
     [
-      ["unknown", "unknown", "unknown", "unknown"],
-      [false, false, false, false],
+      ["unknown", "unknown", "unknown", "unknown", "backed", "unknown"],
+      [false, false, false, false, false, false],
+    ],
+    [
+      ["unknown", "unknown", "unknown", "unknown", "missing"],
+      [false, false, false, false, true],
     ],
   ] as const)("that is found %j is out: %j", (found, out) => expect(findings(...found)).toEqual([...out]));
 

@@ -1,14 +1,16 @@
 /** Who is named to others in a private network: those who were found where others will be sent (A18, SECURITY.md 1.6). */
 import { afterEach, describe, expect, test } from "bun:test";
+import { ProbeTurns } from "../../src/index-server/probe-turns.ts";
 import { Reach } from "../../src/index-server/reach.ts";
 import { IndexServer } from "../../src/index-server/server.ts";
 import { peerConnectionLimits } from "../../src/net/connection-limits.ts";
 import { IndexClient } from "../../src/net/index-client.ts";
 import { Listener } from "../../src/net/listener.ts";
 import type { Membership } from "../../src/trust/membership.ts";
-import { reachIntervalMs } from "../../src/wire/limits.ts";
+import { reachIntervalMs, reachRetryMs } from "../../src/wire/limits.ts";
 import { fileEntry } from "../helpers/file-entries.ts";
 import { alice, bob, mallory } from "../helpers/memberships.ts";
+import { until } from "../helpers/until.ts";
 
 const host = "127.0.0.1";
 const cleanups: (() => unknown)[] = [];
@@ -80,15 +82,31 @@ describe("a peer", () => {
   });
 
   test.each([
-    ["nobody answers", () => 9, "connection refused"],
-    ["another machine of the network answers", () => serving(alice).port, "another machine answers there"],
-    ["somebody of another network answers", () => serving(mallory).port, "another machine answers there"],
-    ["something else answers", () => somethingElse(), "another machine answers there"],
-  ])("where %s is in no answer, and told why", async (_, portOf, why) => {
+    ["nobody answers", () => unused()],
+    ["another machine of the network answers", () => serving(alice).port],
+    ["somebody of another network answers", () => serving(mallory).port],
+    ["something else answers", () => somethingElse()],
+  ])("where %s is in no answer, and is not told what is there", async (_, portOf) => {
     const client = await asBob(await startIndex());
-    expect(client.register(portOf(), files)).rejects.toThrow(why);
+    const port = portOf();
+    expect(client.register(port, files)).rejects.toThrow(
+      `the index has not found this peer at ${host}:${port} (UNREACHABLE)`,
+    );
     expect(await client.query("a.iso")).toEqual([]);
     expect(await client.stats()).toMatchObject({ peers: 0 });
+  });
+
+  test("that was refused is refused again at once, whatever it says", async () => {
+    const client = await asBob(await startIndex());
+    const { port, came } = serving(bob);
+    expect(client.register(1_023, files)).rejects.toThrow("a port from 1024 on");
+    expect(client.register(port, files)).rejects.toThrow("a port from 1024 on");
+    expect(came()).toBe(0);
+  });
+
+  test("is not looked for at a port of the system", async () => {
+    const client = await asBob(await startIndex());
+    expect(client.register(1_023, files)).rejects.toThrow("a port from 1024 on");
   });
 
   test("that says another address is not believed, and that is not connected to", async () => {
@@ -106,6 +124,13 @@ describe("a peer", () => {
   });
 });
 
+/** Of something that has just ended. */
+function unused(): number {
+  const listener = Bun.listen({ hostname: host, port: 0, socket: { data() {} } });
+  listener.stop(true);
+  return listener.port;
+}
+
 function somethingElse(): number {
   const server = Bun.serve({ hostname: host, port: 0, fetch: () => new Response("hello") });
   cleanups.push(() => server.stop(true));
@@ -115,26 +140,78 @@ function somethingElse(): number {
 describe("an address and port", () => {
   const place = (port: number) => ({ host, port, fingerprint: bob.identity.fingerprint });
 
-  test("is tried once a minute, whoever asks and however often", async () => {
+  const started = (nowMs: () => number) =>
+    new Reach({ membership: () => alice, mayAdvertise: () => false, nowMs });
+
+  test("is tried once a minute for one machine, however often it asks", async () => {
     let nowMs = 0;
-    const reach = new Reach({ membership: () => alice, mayAdvertise: () => false, nowMs: () => nowMs });
+    const reach = started(() => nowMs);
     const { port, came } = serving(bob);
     await Promise.all(Array.from({ length: 50 }, () => reach.check(place(port))));
     nowMs = reachIntervalMs - 1;
     await reach.check(place(port));
-    expect(reach.check({ ...place(port), fingerprint: mallory.identity.fingerprint })).rejects.toThrow(
-      "another machine",
-    );
     expect(came()).toBe(1);
     nowMs = reachIntervalMs;
     await reach.check(place(port));
     expect(came()).toBe(2);
   });
 
-  test("waits for its turn when many are tried", async () => {
-    const reach = new Reach({ membership: () => alice, mayAdvertise: () => false, nowMs: () => 0 });
-    const many = Array.from({ length: 40 }, () => serving(bob));
-    await Promise.all(many.map(({ port }) => reach.check(place(port))));
-    expect(many.map(({ came }) => came())).toEqual(many.map(() => 1));
+  test("is not held by who was not found there: the one who is, is", async () => {
+    const reach = started(() => 0);
+    const { port } = serving(bob);
+    expect(reach.check({ ...place(port), fingerprint: mallory.identity.fingerprint })).rejects.toThrow(
+      "not found",
+    );
+    await reach.check(place(port));
+  });
+
+  test("where nobody was found is tried again after ten seconds", async () => {
+    let nowMs = 0;
+    const reach = started(() => nowMs);
+    const listener = serving(mallory);
+    for (let i = 0; i < 3; i++) expect(reach.check(place(listener.port))).rejects.toThrow("not found");
+    await until(() => listener.came() === 1);
+    nowMs = reachRetryMs;
+    await reach.check(place(listener.port)).catch(() => {});
+    expect(listener.came()).toBe(2);
+  });
+
+  test("of another machine is tried sixteen times and then one in two seconds", async () => {
+    const reach = started(() => 0);
+    const outcomes: string[] = [];
+    for (let port = 20_000; port < 20_020; port++) {
+      const far = { host: "203.0.113.9", port, fingerprint: bob.identity.fingerprint };
+      void reach.check(far).catch((error: Error) => outcomes.push(error.message));
+    }
+    const isRefused = (outcome: string) => outcome.includes("looked for; try again later");
+    await until(() => outcomes.filter(isRefused).length === 4);
+  });
+});
+
+describe("turns", () => {
+  test("are a few of one group, and others are not kept waiting by it", async () => {
+    const turns = new ProbeTurns(4, 2);
+    const ends: (() => void)[] = [];
+    const begun: string[] = [];
+    const run = (group: string) =>
+      turns.run(group, () => {
+        begun.push(group);
+        return new Promise<void>((end) => ends.push(end));
+      });
+    const all = ["a", "a", "a", "a", "b", "c", "d"].map(run);
+    await until(() => begun.length === 4);
+    expect(begun).toEqual(["a", "a", "b", "c"]);
+    ends[2]!();
+    await until(() => begun.length === 5);
+    expect(begun.at(-1)).toBe("d");
+    ends[0]!();
+    await until(() => begun.length === 6);
+    expect(begun.at(-1)).toBe("a");
+    await until(() => {
+      for (const end of ends) end();
+      return begun.length === 7;
+    });
+    for (const end of ends) end();
+    await Promise.all(all);
   });
 });

@@ -72,7 +72,7 @@ class Echo {
 }
 
 function as(membership: Membership, expected?: Membership): SecureConnecting {
-  return { membership, purpose: "index", expected: expected?.identity.fingerprint };
+  return { membership, purpose: "index", expected: expected && [expected.identity.fingerprint] };
 }
 
 /** What came back. */
@@ -215,6 +215,41 @@ describe("who is banned here", () => {
     gate.ban([bob.identity.fingerprint]);
     await closed.promise;
     expect(lines).toEqual([expect.stringContaining('"DENIED"')]);
+  });
+});
+
+describe("who fails behind one address with a member", () => {
+  test("does not keep the member out", async () => {
+    const echo = new Echo(alice, 2);
+    expect(await ask(echo.port, as(bob, alice))).toBe("good day");
+    for (let i = 0; i < 5; i++) await failToProve(echo.port);
+    expect(await ask(echo.port, as(bob, alice))).toBe("good day");
+  });
+});
+
+describe("a connection that is cut while both prove themselves", () => {
+  test.each([
+    ["at once", 0],
+    ["when TLS is up", 1],
+  ])("%s is no sign of another machine", async (_, answers) => {
+    let came = 0;
+    const server = Bun.listen({
+      hostname: host,
+      port: 0,
+      ...(answers > 0 && { tls: tlsOptions(alice.identity) }),
+      socket: {
+        open: (socket) => void (answers === 0 && socket.terminate()),
+        data: (socket) => {
+          came++;
+          socket.terminate();
+        },
+      },
+    });
+    cleanups.push(() => server.stop(true));
+    const error = await ask(server.port, as(bob, alice)).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(Error);
+    expect(error).not.toBeInstanceOf(AuthenticationError);
+    expect(came).toBe(answers);
   });
 });
 

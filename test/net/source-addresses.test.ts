@@ -26,6 +26,13 @@ test.each([
   ["172.32.0.0", "203.0.113.9", true],
   ["100.64.0.1", "203.0.113.9", false],
   ["fd00::1", "2001:db8::1", false],
+  ["fec0::1", "2001:db8::1", false],
+  // Other spellings of IPv4 addresses, and none.
+  ["::127.0.0.1", "::1", false],
+  ["64:ff9b::7f00:1", "2001:db8::1", false],
+  ["2002:7f00:1::", "2001:db8::1", false],
+  ["1::2::3", "::1", false],
+  ["localhost", "127.0.0.1", false],
   // Nobody has these, whoever says so.
   ["0.0.0.0", "127.0.0.1", false],
   ["224.0.0.1", "127.0.0.1", false],
