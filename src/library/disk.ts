@@ -1,20 +1,33 @@
 /** What a folder's disk has room for, which names it takes, and names that are on it for good. */
 import { closeSync, constants, fsyncSync, openSync, statfsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { LocalIoError, systemCode } from "../errors.ts";
+import { LocalIoError, reasonOf, systemCode } from "../errors.ts";
 import { formatBytes } from "../output/format.ts";
 import { printable } from "../printable.ts";
 import { chunkBytes } from "../wire/limits.ts";
 
-/** Throws LocalIoError when the disk seems to have no room for so much more. `folder` exists. */
-export function checkRoom(folder: string, neededBytes: number): void {
-  const { bavail, bsize } = statfsSync(folder);
-  const freeBytes = bavail * bsize;
+/**
+ * Throws LocalIoError when the disk seems to have no room for so much more, or the folder has gone. `shown`: what people
+ * know it by.
+ */
+export function checkRoom(folder: string, neededBytes: number, shown = folder): void {
+  const freeBytes = freeBytesOf(folder, shown);
   // File systems round up and keep books: a chunk's worth is not worth a refusal.
   if (neededBytes <= freeBytes || neededBytes < chunkBytes) return;
   throw new LocalIoError(
-    `needs ${formatBytes(neededBytes)}, but only ${formatBytes(freeBytes)} are free in ${printable(folder)}`,
+    `needs ${formatBytes(neededBytes)}, but only ${formatBytes(freeBytes)} are free in ${printable(shown)}`,
   );
+}
+
+function freeBytesOf(folder: string, shown: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize;
+  } catch (error) {
+    throw new LocalIoError(`cannot write to the folder ${printable(shown)}: ${reasonOf(error)}`, {
+      cause: error,
+    });
+  }
 }
 
 /** By the numbers of statfs(2): FAT, exFAT, NTFS, and what another machine shares as Windows does. */

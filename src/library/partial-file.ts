@@ -160,7 +160,12 @@ export class PartialFile {
 
   /** Of an earlier run, unchecked. */
   static bytesOnDisk(target: string, root: string): number {
-    return lstatSync(`${baseOf(target, root)}.part`, { throwIfNoEntry: false })?.size ?? 0;
+    try {
+      return lstatSync(`${baseOf(target, root)}.part`).size;
+    } catch {
+      // None, or it cannot be looked at: then it cannot be gone on with either.
+      return 0;
+    }
   }
 
   /**
@@ -208,7 +213,7 @@ export class PartialFile {
     if (!checkSpace) return;
     // What is there already has its room. (Windows does not count blocks.)
     try {
-      checkRoom(folder, sizeBytes - Math.min(sizeBytes, blocks * 512 || 0));
+      checkRoom(dirname(this.partPlace), sizeBytes - Math.min(sizeBytes, blocks * 512 || 0), folder);
     } catch (error) {
       if (size === 0) removeIfThere(this.partPlace);
       throw error;
