@@ -4,9 +4,16 @@ import { setImmediate } from "node:timers/promises";
 
 declare const self: Worker;
 
-let stopped = false;
+interface Swap {
+  one: string;
+  other: string;
+  spare: string;
+}
 
-self.onmessage = async ({ data }: MessageEvent<{ one: string; other: string; spare: string }>) => {
+let stopped = false;
+let inTheWay = 0;
+
+self.onmessage = async ({ data }: MessageEvent<Swap>) => {
   self.onmessage = () => {
     stopped = true;
   };
@@ -15,7 +22,7 @@ self.onmessage = async ({ data }: MessageEvent<{ one: string; other: string; spa
   while (!stopped) {
     for (let i = 0; i < 100; i++, swaps++) {
       renameSync(one, spare);
-      renameSync(other, one);
+      moveOver(other, one, spare);
       renameSync(spare, other);
     }
     self.postMessage(swaps);
@@ -23,3 +30,13 @@ self.onmessage = async ({ data }: MessageEvent<{ one: string; other: string; spa
   }
   self.postMessage("stopped");
 };
+
+/** What somebody else has made there in between goes out of the way. */
+function moveOver(from: string, to: string, spare: string): void {
+  try {
+    renameSync(from, to);
+  } catch {
+    renameSync(to, `${spare}.${++inTheWay}`);
+    renameSync(from, to);
+  }
+}
