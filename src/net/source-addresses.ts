@@ -27,7 +27,6 @@ const lists = new Map(Object.entries(ranges).map(([kind, networks]) => [kind, li
 
 /** `host` as a source of an index that we reach at `indexHost`: both literal addresses. */
 export function mayBeSource(host: string, indexHost: string): boolean {
-  if (isIP(host) === 0) return false;
   const reach = reachOf(host);
   if (reach === "nobody") return false;
   const ofIndex = reachOf(indexHost);
@@ -36,6 +35,8 @@ export function mayBeSource(host: string, indexHost: string): boolean {
 }
 
 function reachOf(host: string): Reach | "nobody" {
+  // What only looks like an address would be taken for a name.
+  if (isIP(host) === 0) return "nobody";
   const family = isIPv6(host) ? "ipv6" : "ipv4";
   for (const [kind, list] of lists) if (list.check(host, family)) return kind as Reach | "nobody";
   return "world";

@@ -31,8 +31,12 @@ test.each([
   ["::127.0.0.1", "::1", false],
   ["64:ff9b::7f00:1", "2001:db8::1", false],
   ["2002:7f00:1::", "2001:db8::1", false],
-  ["1::2::3", "::1", false],
   ["localhost", "127.0.0.1", false],
+  // These look like addresses, and would be taken for names.
+  ["999.1.1.1", "127.0.0.1", false],
+  ["1::2::3", "127.0.0.1", false],
+  ["::::", "203.0.113.9", false],
+  ["", "127.0.0.1", false],
   // Nobody has these, whoever says so.
   ["0.0.0.0", "127.0.0.1", false],
   ["224.0.0.1", "127.0.0.1", false],
