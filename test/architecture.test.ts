@@ -57,6 +57,7 @@ const pureFiles = [
   "src/index-server/watches.ts",
   "src/library/announcements.ts",
   "src/library/shared-entries.ts",
+  "src/index-server/own-turn.ts",
   "src/index-server/rounds.ts",
   "src/net/address-limits.ts",
   "src/net/admission.ts",

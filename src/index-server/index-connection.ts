@@ -14,6 +14,7 @@ import { ProtocolError } from "../wire/protocol-error.ts";
 import type { PeersRequest, StatsRequest } from "../wire/view-messages.ts";
 import { StoreError } from "./catalog.ts";
 import type { IndexParts } from "./index-parts.ts";
+import { OwnTurn } from "./own-turn.ts";
 import { Registration } from "./registration.ts";
 import { type Change, IndexSession, isChange, type LongRequest, type Step } from "./session.ts";
 import { peersLine, statsLine } from "./show.ts";
@@ -35,8 +36,8 @@ export class IndexConnection implements AcceptedUser, NewsReader {
   private readonly registration: Registration;
   /** Long requests: the first one is being worked on, the others wait for it. */
   private readonly waiting: Waiting[] = [];
-  private turnEndsMs: number | undefined;
-  private resting = false;
+  /** Thousands of requests may come in one packet. */
+  private readonly turn: OwnTurn;
   private closed = false;
 
   constructor(
@@ -44,6 +45,7 @@ export class IndexConnection implements AcceptedUser, NewsReader {
     private readonly parts: IndexParts,
   ) {
     this.session = new IndexSession(parts.welcome);
+    this.turn = new OwnTurn(parts.rounds, monotonicMs, () => this.applyPause());
     this.registration = new Registration(connection, parts);
   }
 
@@ -71,7 +73,11 @@ export class IndexConnection implements AcceptedUser, NewsReader {
   // --- what the connection says ---
 
   onLine(line: Uint8Array): number {
-    this.restAfterTurn();
+    this.turn.spend(() => this.take(line));
+    return 0;
+  }
+
+  private take(line: Uint8Array): void {
     const wasGreeted = this.session.greeted;
     const step = this.stepFor(line);
     if (!wasGreeted) this.connection.maxLineBytes = maxIndexLineBytes;
@@ -97,7 +103,6 @@ export class IndexConnection implements AcceptedUser, NewsReader {
         this.wait(step.request);
         break;
     }
-    return 0;
   }
 
   onClose(error: Error | undefined): void {
@@ -264,25 +269,9 @@ export class IndexConnection implements AcceptedUser, NewsReader {
     this.applyPause();
   }
 
-  /** Thousands of requests may have come in one packet. */
-  private restAfterTurn(): void {
-    const nowMs = monotonicMs();
-    if (this.turnEndsMs === undefined) {
-      const lengthMs = this.parts.rounds.begin(() => {
-        this.turnEndsMs = undefined;
-        this.resting = false;
-        this.applyPause();
-      });
-      this.turnEndsMs = nowMs + lengthMs;
-    } else if (nowMs > this.turnEndsMs && !this.resting) {
-      this.resting = true;
-      this.applyPause();
-    }
-  }
-
   private applyPause(): void {
     if (this.closed) return;
-    if (this.resting || this.session.full) this.connection.pause();
+    if (this.turn.isOver || this.session.full) this.connection.pause();
     else this.connection.resume();
   }
 }

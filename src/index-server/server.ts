@@ -123,7 +123,7 @@ export class IndexServer implements IndexMetrics {
     const parts: IndexParts = {
       catalog,
       news: this.news,
-      rounds: new Rounds((run) => setImmediate(run)),
+      rounds: new Rounds((run) => setImmediate(run), monotonicMs),
       peersPerAddress: new AddressShares(options.peersPerAddress ?? addressLimit(maxPeersPerAddress)),
       welcome: { agent, epoch: crypto.randomUUID() },
       counters: this.counters,

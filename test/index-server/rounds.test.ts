@@ -1,47 +1,106 @@
 /** How long a turn is, and when the next one may begin. */
 import { expect, test } from "bun:test";
+import { OwnTurn } from "../../src/index-server/own-turn.ts";
 import { Rounds } from "../../src/index-server/rounds.ts";
 
 function open() {
   const later: (() => void)[] = [];
-  const rounds = new Rounds((run) => later.push(run));
-  const endRound = () => later.shift()?.();
-  return { rounds, endRound, later };
+  const clock = { nowMs: 0 };
+  const rounds = new Rounds(
+    (run) => later.push(run),
+    () => clock.nowMs,
+  );
+  return { rounds, clock, later, slice: () => later.shift()?.() };
 }
 
 test("few have 3 ms each, many share 20 ms, and nobody has less than a quarter", () => {
-  const { rounds, endRound } = open();
+  const { rounds, slice } = open();
   const lengths = (count: number) => Array.from({ length: count }, () => rounds.begin(() => {}));
-  expect(lengths(8)).toEqual([3, 3, 3, 3, 3, 3, 20 / 7, 20 / 8]);
-  endRound();
-  // As many are expected as there were.
-  expect(lengths(1)).toEqual([2.5]);
-  endRound();
+  expect(lengths(5)).toEqual([3, 3, 3, 3, 3]);
+  slice();
   expect(lengths(1)).toEqual([3]);
-  endRound();
-  lengths(40);
-  endRound();
-  expect(lengths(40)).toEqual(Array(40).fill(0.5));
-  endRound();
-  expect(lengths(1_000).at(-1)).toBe(0.25);
-  endRound();
-  endRound();
-  expect(lengths(1)).toEqual([0.25]);
+  slice();
+  // What is given out at once is no more than a round.
+  const many = lengths(100);
+  expect(many.slice(0, 8)).toEqual([3, 3, 3, 3, 3, 3, 2, 0.25]);
+  expect(many.at(-1)).toBe(0.25);
 });
 
-test("a round ends once, for all that had a turn; whoever begins meanwhile is in the next one", () => {
-  const { rounds, endRound, later } = open();
+test("who goes on begins behind all others, and has less the more they are", () => {
+  const { rounds, slice } = open();
+  const lengths: number[] = [];
+  for (let i = 0; i < 40; i++) {
+    const again = (): void => void lengths.push(rounds.begin(() => again()));
+    again();
+  }
+  lengths.length = 0;
+  slice();
+  expect(lengths).toEqual(Array(40).fill(0.5));
+});
+
+test("between two slices there is time for others, and everybody comes round in order", () => {
+  const { rounds, clock, later, slice } = open();
+  const order: number[] = [];
+  for (let i = 0; i < 10; i++) {
+    const again = (): void => {
+      order.push(i);
+      clock.nowMs += 1;
+      rounds.begin(() => again());
+    };
+    rounds.begin(() => again());
+  }
+  slice();
+  expect(order).toEqual([0, 1, 2]);
+  let answered = 0;
+  rounds.begin(() => answered++);
+  for (let i = 0; i < 4; i++) slice();
+  expect(order).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4]);
+  expect(answered).toBe(1);
+  expect(later).toHaveLength(1);
+});
+
+test("when nobody has anything to say, nothing is done any more", () => {
+  const { rounds, slice, later } = open();
   const ended: string[] = [];
-  rounds.begin(() => {
-    ended.push("first");
-    rounds.begin(() => ended.push("first again"));
-  });
+  rounds.begin(() => ended.push("first"));
   rounds.begin(() => ended.push("second"));
   expect(later).toHaveLength(1);
-  endRound();
+  slice();
   expect(ended).toEqual(["first", "second"]);
-  expect(later).toHaveLength(1);
-  endRound();
-  expect(ended).toEqual(["first", "second", "first again"]);
   expect(later).toEqual([]);
+});
+
+test("a turn is what is worked in it, not what passes: who asks little never rests", () => {
+  const { rounds, clock, slice } = open();
+  let changes = 0;
+  const turn = new OwnTurn(
+    rounds,
+    () => clock.nowMs,
+    () => changes++,
+  );
+  const work = (ms: number) =>
+    turn.spend(() => {
+      clock.nowMs += ms;
+    });
+  work(1);
+  clock.nowMs += 1_000;
+  work(2);
+  expect([turn.isOver, changes]).toEqual([false, 0]);
+  // What fails counts as well.
+  expect(() =>
+    turn.spend(() => {
+      clock.nowMs += 1;
+      throw new Error("wrong");
+    }),
+  ).toThrow("wrong");
+  expect([turn.isOver, changes]).toEqual([true, 1]);
+  work(1);
+  expect([turn.isOver, changes]).toEqual([true, 1]);
+  slice();
+  expect([turn.isOver, changes]).toEqual([false, 2]);
+  work(3);
+  expect([turn.isOver, changes]).toEqual([false, 2]);
+  slice();
+  work(3);
+  expect([turn.isOver, changes]).toEqual([false, 2]);
 });
