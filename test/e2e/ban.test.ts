@@ -1,10 +1,12 @@
 /** `p2p ban`: at an index, at a peer, and for whoever fetches; each with a home of its own. */
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
-import { statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { fingerprintOfCertificate } from "../../src/trust/fingerprint.ts";
 import type { BinaryProcess } from "../helpers/binary-process.ts";
 import { LineClient } from "../helpers/line-client.ts";
+import { PrivateNetwork } from "../helpers/private-network.ts";
 import { Sandbox } from "../helpers/sandbox.ts";
 import { complaints, delivered, entryOf, hasBegun, holds, Swarm } from "../helpers/swarm.ts";
 import { until } from "../helpers/until.ts";
@@ -223,5 +225,76 @@ test("a file of bans that is none of ours: said at the start in one line, exit 7
     const run = await box.run(argv, { env: home.env });
     expect(run.exitCode, run.said()).toBe(7);
     expect(run.stderr).toMatch(/^p2p: [^\n]*bans\.json is not as [^\n]*\n$/);
+  }
+});
+
+describe("by its fingerprint, in a private network", () => {
+  const bytes = randomBytes(100_000);
+
+  /** As `p2p peers` shows it: what people ban by. */
+  async function shown(network: PrivateNetwork, home: string): Promise<string> {
+    const { stdout } = await network.run(home, ["peers"]);
+    return /([0-9a-f]{16})$/.exec(stdout.trimEnd())?.[1] ?? "";
+  }
+
+  async function banned(network: PrivateNetwork, home: string, ...argv: string[]): Promise<void> {
+    const run = await network.run(home, ["ban", ...argv]);
+    expect(run.exitCode, run.said()).toBe(0);
+  }
+
+  test("at the index: it is cut off, in no answer, and told so when it comes back", async () => {
+    await using network = await PrivateNetwork.start();
+    const [there, here] = [await network.machine(), await network.machine()];
+    const peer = await network.peer(there, "a.bin", bytes);
+    const who = await shown(network, here);
+    await banned(network, network.home, who);
+    await peer.waitUntil(() => peer.stderr.includes("does not let this machine in"), "to be told");
+    expect((await network.run(here, ["query", "a.bin"])).exitCode).toBe(3);
+    const again = await network.run(there, ["stats"]);
+    expect(again.exitCode, again.said()).toBe(10);
+    expect(again.stderr).toMatch(/^p2p: index .* does not let this machine in: .*\n$/);
+    // Another machine behind the same address is not meant.
+    const other = await network.run(here, ["stats"]);
+    expect(other.exitCode, other.said()).toBe(0);
+    await banned(network, network.home, who, "--remove");
+    await peer.waitUntil(() => peer.stderr.includes("connected to index"), "to be back");
+  }, 30_000);
+
+  test("where it would fetch, and where it is fetched from", async () => {
+    await using network = await PrivateNetwork.start();
+    const [there, here] = [await network.machine(), await network.machine()];
+    await network.peer(there, "a.bin", bytes);
+    const who = await shown(network, here);
+    // For whoever fetches it is as if it were not there.
+    await banned(network, here, who);
+    const listed = await network.run(here, ["query", "a.bin", "--list"]);
+    expect(listed.exitCode, listed.said()).toBe(3);
+    expect((await network.run(here, ["peers"])).stdout).toBe("");
+    await banned(network, here, who, "--remove");
+    const cwd = network.box.newFolder("here");
+    expect((await network.run(here, ["query", "a.bin"], { cwd })).exitCode).toBe(0);
+    // It does not serve whom it has banned.
+    const own = await ownFingerprint(network, here);
+    await banned(network, there, own.slice(0, 8));
+    const fetched = async () =>
+      await network.run(here, ["query", "a.bin", "-o", "again", "--force"], { cwd });
+    let refused = await fetched();
+    // It looks twice a second.
+    await until(async () => {
+      network.box.remove(join(cwd, "again"));
+      refused = await fetched();
+      return refused.exitCode !== 0;
+    });
+    expect(refused.exitCode, refused.said()).toBe(10);
+    expect(refused.stderr).toContain("it does not let this machine in");
+    const other = await network.run(await network.machine(), ["query", "a.bin"]);
+    expect(other.exitCode, other.said()).toBe(0);
+  }, 30_000);
+
+  /** From the certificate in its home. */
+  async function ownFingerprint(network: PrivateNetwork, home: string): Promise<string> {
+    expect((await network.run(home, ["stats"])).exitCode).toBe(0);
+    const pem = readFileSync(join(home, "identity.pem"), "utf8");
+    return fingerprintOfCertificate(pem.slice(pem.indexOf("-----BEGIN CERTIFICATE-----"))) ?? "";
   }
 });
