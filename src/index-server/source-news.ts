@@ -32,7 +32,7 @@ const maxArrivals = 50_000;
 
 export class SourceNews {
   private readonly subscriptions: Subscriptions<NewsReader>;
-  private readonly watches = new Watches<NewsReader>();
+  private readonly watches: Watches<NewsReader>;
   private readonly sources: PushTurns<Push<NewsReader>>;
   private readonly found: PushTurns<FoundPush<NewsReader>>;
   /** Not looked at yet; those before `next` are. */
@@ -41,6 +41,7 @@ export class SourceNews {
 
   constructor(private readonly options: SourceNewsOptions) {
     this.subscriptions = new Subscriptions(options.chance, options.isLive, options.wanted);
+    this.watches = new Watches(options.wanted);
     this.sources = new PushTurns(
       this.subscriptions,
       ({ owner, id, contents }) => owner.tell(id, contents),
@@ -82,21 +83,19 @@ export class SourceNews {
   /** Throws ProtocolError: a limit, or what is wrong with the text. */
   watch(reader: NewsReader, id: number, text: string): void {
     this.subscriptions.unsubscribe(reader, id);
-    this.counting(() => {
-      const others = { ofOwner: this.subscriptions.sizeOf(reader), ofAll: this.subscriptions.size };
-      this.watches.watch(reader, id, text, others);
-    });
+    const others = { ofOwner: this.subscriptions.sizeOf(reader), ofAll: this.subscriptions.size };
+    this.watches.watch(reader, id, text, others);
   }
 
   /** What was begun with that id. */
   unsubscribe(reader: NewsReader, id: number): void {
     this.subscriptions.unsubscribe(reader, id);
-    this.counting(() => this.watches.unwatch(reader, id));
+    this.watches.unwatch(reader, id);
   }
 
   drop(reader: NewsReader): void {
     this.subscriptions.drop(reader);
-    this.counting(() => this.watches.drop(reader));
+    this.watches.drop(reader);
   }
 
   /** These can be found at `source` now, and could not before. */
@@ -109,18 +108,6 @@ export class SourceNews {
   }
 
   // --- internal ---
-
-  /** As long as anybody watches, every file is wanted here. */
-  private counting(change: () => void): void {
-    const before = this.watches.size;
-    try {
-      change();
-    } finally {
-      const after = this.watches.size;
-      if (before === 0 && after > 0) this.options.wanted.wantAll(1);
-      if (before > 0 && after === 0) this.options.wanted.wantAll(-1);
-    }
-  }
 
   private look(): void {
     const { nowMs, later } = this.options;

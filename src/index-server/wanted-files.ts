@@ -4,16 +4,24 @@
  */
 import { lastPart } from "../wire/file-name.ts";
 import type { FileEntry } from "../wire/messages.ts";
+import { FoldedName } from "../wire/search-fold.ts";
+import { hasKeyAt, keyPlaces, placeOfKey } from "./watch-keys.ts";
 
+/** For names and roots. */
 const counters = 1 << 16;
 const allAt = counters;
 const totalAt = counters + 1;
+const anyKeyAt = counters + 2;
+const keysAt = counters + 3;
+
+/** One file in 16 passes as long as any key is wanted: so that it is known how frequent keys are. */
+const isSample = (root: string) => root.startsWith("0");
 
 export class WantedFiles {
-  /** How many want what falls on each place; in the last one, how many want everything. */
+  /** How many want what falls on each place. */
   private readonly counts: Int32Array;
 
-  constructor(readonly shared: SharedArrayBuffer = new SharedArrayBuffer(4 * (counters + 2))) {
+  constructor(readonly shared: SharedArrayBuffer = new SharedArrayBuffer(4 * (keysAt + keyPlaces))) {
     this.counts = new Int32Array(shared);
   }
 
@@ -26,20 +34,31 @@ export class WantedFiles {
     this.want(placeOf(root), by);
   }
 
+  /** Files whose names have the key (watch-keys.ts). */
+  wantKey(key: string, by: 1 | -1): void {
+    Atomics.add(this.counts, anyKeyAt, by);
+    this.want(keysAt + placeOfKey(key), by);
+  }
+
   wantAll(by: 1 | -1): void {
     this.want(allAt, by);
   }
 
   /** Whether anything is. */
   get any(): boolean {
-    return Atomics.load(this.counts, totalAt) > 0;
+    return this.isWanted(totalAt);
   }
 
   mayWant({ name, root }: FileEntry): boolean {
-    const { counts } = this;
-    if (Atomics.load(counts, allAt) > 0) return true;
-    const isWanted = (text: string) => Atomics.load(counts, placeOf(text)) > 0;
-    return isWanted(root) || isWanted(name) || isWanted(lastPart(name));
+    if (this.isWanted(allAt)) return true;
+    if (this.isWanted(placeOf(root)) || this.isWanted(placeOf(name))) return true;
+    if (this.isWanted(placeOf(lastPart(name)))) return true;
+    if (!this.isWanted(anyKeyAt)) return false;
+    return isSample(root) || hasKeyAt(new FoldedName(name), (place) => this.isWanted(keysAt + place));
+  }
+
+  private isWanted(place: number): boolean {
+    return Atomics.load(this.counts, place) > 0;
   }
 
   private want(place: number, by: 1 | -1): void {

@@ -40,6 +40,34 @@ export function keysOfType({ wanted }: SearchQuery): string[] {
   return type === undefined ? [] : Array.from(type.endings, endingKey);
 }
 
+/** So many places there are for keys; several keys share one. */
+export const keyPlaces = 1 << 16;
+
+export function placeOfKey(key: string): number {
+  if (key.startsWith(".")) return Bun.hash.xxHash32(key) & (keyPlaces - 1);
+  const [first, second, third] = [key.charCodeAt(0), key.charCodeAt(1), key.charCodeAt(2)];
+  return placeOfUnits(first, second || 0, third || 0);
+}
+
+/** Whether `isWanted` says so of the place of any key of the name: without making the keys, which takes ten times as long. */
+export function hasKeyAt(name: FoldedName, isWanted: (place: number) => boolean): boolean {
+  if (isWanted(placeOfKey(endingKey(name.ending)))) return true;
+  const { words } = name;
+  for (let i = 0; i < words.length; i++) {
+    const [first, second, third] = [words.charCodeAt(i), words.charCodeAt(i + 1), words.charCodeAt(i + 2)];
+    if (isWanted(placeOfUnits(first, 0, 0))) return true;
+    if (second > 0 && isWanted(placeOfUnits(first, second, 0))) return true;
+    if (third > 0 && isWanted(placeOfUnits(first, second, third))) return true;
+  }
+  return false;
+}
+
+/** Of UTF-16 units; 0 is none, and NaN (there is none) is no number greater than 0. */
+function placeOfUnits(first: number, second: number, third: number): number {
+  const mixed = Math.imul(first, 0x9e3779b1) ^ Math.imul(second, 0x85ebca77) ^ Math.imul(third, 0xc2b2ae3d);
+  return (mixed ^ (mixed >>> 16)) & (keyPlaces - 1);
+}
+
 /** No word contains a dot. */
 function endingKey(ending: string): string {
   return `.${ending}`;

@@ -14,6 +14,7 @@ import { FoldedName } from "../wire/search-fold.ts";
 import { isPeerMeant, matchesFolded, matchesSize } from "../wire/search-match.ts";
 import { type Condition, parseSearch, type SearchQuery } from "../wire/search-query.ts";
 import type { Subscriber as AnySubscriber } from "./subscription-state.ts";
+import type { WantedFiles } from "./wanted-files.ts";
 import { KeyCounts, keysOfName, keysOfType, keysOfWords } from "./watch-keys.ts";
 import { FoundLog } from "./watch-log.ts";
 
@@ -82,6 +83,9 @@ export class Watches<Owner extends Subscriber> {
   private total = 0;
   private remembered = 0;
   private seq = 0;
+
+  /** `wanted` knows by which keys. */
+  constructor(private readonly wanted: WantedFiles) {}
 
   /** All watches. */
   get size(): number {
@@ -235,6 +239,7 @@ export class Watches<Owner extends Subscriber> {
       const filed = this.byKey.get(key) ?? new Set();
       filed.add(topic);
       this.byKey.set(key, filed);
+      this.want(key, 1);
     }
     return topic;
   }
@@ -253,7 +258,13 @@ export class Watches<Owner extends Subscriber> {
       const filed = this.byKey.get(key);
       filed?.delete(topic);
       if (filed?.size === 0) this.byKey.delete(key);
+      this.want(key, -1);
     }
+  }
+
+  private want(key: string, by: 1 | -1): void {
+    if (key === noKey) this.wanted.wantAll(by);
+    else this.wanted.wantKey(key, by);
   }
 }
 

@@ -2,6 +2,8 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { WantedFiles } from "../../src/index-server/wanted-files.ts";
+import { keysOfName } from "../../src/index-server/watch-keys.ts";
+import { FoldedName } from "../../src/wire/search-fold.ts";
 import { fileEntry, rootOf } from "../helpers/file-entries.ts";
 
 test("lets through what is wanted by its name, by the last part of it, by its root; and everything if asked", () => {
@@ -71,6 +73,56 @@ test("whatever is wanted and given up in whatever order: all that is wanted come
       }
       // These are some dozen of 65,536 places, the same ones whenever this runs.
       expect(surplus).toBeLessThan(3);
+    }),
+  );
+});
+
+/** A root that does not pass as a sample. */
+const rare = "f".repeat(64);
+const named = (name: string) => ({ ...fileEntry(name), root: rare });
+
+test.each<[key: string, name: string, passes: boolean]>([
+  ["FIL", "a film.mkv", true],
+  ["FIL", "a frog.mkv", false],
+  ["M ", "a film.mkv", true],
+  [" M", "a film.mkv", true],
+  ["Z", "a film.mkv", false],
+  [".MKV", "a film.mkv", true],
+  [".MKV", "a film.mkv/readme", false],
+  [".", "readme", true],
+  ["ÉES", "idées", false],
+  ["EES", "Idées", true],
+  ["猫", "黒猫", true],
+])("of names those with the key %j: %j", (key, name, passes) => {
+  const wanted = new WantedFiles();
+  expect(wanted.mayWant(named(name))).toBe(false);
+  wanted.wantKey(key, 1);
+  expect([wanted.any, wanted.mayWant(named(name))]).toEqual([true, passes]);
+  wanted.wantKey(key, -1);
+  expect([wanted.any, wanted.mayWant(named(name))]).toEqual([false, false]);
+});
+
+test("while a key is wanted, some files pass whatever their names are, so that it is known which keys are rare", () => {
+  const wanted = new WantedFiles();
+  const files = Array.from({ length: 1_600 }, (_, i) => ({ ...fileEntry("zzz"), root: rootOf(i) }));
+  const passing = () => files.filter((file) => wanted.mayWant(file)).length;
+  expect(passing()).toBe(0);
+  wanted.wantName("another", 1);
+  expect(passing()).toBeLessThan(5);
+  wanted.wantKey("FIL", 1);
+  expect(passing()).toBeWithin(60, 150);
+});
+
+test("every key of every name lets it through", () => {
+  const names = fc
+    .string({ unit: "binary", minLength: 1, maxLength: 40 })
+    .filter((name) => name.trim() !== "");
+  fc.assert(
+    fc.property(names, fc.nat(), (name, which) => {
+      const keys = [...keysOfName(new FoldedName(name))];
+      const wanted = new WantedFiles();
+      wanted.wantKey(keys[which % keys.length]!, 1);
+      expect(wanted.mayWant(named(name))).toBe(true);
     }),
   );
 });

@@ -1,6 +1,7 @@
 /** Who is told of which contents, when, each once, and that thousands of searches cost little: in virtual time. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { WantedFiles } from "../../src/index-server/wanted-files.ts";
 import { maxRememberedPerSearch } from "../../src/index-server/watch-log.ts";
 import { Watches } from "../../src/index-server/watches.ts";
 import {
@@ -29,7 +30,7 @@ class Peer {
 }
 
 function file(name: string, content: number): FileEntry {
-  const root = content.toString(16).padStart(64, "0");
+  const root = content.toString(16).padStart(64, "f");
   return { name: name as FileEntry["name"], sizeBytes: content * 1_000, md5: "0".repeat(32), root };
 }
 
@@ -40,10 +41,13 @@ function sourceOf({ peerId, host }: Peer): Source {
 /** Watches, and a driver that asks exactly when it is told to. */
 class World {
   nowMs = 0;
-  readonly watches = new Watches<Peer>();
+  readonly wanted = new WantedFiles();
+  readonly watches = new Watches<Peer>(this.wanted);
 
+  /** As far as it may be wanted: who watches does not hear of others. */
   comes(name: string, content: number, peer = new Peer()): this {
-    this.watches.arrived(sourceOf(peer), file(name, content), this.nowMs);
+    const arrived = file(name, content);
+    if (this.wanted.mayWant(arrived)) this.watches.arrived(sourceOf(peer), arrived, this.nowMs);
     return this;
   }
 
