@@ -77,7 +77,7 @@ test.each(ways)("leaves nothing open (%s)", (way) => {
 
 // Elsewhere it is only improbable.
 test.skipIf(process.platform !== "linux")(
-  "a folder swapped for a link all the time never leads outside",
+  "A27 a folder swapped for a link all the time never leads outside",
   async () => {
     using folder = temporaryFolder();
     folder.write("share/d/sub/file", "inside");
@@ -164,7 +164,7 @@ function openDescriptors(): string[] {
   });
 }
 
-test("what is moved out of the folder and linked from there is not opened", () => {
+test("A27 what is moved out of the folder and linked from there is not opened", () => {
   using folder = temporaryFolder();
   folder.write("share/sub/file", "x");
   renameSync(folder.at("share/sub"), folder.at("elsewhere"));

@@ -22,7 +22,7 @@ async function scan(root: string, from: string[] = [""]) {
   return { files: files.sort(), skipped, partials };
 }
 
-test("finds regular files at any depth, hard links too, and says what it skips and why", async () => {
+test("A28 finds regular files at any depth, hard links too, and says what it skips and why", async () => {
   using folder = temporaryFolder();
   using outside = temporaryFolder();
   outside.write("secret.txt", "not yours");

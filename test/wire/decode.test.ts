@@ -70,7 +70,7 @@ function verdict(decode: Decoder, line: string | Uint8Array | object): string {
   return "fine";
 }
 
-describe("a line that is no message", () => {
+describe("A03 A09 A14 a line that is no message", () => {
   const table: [what: string, line: string | Uint8Array, verdict: string][] = [
     ["no JSON", "hello", "BAD_JSON null"],
     ["empty", "", "BAD_JSON null"],
@@ -129,7 +129,7 @@ describe("HELLO", () => {
   });
 });
 
-describe("to the index", () => {
+describe("A07 A10 A14 to the index", () => {
   const register = { type: "REGISTER", id: 1, port: 7767, files: [wireEntry("a")] };
   const withEntry = (changes: object) => ({
     ...register,
@@ -285,7 +285,7 @@ describe("to the index", () => {
   });
 });
 
-describe("to a peer", () => {
+describe("A25 to a peer", () => {
   const get = { type: "GET", id: 1, root: rootOf(1), offset: 0, length: 1 };
   const table: [object, string][] = [
     [get, "fine"],
@@ -312,7 +312,7 @@ describe("to a peer", () => {
   );
 });
 
-describe("answers of a hostile index or source", () => {
+describe("A31 A32 A34 answers of a hostile index or source", () => {
   const content = {
     root: rootOf(1),
     size: 5,

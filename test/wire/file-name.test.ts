@@ -75,7 +75,7 @@ describe("on the wire", () => {
     expect(fileName(name) as string).toBe(name);
   });
 
-  test.each(illegal)("%j is not", (name, why) => {
+  test.each(illegal)("A10 A11 %j is not", (name, why) => {
     expect(nameProblem(name)).toMatch(why);
     expect(fileName(name)).toBeUndefined();
   });
@@ -87,7 +87,7 @@ describe("on the wire", () => {
     expect(nameProblem(`${name}6`)).toMatch(/longer/);
   });
 
-  test("no legal name leads out of a folder", () => {
+  test("A10 no legal name leads out of a folder", () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom(..."./\\ab\0") }), (name) => {
         if (fileName(name) === undefined) return;
@@ -127,7 +127,7 @@ describe("to be written", () => {
     ["a.", true, false],
     ["a ", true, false],
   ];
-  test.each(table)("%j: linux %p, windows %p", (part, linux, windows) => {
+  test.each(table)("A12 %j: linux %p, windows %p", (part, linux, windows) => {
     expect(safeNameProblem(part, "linux") === undefined).toBe(linux);
     expect(safeNameProblem(part, "win32") === undefined).toBe(windows);
     expect(safeName(part, "win32") !== undefined).toBe(windows);
