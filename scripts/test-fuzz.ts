@@ -63,9 +63,10 @@ const { values } = parseArgs({
     target: { type: "string", multiple: true },
   },
 });
-const wanted = targets.map(({ name }) => name).filter((name) => values.target?.includes(name) ?? true);
-if (wanted.length === 0)
-  throw new Error(`there is no such target; these are: ${targets.map(({ name }) => name).join(", ")}`);
+const names = targets.map(({ name }) => name);
+const wanted = values.target ?? names;
+const unknown = wanted.find((name) => !names.includes(name));
+if (unknown !== undefined) throw new Error(`there is no target ${unknown}; these are: ${names.join(", ")}`);
 const seconds = Number(values.seconds ?? 600);
 const seed = Number(values.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]);
 

@@ -30,7 +30,9 @@ for (let round = 0; isFine && (round === 0 || performance.now() < endsMs); round
     number: round,
     inputs: Math.min(inputsPerRound, 10 * target.inCheck),
     onInput: (input) => {
-      writeSync(current, Buffer.concat([lengthOf(input), input]), 0, null, 0);
+      const bytes = Buffer.concat([lengthOf(input), input]);
+      // Without the length Bun takes no notice of the place.
+      writeSync(current, bytes, 0, bytes.length, 0);
     },
   });
   // More of the same says nothing more.

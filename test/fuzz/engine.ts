@@ -73,7 +73,6 @@ class Fuzzing {
   }
 
   private async attempt(input: Uint8Array): Promise<void> {
-    this.round.onInput?.(input);
     this.tried++;
     const problem = await this.problemOf(input);
     if (problem === undefined) return;
@@ -87,6 +86,7 @@ class Fuzzing {
 
   /** Each gets a copy of its own: a decoder that keeps or changes its input harms no other. */
   private async problemOf(input: Uint8Array): Promise<string | undefined> {
+    this.round.onInput?.(input);
     const run = () => this.running.run(new Uint8Array(input));
     try {
       const { word, problem } = await this.costs.of(input.length, run);
