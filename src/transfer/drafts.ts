@@ -95,6 +95,11 @@ function placeOf(draft: string): string {
   return walked.placeOf(draft);
 }
 
+/** The folders that this thread keeps open for the next draft: for one that may be ended before its turn is over. */
+export function closeFolders(): void {
+  walked.close();
+}
+
 function isSame(draft: string, path: string): boolean {
   const ours = readRegularFile(draft, chunkBytes);
   const there = readRegularFile(path, chunkBytes);

@@ -4,7 +4,7 @@
  */
 import { reasonOf } from "../errors.ts";
 import { syncFiles } from "../library/sync-files.ts";
-import { type Draft, failureOf, nameDraft, removeDraft, type StoreFailure } from "./drafts.ts";
+import { closeFolders, type Draft, failureOf, nameDraft, removeDraft, type StoreFailure } from "./drafts.ts";
 
 declare const self: Worker;
 
@@ -24,6 +24,7 @@ self.onmessage = ({ data: drafts }: MessageEvent<Draft[]>) => {
     answer.fatal = reasonOf(error);
     for (const { draft } of drafts.slice(answer.failures.length)) removeDraft(draft);
   }
+  closeFolders();
   self.postMessage(answer);
 };
 

@@ -1,6 +1,6 @@
 /** Drafts on their way to their names, by the real thread and on a real disk. */
 import { expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, unlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, unlinkSync } from "node:fs";
 import { draftFor, type StoreFailure, writeDraft } from "../../src/transfer/drafts.ts";
 import { FileNaming } from "../../src/transfer/file-naming.ts";
 import { testContent } from "../helpers/contents.ts";
@@ -70,6 +70,30 @@ test.each([2, 20])("one draft of %d that is gone, or whose name is taken, fails 
   expect(bench.told.length).toBe(count + 2);
   expect(readFileSync(folder.at("taken"), "utf8")).toBe("mine");
   expect(existsSync(folder.at("gone"))).toBe(false);
+});
+
+test.skipIf(process.platform !== "linux")("however often it ends, it leaves no folder open", async () => {
+  using folder = temporaryFolder();
+  for (let i = 0; i < 20; i++) {
+    const bench = new Bench(folder);
+    bench.add(`${i}`);
+    await bench.naming.close(never);
+  }
+  const open = () =>
+    readdirSync("/proc/self/fd").filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`).startsWith(folder.path);
+      } catch {
+        // That of the look itself.
+        return false;
+      }
+    });
+  // Those of this thread go with this turn.
+  await until(
+    () => open().length === 0,
+    () => `${open().length} are open`,
+    2_000,
+  );
 });
 
 test("with nothing to name it is over at once, also when nobody wants it any more", async () => {
