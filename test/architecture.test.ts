@@ -65,6 +65,7 @@ const pureFiles = [
   "src/net/backoff.ts",
   "src/net/cidr.ts",
   "src/net/host-group.ts",
+  "src/net/same-address.ts",
   "src/net/unsent-budget.ts",
   "src/trust/secret.ts",
   "src/transfer/choose-content.ts",

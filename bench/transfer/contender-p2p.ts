@@ -111,7 +111,10 @@ function queryArgv(stage: Stage, at: number, index: string, variant: P2pVariant)
   const output = variant.pipeTo === undefined ? `${stage.outputFolder(at)}/` : "-";
   const serve = staysAfterwards(stage) ? ["--serve-for", "10m"] : [];
   // One of many on a machine of its own listens there, for the others of the crowd.
-  const listen = isCrowd(plan) && help.includes("--host=") ? listenFlags(plan.downloaders[at]!) : [];
+  const listens = isCrowd(plan) && help.includes("--host=");
+  // Off loopback an open network is said to be meant.
+  const open = index.startsWith("127.") || variant.isPrivate || !help.includes("--open") ? [] : ["--open"];
+  const listen = listens ? listenFlags(plan.downloaders[at]!) : open;
   const report = variant.pipeTo === undefined ? ["--json"] : ["--quiet"];
   const argv = [
     ...(variant.wrapQuery ?? []),

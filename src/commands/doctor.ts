@@ -50,7 +50,7 @@ export async function run(options: DoctorOptions, context: CommandContext): Prom
   await examine(
     {
       network,
-      host: listenHost({ host: undefined, open: false }, network),
+      host: listenHost({ host: undefined, open: options.open }, network),
       port,
       advertise: options.advertise,
       peer,

@@ -8,7 +8,7 @@ import { IndexClient } from "../net/index-client.ts";
 import { declare, flag, type OptionsOf } from "../options/options.ts";
 import { unlessAborted } from "../shutdown.ts";
 import { parseJoinLink } from "../trust/join-link.ts";
-import type { Network } from "../trust/network.ts";
+import { knownIndexes, type Network } from "../trust/network.ts";
 import { NetworkStore } from "../trust/network-store.ts";
 import { isSameNetwork, merged, networkOfLink } from "../trust/stored-network.ts";
 import type { CommandContext } from "./context.ts";
@@ -56,7 +56,7 @@ export async function run({ network: name, force }: JoinOptions, context: Comman
       `another network is called ${name} here: --network NAME gives this one a name of its own, --force forgets the other`,
     );
   const membership = await membershipOf(link.token);
-  const problem = await unlessAborted(problemOf({ indexes: joined.indexes, membership }), signal);
+  const problem = await unlessAborted(problemOf({ indexes: knownIndexes(joined), membership }), signal);
   store.write(name, known === undefined ? joined : merged(known, joined));
   if (problem !== undefined)
     log.warn(`${problem.message}; the network is kept, and its index asked when it is needed`);

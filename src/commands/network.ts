@@ -1,12 +1,13 @@
 /** Which network a command takes part in, from its options and from what was joined; and where it listens there. */
-import type { Address } from "../address.ts";
+import { type Address, formatAddress } from "../address.ts";
 import { defaultIndexPort, type Environment, loopbackHost, stateFolder } from "../config.ts";
 import { UsageError } from "../errors.ts";
 import { isLoopback } from "../loopback.ts";
+import { isSameAddress } from "../net/same-address.ts";
 import { checkedToken, readTokenFile, tokenVariable } from "../trust/given-token.ts";
 import { identityIn } from "../trust/identity.ts";
 import { Membership } from "../trust/membership.ts";
-import { type IndexAddress, type Network, openNetwork } from "../trust/network.ts";
+import { anyIndexAt, type IndexAddress, knownIndexes, type Network, openNetwork } from "../trust/network.ts";
 import { NetworkStore } from "../trust/network-store.ts";
 import type { Secret } from "../trust/secret.ts";
 import { defaultNetworkName, type NetworkName, type StoredNetwork } from "../trust/stored-network.ts";
@@ -16,8 +17,7 @@ import { checkOpen } from "./shared-args.ts";
 export interface BelongingOptions {
   readonly network: NetworkName | undefined;
   readonly tokenFile: string | undefined;
-  /** Verbs that never listen have no such option. */
-  readonly open?: boolean;
+  readonly open: boolean;
 }
 
 export interface NetworkOptions extends BelongingOptions {
@@ -34,10 +34,10 @@ export async function networkOf(
 ): Promise<Network> {
   const { index } = options;
   const token = tokenOf(options, givenToken);
-  if (token !== undefined) return await privateNetwork(token, index ?? localIndex);
+  if (token !== undefined) return await privateNetwork(token, anyIndexAt(index ?? localIndex));
   const known = options.open ? undefined : knownNetwork(options, new NetworkStore(stateFolder()));
   if (known === undefined) return openNetwork(index ?? localIndex);
-  const indexes = index?.map((address) => withFingerprint(address, known.indexes)) ?? known.indexes;
+  const indexes = index?.map((address) => expectedAt(address, known)) ?? knownIndexes(known);
   return await privateNetwork(known.token, indexes);
 }
 
@@ -58,11 +58,26 @@ export function tokenOf(
   return givenToken && checkedToken(givenToken);
 }
 
-/** In this order: the one that is named, the one of the index that is named, the default one. */
+/**
+ * In this order: the one that is named, the one of the index that is named, the default one. Undefined: an open one,
+ * which nobody gets by an address alone that leads off this machine.
+ */
 function knownNetwork({ index, network }: NetworkOptions, store: NetworkStore): StoredNetwork | undefined {
   if (network !== undefined) return joinedNetwork(store, network);
   if (index === undefined) return store.read(defaultNetworkName);
-  return index.map((address) => store.withIndexAt(address)?.network).find((found) => found !== undefined);
+  const named = index
+    .map((address) => store.withIndex((each) => isSameAddress(each, address)))
+    .find((found) => found !== undefined);
+  const foreign = index.find(({ host }) => !isLoopback(host));
+  if (named !== undefined || foreign === undefined) return named;
+  const usual = store.read(defaultNetworkName);
+  if (usual !== undefined) return usual;
+  const names = store.names();
+  const which = names.length === 0 ? "" : `, say --network NAME if it is of one (${names.join(", ")})`;
+  throw new UsageError(
+    `index ${formatAddress(foreign)} is of no network that was joined here: run \`p2p join\` with its link${which}, ` +
+      "or add --open if it is open to all, without encryption",
+  );
 }
 
 /** Throws a UsageError when it was not joined. */
@@ -74,12 +89,11 @@ export function joinedNetwork(store: NetworkStore, name: NetworkName): StoredNet
   throw new UsageError(`there is no network ${name} here (${hint}): \`p2p join\` joins one, with its link`);
 }
 
-/** An address that the link did not name: its index is one of those that it did, if it can only be one. */
-function withFingerprint(address: Address, known: StoredNetwork["indexes"]): IndexAddress {
-  const same = known.find(({ host, port }) => host === address.host && port === address.port);
-  const fingerprints = new Set(known.map((index) => index.fingerprint));
-  const only = fingerprints.size === 1 ? known[0]?.fingerprint : undefined;
-  return { ...address, fingerprint: same?.fingerprint ?? only };
+/** At an address that the link did not name may be any of its indexes, and nobody else. */
+function expectedAt(address: Address, { indexes }: StoredNetwork): IndexAddress {
+  const there = indexes.filter((index) => isSameAddress(index, address));
+  const possible = there.length === 0 ? indexes : there;
+  return { ...address, fingerprints: [...new Set(possible.map((index) => index.fingerprint))] };
 }
 
 async function privateNetwork(token: Secret, indexes: readonly IndexAddress[]): Promise<Network> {

@@ -53,6 +53,11 @@ export const asking = {
     defaultText: `the network's, else ${loopbackHost}:${defaultIndexPort}`,
     description: "Index to ask; give it again for others to try when one cannot be reached",
   }),
+  open: flag({
+    flag: "open",
+    default: false,
+    description: "Take part in no private network: nothing is encrypted, and whoever answers is believed",
+  }),
   ...belonging,
 };
 

@@ -8,6 +8,7 @@ import * as kinds from "../options/kinds.ts";
 import { declare, manyArguments, type OptionsOf, optional } from "../options/options.ts";
 import { printable } from "../printable.ts";
 import { unlessAborted } from "../shutdown.ts";
+import { tokenVariable } from "../trust/given-token.ts";
 import type { Network } from "../trust/network.ts";
 import { maxNameBytes } from "../wire/limits.ts";
 import type { Match } from "../wire/messages.ts";
@@ -90,9 +91,15 @@ function tell(match: Match, commands: CommandQueue | undefined, { output, log }:
 function commandsOf(
   options: WatchOptions,
   network: Network,
-  { output, log }: CommandContext,
+  context: CommandContext,
 ): CommandQueue | undefined {
+  const { output, log } = context;
   if (options.exec === undefined) return undefined;
+  // It would be without the token, and in no network.
+  if (context.givenToken !== undefined)
+    throw new UsageError(
+      `--exec runs nothing that has ${tokenVariable}: give the token with --token-file instead`,
+    );
   const template = CommandTemplate.parse(options.exec);
   if (Bun.which(template.program) === null)
     throw new UsageError(`--exec: there is no program ${printable(template.program)}`);
@@ -101,6 +108,7 @@ function commandsOf(
     networkVariables: {
       P2P_INDEX: network.indexes.map(formatAddress).join(","),
       ...(options.network && { P2P_NETWORK: options.network }),
+      ...(options.open && { P2P_OPEN: "1" }),
       ...(options.tokenFile && { P2P_TOKEN_FILE: options.tokenFile }),
     },
     stdoutIsTaken: output.json,

@@ -34,14 +34,14 @@ function answers(
   label: string,
   { peers, files }: StatsAnswer,
   roundTripMs: number,
-  { fingerprint }: IndexAddress,
+  { fingerprints }: IndexAddress,
   membership: Network["membership"],
 ): Finding {
   const has = `${formatCount(peers, "peer")}, ${formatCount(files, "file")}`;
   const how =
     membership === undefined
       ? "open network, nothing is encrypted"
-      : `private network, ${fingerprint === undefined ? "known by the token alone" : `fingerprint ${shortFingerprint(fingerprint)}`}`;
+      : `private network, ${fingerprints === undefined ? "known by the token alone" : `fingerprint ${fingerprints.map(shortFingerprint).join(" or ")}`}`;
   const detail = `${label} answers in ${roundTripMs.toFixed(1)} ms: ${has}; ${how}`;
   return { check: "index", status: "ok", detail };
 }

@@ -58,11 +58,7 @@ export class IndexClient {
     let problem: unknown = new IndexError("no index to ask");
     for (const [i, address] of indexes.entries()) {
       const shareMs = (endMs - monotonicMs()) / (indexes.length - i);
-      const secure = membership && {
-        membership,
-        purpose: "index" as const,
-        expected: address.fingerprint && [address.fingerprint],
-      };
+      const secure = membership && { membership, purpose: "index" as const, expected: address.fingerprints };
       const channel = new IndexChannel(address, answerMs, secure);
       try {
         await channel.greet(Math.max(100, shareMs));

@@ -2,6 +2,7 @@
  * A peer's lasting connection to an index: made again, by itself, whenever it is lost, with a growing and
  * random wait; to the next of several addresses when there are some. One line a change of state.
  */
+import type { Address } from "../address.ts";
 import { monotonicMs } from "../clock.ts";
 import { AuthenticationError, IndexError } from "../errors.ts";
 import type { Network } from "../trust/network.ts";
@@ -69,7 +70,7 @@ export class IndexLink {
       client.close();
       return;
     }
-    this.turn = indexes.indexOf(client.address);
+    this.turn = (indexes as readonly Address[]).indexOf(client.address);
     this.current = client;
     this.upSinceMs = this.nowMs();
     client.keep((error) => this.onLost(error));

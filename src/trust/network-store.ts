@@ -47,12 +47,11 @@ export class NetworkStore {
     );
   }
 
-  /** The one that an index at this address is of. */
-  withIndexAt({ host, port }: Address): { name: NetworkName; network: StoredNetwork } | undefined {
+  /** The first that has such an index. */
+  withIndex(isMeant: (index: Address) => boolean): StoredNetwork | undefined {
     for (const name of this.names()) {
       const network = this.read(name);
-      if (network?.indexes.some((index) => index.host === host && index.port === port))
-        return { name, network };
+      if (network?.indexes.some(isMeant)) return network;
     }
     return undefined;
   }

@@ -3,10 +3,11 @@ import type { Address } from "../address.ts";
 import type { Fingerprint } from "../wire/fingerprint.ts";
 import type { Gate } from "./gate.ts";
 import type { Membership } from "./membership.ts";
+import type { StoredNetwork } from "./stored-network.ts";
 
 export interface IndexAddress extends Address {
-  /** Who has to answer there; undefined: any index of the network. */
-  readonly fingerprint?: Fingerprint | undefined;
+  /** One of these has to answer there; undefined: any index of the network, as nothing but its token is known. */
+  readonly fingerprints: readonly Fingerprint[] | undefined;
 }
 
 export interface Network {
@@ -20,5 +21,15 @@ export interface Network {
 
 /** One without encryption, for whoever can reach it. */
 export function openNetwork(indexes: readonly Address[]): Network {
-  return { indexes, membership: undefined };
+  return { indexes: anyIndexAt(indexes), membership: undefined };
+}
+
+/** Where nobody knows who has to answer. */
+export function anyIndexAt(addresses: readonly Address[]): IndexAddress[] {
+  return addresses.map((address) => ({ ...address, fingerprints: undefined }));
+}
+
+/** As its links said it: each address with who has to answer there. */
+export function knownIndexes({ indexes }: Pick<StoredNetwork, "indexes">): IndexAddress[] {
+  return indexes.map(({ host, port, fingerprint }) => ({ host, port, fingerprints: [fingerprint] }));
 }

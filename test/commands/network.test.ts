@@ -4,7 +4,7 @@ import { chmodSync } from "node:fs";
 import { isLocal, listenHost, type NetworkOptions, networkOf } from "../../src/commands/network.ts";
 import { UsageError } from "../../src/errors.ts";
 import type { Network } from "../../src/trust/network.ts";
-import { openNetwork } from "../../src/trust/network.ts";
+import { anyIndexAt, openNetwork } from "../../src/trust/network.ts";
 import { NetworkStore } from "../../src/trust/network-store.ts";
 import { Secret } from "../../src/trust/secret.ts";
 import { defaultNetworkName, type NetworkName } from "../../src/trust/stored-network.ts";
@@ -16,7 +16,8 @@ const a = "a".repeat(64) as Fingerprint;
 const b = "b".repeat(64) as Fingerprint;
 const local = { host: "127.0.0.1", port: 7766 };
 const lab = "lab" as NetworkName;
-const at = (host: string, fingerprint?: Fingerprint) => ({ host, port: 7766, fingerprint });
+const at = (host: string) => ({ host, port: 7766 });
+const known = (host: string, fingerprint: Fingerprint) => ({ host, port: 7766, fingerprint });
 const [defaultToken, labToken, givenToken] = ["d", "l", "g"].map((letter) => letter.repeat(30)) as [
   string,
   string,
@@ -39,20 +40,26 @@ afterEach(() => {
 function joinBoth(): void {
   store.write(defaultNetworkName, {
     token: new Secret(defaultToken),
-    indexes: [at("10.0.0.5", a), at("nas", a)] as never,
+    indexes: [known("10.0.0.5", a), known("nas", a), known("fd00::5", a)],
   });
   store.write(lab, {
     token: new Secret(labToken),
-    indexes: [at("10.0.0.9", a), at("10.0.0.10", b)] as never,
+    indexes: [known("10.0.0.9", a), known("10.0.0.10", b)],
   });
 }
 
 async function chosen(options: Partial<NetworkOptions>, given?: string) {
-  const all: NetworkOptions = { index: undefined, network: undefined, tokenFile: undefined, ...options };
+  const all: NetworkOptions = {
+    index: undefined,
+    network: undefined,
+    tokenFile: undefined,
+    open: false,
+    ...options,
+  };
   const { indexes, membership } = await networkOf(all, {
     givenToken: given === undefined ? undefined : new Secret(given),
   });
-  return [indexes.map(({ host, fingerprint }) => [host, fingerprint]), membership?.posted().token];
+  return [indexes.map(({ host, fingerprints }) => [host, fingerprints]), membership?.posted().token];
 }
 
 describe("a command takes part in", () => {
@@ -65,8 +72,9 @@ describe("a command takes part in", () => {
     joinBoth();
     expect(await chosen({})).toEqual([
       [
-        ["10.0.0.5", a],
-        ["nas", a],
+        ["10.0.0.5", [a]],
+        ["nas", [a]],
+        ["fd00::5", [a]],
       ],
       defaultToken,
     ]);
@@ -74,35 +82,48 @@ describe("a command takes part in", () => {
 
   test("the network of the index that was said", async () => {
     joinBoth();
-    expect(await chosen({ index: [at("10.0.0.10")] })).toEqual([[["10.0.0.10", b]], labToken]);
-    expect(await chosen({ index: [at("nas")] })).toEqual([[["nas", a]], defaultToken]);
+    expect(await chosen({ index: [at("10.0.0.10")] })).toEqual([[["10.0.0.10", [b]]], labToken]);
+    expect(await chosen({ index: [at("nas")] })).toEqual([[["nas", [a]]], defaultToken]);
   });
 
-  test("an open network when that index is of none", async () => {
+  test.each(["NAS", "nas.", "::ffff:10.0.0.5", "FD00:0:0::0005"])("which may be spelled %p", async (host) => {
+    joinBoth();
+    expect(await chosen({ index: [at(host)] })).toEqual([[[host, [a]]], defaultToken]);
+  });
+
+  test("an open network when that index is of none and on this machine", async () => {
     joinBoth();
     expect(await chosen({ index: [local] })).toEqual([[["127.0.0.1", undefined]], undefined]);
+  });
+
+  test("the default network when that index is of none and elsewhere: it has to be one of those known (A22)", async () => {
+    joinBoth();
+    for (const index of [[at("10.0.0.77")], [local, at("files.example.org")]]) {
+      const indexes = index.map(({ host }) => [host, [a]]);
+      expect(await chosen({ index })).toEqual([indexes, defaultToken]);
+    }
   });
 
   test("the network that was said, also at an address that its link did not name", async () => {
     joinBoth();
     expect(await chosen({ network: lab })).toEqual([
       [
-        ["10.0.0.9", a],
-        ["10.0.0.10", b],
+        ["10.0.0.9", [a]],
+        ["10.0.0.10", [b]],
       ],
       labToken,
     ]);
     const others = [at("10.0.0.77"), at("nas")];
     expect(await chosen({ network: defaultNetworkName, index: others })).toEqual([
       [
-        ["10.0.0.77", a],
-        ["nas", a],
+        ["10.0.0.77", [a]],
+        ["nas", [a]],
       ],
       defaultToken,
     ]);
-    // It may be the one or the other.
+    // It may be the one or the other, and nobody else.
     expect(await chosen({ network: lab, index: others.slice(0, 1) })).toEqual([
-      [["10.0.0.77", undefined]],
+      [["10.0.0.77", [a, b]]],
       labToken,
     ]);
   });
@@ -144,6 +165,19 @@ describe("one line for", () => {
     expect(error.message).not.toContain("s3cret");
   });
 
+  test("an index elsewhere when nothing says whether it is private", async () => {
+    const index = [local, at("10.0.0.5")];
+    const refused = chosen({ index });
+    expect(refused).rejects.toThrow(UsageError);
+    expect(refused).rejects.toThrow(
+      /^index 10\.0\.0\.5:7766 is of no network .* `p2p join` .* or add --open/,
+    );
+    await refused.catch(() => {});
+    expect(await chosen({ index, open: true })).toMatchObject([{ length: 2 }, undefined]);
+    store.write(lab, { token: new Secret(labToken), indexes: [known("10.0.0.9", a)] });
+    expect(chosen({ index })).rejects.toThrow("say --network NAME if it is of one (lab)");
+  });
+
   test("a network that is not known, among those that are", async () => {
     joinBoth();
     expect(chosen({ network: "x" as NetworkName })).rejects.toThrow(
@@ -164,7 +198,7 @@ describe("one line for", () => {
 
 describe("it listens", () => {
   const secret = (...hosts: string[]): Network => ({
-    indexes: hosts.map((host) => ({ host, port: 1 })),
+    indexes: anyIndexAt(hosts.map((host) => ({ host, port: 1 }))),
     membership: alice,
   });
   test.each([

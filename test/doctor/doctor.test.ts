@@ -40,7 +40,7 @@ async function found(network: Network, port = 0): Promise<Map<string, Finding>> 
   return findings;
 }
 
-const indexAt = (port: number) => [{ host, port, fingerprint: alice.identity.fingerprint }];
+const indexAt = (port: number) => [{ host, port, fingerprints: [alice.identity.fingerprint] }];
 
 describe("a machine", () => {
   test("with which all is well", async () => {

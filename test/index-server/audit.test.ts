@@ -83,7 +83,7 @@ test("an index throws out a peer that announces what it has not, says so, and do
   const server = await IndexServer.start({ host, port: 0, databasePath: ":memory:", log, secure });
   cleanups.push(() => server.stop());
   const network = {
-    indexes: [{ host, port: server.port, fingerprint: alice.identity.fingerprint }],
+    indexes: [{ host, port: server.port, fingerprints: [alice.identity.fingerprint] }],
     membership: bob,
   };
   const port = await serving(small, new Uint8Array(small.sizeBytes));

@@ -49,7 +49,10 @@ async function startIndex(mayAdvertise?: (host: string) => boolean): Promise<num
 
 async function asMember(port: number, membership: Membership): Promise<IndexClient> {
   const { fingerprint } = alice.identity;
-  const client = await IndexClient.open({ indexes: [{ host, port, fingerprint }], membership });
+  const client = await IndexClient.open({
+    indexes: [{ host, port, fingerprints: [fingerprint] }],
+    membership,
+  });
   cleanups.push(() => client.close());
   return client;
 }

@@ -198,7 +198,7 @@ describe("against a real index", () => {
       [refusing, plain],
       [plain, refusing],
     ]) {
-      const indexes = ports.map((each) => ({ host: "127.0.0.1", port: each }));
+      const indexes = ports.map((each) => ({ host: "127.0.0.1", port: each, fingerprints: undefined }));
       const error = await failure(IndexClient.open({ indexes, membership: alice }, 2_000));
       expect(error).toBeInstanceOf(AuthenticationError);
     }

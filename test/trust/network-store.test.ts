@@ -63,8 +63,8 @@ test("each network has its name, its indexes and an end", () => {
   folder.write("state/networks/.lab-draft", "");
   folder.write("state/networks/Not A Name.json", "");
   expect(store.names()).toEqual([defaultNetworkName, lab]);
-  expect(store.withIndexAt({ host: "10.0.0.9", port: 7766 })?.name).toBe(lab);
-  expect(store.withIndexAt({ host: "10.0.0.9", port: 1 })).toBeUndefined();
+  expect(store.withIndex(({ host }) => host === "10.0.0.9")?.indexes[0]?.host).toBe("10.0.0.9");
+  expect(store.withIndex(() => false)).toBeUndefined();
   expect([store.remove(lab), store.remove(lab), store.read(lab)]).toEqual([true, false, undefined]);
 });
 
@@ -108,7 +108,7 @@ describe("refused in one line", () => {
     else writeFileSync(file, kind === "large" ? " ".repeat(70_000) : "{".repeat(whole / 2), { mode: 0o600 });
     expect(() => store.read(defaultNetworkName)).toThrow(LocalIoError);
     expect(() => store.read(defaultNetworkName)).toThrow("is not the file of a network any more");
-    expect(() => store.withIndexAt({ host: "a", port: 1 })).toThrow(LocalIoError);
+    expect(() => store.withIndex(() => false)).toThrow(LocalIoError);
   });
 
   test("a folder that is none", () => {
