@@ -10,7 +10,7 @@ import { endSteps, runStep, StepsEnded } from "./run-step.ts";
 import { addCounts, countTests, summaryLine, type TestCount } from "./test-report.ts";
 
 /** The whole of it; what a step may take is the lesser of its own bound and what is left of this. */
-const totalMs = 540_000;
+const totalMs = 600_000;
 
 interface Plan {
   name: string;
@@ -58,7 +58,7 @@ async function runChecks(): Promise<TestCount> {
       270_000,
     ),
   );
-  return addCounts(total, await runTests("tests of the binary", findTests(isBinaryTest), 200_000));
+  return addCounts(total, await runTests("tests of the binary", findTests(isBinaryTest), 300_000));
 }
 
 async function passes(plan: Plan): Promise<boolean> {
