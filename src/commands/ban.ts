@@ -5,11 +5,11 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { stateFolder } from "../config.ts";
 import { LocalIoError, NotFoundError, reasonOf, UsageError } from "../errors.ts";
-import { ProcessLock } from "../library/process-lock.ts";
 import { banFileIn, readBans, writeBans } from "../net/ban-file.ts";
 import { type Ban, banExpected, banText, isSameBan, parseBan } from "../net/ban-list.ts";
 import { argument, declare, flag, type OptionsOf } from "../options/options.ts";
 import { printable } from "../printable.ts";
+import { ProcessLock } from "../process-lock.ts";
 import type { CommandContext } from "./context.ts";
 import { printing } from "./shared-args.ts";
 

@@ -96,13 +96,15 @@ export class IndexNetwork {
       );
     const hosts = reachable.length === 0 ? [loopbackHost] : reachable;
     const addresses = hosts.map((each) => ({ host: each, port }));
-    const { token } = this.known;
-    this.known = merged(
-      this.known,
-      networkOfLink({ addresses, token, fingerprint: this.identity.fingerprint }),
-    );
-    this.store.write(this.name, this.known);
-    this.stamp = this.store.stampOf(this.name);
+    const { token: read } = this.known;
+    // The token may have been changed since it was read: what is kept is the one that is there, and `follow` takes it.
+    this.store.change(this.name, (there = this.known) => {
+      const { fingerprint } = this.identity;
+      this.known = merged(there, networkOfLink({ addresses, token: there.token, fingerprint }));
+      return this.known;
+    });
+    if (this.known.token.equals(read)) this.stamp = this.store.stampOf(this.name);
+    else this.known = { ...this.known, token: read };
   }
 
   /** For the event that says where the index listens. */
@@ -124,7 +126,7 @@ export class IndexNetwork {
         ? "to take part, run `p2p join` on another machine and paste this line; who has it is let in:"
         : `the network is private: \`${shows}\` prints the link to join it with`,
     );
-    if (hasReader) showLinks(name, this.ownPart(), output);
+    if (hasReader) showLinks(name, this.ownPart(name), output);
   }
 
   /** Takes a new token as soon as it is in the store; `onChanged` cuts off those who came with the old one. */
@@ -152,12 +154,10 @@ export class IndexNetwork {
     clearInterval(this.timer);
   }
 
-  private ownPart(): StoredNetwork {
+  private ownPart(name: NetworkName): StoredNetwork {
     const { fingerprint } = this.identity;
-    return {
-      ...this.known,
-      indexes: this.known.indexes.filter((index) => index.fingerprint === fingerprint),
-    };
+    const known = this.store.read(name) ?? this.known;
+    return { ...known, indexes: known.indexes.filter((index) => index.fingerprint === fingerprint) };
   }
 
   /** True when the token is another one. */

@@ -3,14 +3,21 @@
  */
 import { formatAddress } from "../address.ts";
 import { stateFolder } from "../config.ts";
-import { AuthenticationError, WouldOverwriteError } from "../errors.ts";
+import { AuthenticationError, UsageError, WouldOverwriteError } from "../errors.ts";
 import { IndexClient } from "../net/index-client.ts";
 import { declare, flag, type OptionsOf } from "../options/options.ts";
 import { unlessAborted } from "../shutdown.ts";
 import { parseJoinLink } from "../trust/join-link.ts";
 import { knownIndexes, type Network } from "../trust/network.ts";
 import { NetworkStore } from "../trust/network-store.ts";
-import { isSameNetwork, merged, networkOfLink } from "../trust/stored-network.ts";
+import {
+  isSameNetwork,
+  merged,
+  type NetworkName,
+  networkOfLink,
+  type StoredNetwork,
+} from "../trust/stored-network.ts";
+import type { Fingerprint } from "../wire/fingerprint.ts";
 import type { CommandContext } from "./context.ts";
 import { membershipOf } from "./network.ts";
 import { readSecretLine } from "./secret-line.ts";
@@ -50,14 +57,13 @@ export async function run({ network: name, force }: JoinOptions, context: Comman
   );
   const joined = networkOfLink(link);
   const store = new NetworkStore(stateFolder());
-  const known = force ? undefined : store.read(name);
-  if (known !== undefined && !isSameNetwork(known, joined))
-    throw new WouldOverwriteError(
-      `another network is called ${name} here: --network NAME gives this one a name of its own, --force forgets the other`,
-    );
   const membership = await membershipOf(link.token);
+  const toJoin = (isProved: boolean) => (known: StoredNetwork | undefined) =>
+    afterJoining({ name, known, joined, isProved, force, own: membership.identity.fingerprint });
+  // What no index could change is refused before one is asked.
+  toJoin(true)(store.read(name));
   const problem = await unlessAborted(problemOf({ indexes: knownIndexes(joined), membership }), signal);
-  store.write(name, known === undefined ? joined : merged(known, joined));
+  store.change(name, toJoin(problem === undefined));
   if (problem !== undefined)
     log.warn(`${problem.message}; the network is kept, and its index asked when it is needed`);
   output.event({
@@ -67,6 +73,43 @@ export async function run({ network: name, force }: JoinOptions, context: Comman
     fingerprint: link.fingerprint,
     reached: problem === undefined,
   });
+}
+
+interface Joining {
+  readonly name: NetworkName;
+  readonly known: StoredNetwork | undefined;
+  readonly joined: StoredNetwork;
+  /** The index that the link names has proved just now to know its token. */
+  readonly isProved: boolean;
+  readonly force: boolean;
+  /** Of this machine. */
+  readonly own: Fingerprint;
+}
+
+/**
+ * What is remembered then. A fingerprint is no secret: a link that names a known index and another token is believed
+ * when that index says the same, and by who says --force. Throws UsageError and WouldOverwriteError.
+ */
+export function afterJoining({ name, known, joined, isProved, force, own }: Joining): StoredNetwork {
+  if (known === undefined) return joined;
+  const isNews = !known.token.equals(joined.token);
+  const isOwn = (network: StoredNetwork) => network.indexes.some(({ fingerprint }) => fingerprint === own);
+  if (isNews && isOwn(known) && isOwn(joined))
+    throw new UsageError(
+      `the index of network ${name} is this machine, and the link has another token than it has: ` +
+        "`p2p token rotate` changes it",
+    );
+  if (force) return joined;
+  if (!isSameNetwork(known, joined))
+    throw new WouldOverwriteError(
+      `another network is called ${name} here: --network NAME gives this one a name of its own, --force forgets the other`,
+    );
+  if (isNews && !isProved)
+    throw new WouldOverwriteError(
+      `the link has another token for network ${name} than this machine has, and its index cannot be reached to say ` +
+        "which one is right: try again when it can, or add --force if you know who the link is from",
+    );
+  return merged(known, joined);
 }
 
 /**

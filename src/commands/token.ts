@@ -64,8 +64,7 @@ async function rotate(name: NetworkName, { output, log }: CommandContext): Promi
       `the token of network ${name} is changed on the machine of its index` +
         (elsewhere === undefined ? "" : `, ${formatAddress(elsewhere)}`),
     );
-  const rotated: StoredNetwork = { ...known, token: newToken() };
-  store.write(name, rotated);
+  const rotated: StoredNetwork = store.change(name, (there = known) => ({ ...there, token: newToken() }));
   showLinks(name, { ...rotated, indexes: own }, output);
   log.info(
     "the index takes it within a second; on each other machine run `p2p join` with this link, " +

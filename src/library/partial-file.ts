@@ -20,11 +20,11 @@ import { hashBytes, rootOfChunkHashes } from "../content/merkle.ts";
 import { LocalIoError, reasonOf, systemCode, WouldOverwriteError } from "../errors.ts";
 import { printable } from "../printable.ts";
 import { readRegularFile, writeNewFile } from "../private-file.ts";
+import { ProcessLock } from "../process-lock.ts";
 import { partialPrefix } from "../wire/file-name.ts";
 import { checkRoom, syncFolder } from "./disk.ts";
 import { giveName } from "./give-name.ts";
 import { openPart, partMode } from "./open-part.ts";
-import { ProcessLock } from "./process-lock.ts";
 import { WalkedFolder } from "./walked-folder.ts";
 
 /** Of the complete file, less the umask. Not executable: a download is no program. */
@@ -78,7 +78,7 @@ export class PartialFile {
     const lock = ProcessLock.acquire(
       placeIn(walked, `${base}.lock`),
       `downloading this content to ${printable(folder)}`,
-      `${base}.lock`,
+      { shown: `${base}.lock` },
     );
     try {
       const fd = openPart(walked.placeOf(`${base}.part`), `${base}.part`);

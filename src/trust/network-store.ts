@@ -3,12 +3,22 @@
  * for this user's eyes only. A file that others may read, or that is not as it was written, is refused and not mended:
  * what is in it decides who is believed.
  */
-import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, unlinkSync } from "node:fs";
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { Address } from "../address.ts";
 import { LocalIoError, reasonOf, systemCode, UsageError } from "../errors.ts";
 import { printable } from "../printable.ts";
 import { readSecretFile, writeNewFile } from "../private-file.ts";
+import { ProcessLock } from "../process-lock.ts";
 import {
   decodeStoredNetwork,
   encodeStoredNetwork,
@@ -20,6 +30,8 @@ import {
 const ending = ".json";
 /** For more indexes than anybody has. */
 const maxFileBytes = 64 * 1024;
+/** A change takes some milliseconds; who is killed in one leaves a lock that counts no more. */
+const patienceMs = 3_000;
 
 export class NetworkStore {
   private readonly folder: string;
@@ -69,16 +81,46 @@ export class NetworkStore {
     }
   }
 
-  /** In place of what it was, at once and as a whole. */
-  write(name: NetworkName, network: StoredNetwork): void {
+  /**
+   * What is there is read, and what `change` makes of it written in its place, at once and as a whole; nobody else
+   * changes anything meanwhile. Throws what `change` throws, and then nothing is changed.
+   */
+  change(name: NetworkName, change: (known: StoredNetwork | undefined) => StoredNetwork): StoredNetwork {
     const path = this.pathOf(name);
-    const draft = join(this.folder, `.${name}-${crypto.randomUUID()}`);
     try {
       mkdirSync(this.folder, { recursive: true, mode: 0o700 });
       chmodSync(this.folder, 0o700);
     } catch (error) {
       throw cannot("write", path, error);
     }
+    return this.locked(() => {
+      const network = change(this.read(name));
+      this.replace(path, name, network);
+      return network;
+    });
+  }
+
+  /** False when there was none. Also removes one that cannot be read. */
+  remove(name: NetworkName): boolean {
+    const path = this.pathOf(name);
+    try {
+      if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return false;
+      this.locked(() => unlinkSync(path));
+      return true;
+    } catch (error) {
+      if (isNothing(error)) return false;
+      throw error instanceof LocalIoError ? error : cannot("remove", path, error);
+    }
+  }
+
+  /** Another text whenever the network has been written anew; undefined when it is not there. */
+  stampOf(name: NetworkName): string | undefined {
+    const stats = statSync(this.pathOf(name), { bigint: true, throwIfNoEntry: false });
+    return stats && `${stats.ino}:${stats.mtimeNs}:${stats.ctimeNs}`;
+  }
+
+  private replace(path: string, name: NetworkName, network: StoredNetwork): void {
+    const draft = join(this.folder, `.${name}-${crypto.randomUUID()}`);
     try {
       writeNewFile(draft, encodeStoredNetwork(network));
       renameSync(draft, path);
@@ -88,22 +130,15 @@ export class NetworkStore {
     }
   }
 
-  /** False when there was none. Also removes one that cannot be read. */
-  remove(name: NetworkName): boolean {
-    const path = this.pathOf(name);
+  private locked<Result>(act: () => Result): Result {
+    const lock = ProcessLock.acquire(join(this.folder, ".lock"), "changing what was joined here", {
+      patienceMs,
+    });
     try {
-      unlinkSync(path);
-      return true;
-    } catch (error) {
-      if (isNothing(error)) return false;
-      throw cannot("remove", path, error);
+      return act();
+    } finally {
+      lock.release();
     }
-  }
-
-  /** Another text whenever the network has been written anew; undefined when it is not there. */
-  stampOf(name: NetworkName): string | undefined {
-    const stats = statSync(this.pathOf(name), { bigint: true, throwIfNoEntry: false });
-    return stats && `${stats.ino}:${stats.mtimeNs}:${stats.ctimeNs}`;
   }
 
   private pathOf(name: NetworkName): string {

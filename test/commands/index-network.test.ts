@@ -111,7 +111,7 @@ describe("an index", () => {
   });
 
   test("is no second one of a network that was joined, unless they are one over a database", async () => {
-    store.write(defaultNetworkName, elsewhere);
+    store.change(defaultNetworkName, () => elsewhere);
     const second = network({ host: "10.0.0.5" });
     expect(second).rejects.toThrow(UsageError);
     expect(second).rejects.toThrow("was joined here, and its index is elsewhere: --network NAME");
@@ -135,14 +135,28 @@ describe("a token that is changed", () => {
     const before = running.secure.membership();
     const known = store.read(defaultNetworkName)!;
     // Written anew, and the same.
-    store.write(defaultNetworkName, known);
+    store.change(defaultNetworkName, () => known);
     const token = newToken();
-    store.write(defaultNetworkName, { ...known, token });
+    store.change(defaultNetworkName, () => ({ ...known, token }));
     await until(() => changes > 0);
     expect(running.secure.membership()).not.toBe(before);
     expect(running.secure.membership().posted().token).toBe(token.reveal());
     expect([changes, log.lines.length]).toEqual([1, 1]);
     expect(running.secure.membership().identity).toBe(before.identity);
+  });
+
+  test("before the index listens is kept, and taken then", async () => {
+    (await network({ host: "10.0.0.5" }))?.keep(7766, new Lines());
+    const starting = (await network({ host: "10.0.0.6" }))!;
+    const token = newToken();
+    store.change(defaultNetworkName, (known) => ({ ...known!, token }));
+    starting.keep(7766, new Lines());
+    const kept = store.read(defaultNetworkName)!;
+    expect([kept.token.reveal(), kept.indexes[0]?.host]).toEqual([token.reveal(), "10.0.0.6"]);
+    let changes = 0;
+    starting.follow(() => changes++, new Lines());
+    await until(() => changes > 0);
+    expect(starting.secure.membership().posted().token).toBe(token.reveal());
   });
 
   test("and cannot be read, or was forgotten, leaves the index as it is", async () => {

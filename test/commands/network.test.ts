@@ -38,14 +38,14 @@ afterEach(() => {
 });
 
 function joinBoth(): void {
-  store.write(defaultNetworkName, {
+  store.change(defaultNetworkName, () => ({
     token: new Secret(defaultToken),
     indexes: [known("10.0.0.5", a), known("nas", a), known("fd00::5", a)],
-  });
-  store.write(lab, {
+  }));
+  store.change(lab, () => ({
     token: new Secret(labToken),
     indexes: [known("10.0.0.9", a), known("10.0.0.10", b)],
-  });
+  }));
 }
 
 async function chosen(options: Partial<NetworkOptions>, given?: string) {
@@ -174,7 +174,7 @@ describe("one line for", () => {
     );
     await refused.catch(() => {});
     expect(await chosen({ index, open: true })).toMatchObject([{ length: 2 }, undefined]);
-    store.write(lab, { token: new Secret(labToken), indexes: [known("10.0.0.9", a)] });
+    store.change(lab, () => ({ token: new Secret(labToken), indexes: [known("10.0.0.9", a)] }));
     expect(chosen({ index })).rejects.toThrow("say --network NAME if it is of one (lab)");
   });
 

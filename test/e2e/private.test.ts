@@ -154,6 +154,18 @@ describe("not let in, in one line (A22, A23, A35)", () => {
     expect(network.index.process.stderr).not.toContain("error");
   });
 
+  test("a link with a known fingerprint and another token, when nobody bears it out (A22)", async () => {
+    await using network = await PrivateNetwork.start();
+    const home = await network.machine();
+    // A fingerprint is seen by everybody who connects.
+    const addresses = [{ host: "127.0.0.1", port: 1 }];
+    const link = altered(network.link, { token: newToken(), addresses });
+    expectFailure(await network.join(home, link), 9, "its index cannot be reached to say which one is right");
+    expect((await network.run(home, ["stats"])).exitCode).toBe(0);
+    expectFailure(await network.join(network.home, link, "--force"), 2, "`p2p token rotate` changes it");
+    expect((await network.run(network.home, ["stats"])).exitCode).toBe(0);
+  });
+
   test("a link that was cut, and what is no link", async () => {
     await using network = await PrivateNetwork.start();
     const home = network.box.newFolder("state");

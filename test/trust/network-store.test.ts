@@ -9,6 +9,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { join } from "node:path";
 import { LocalIoError, UsageError } from "../../src/errors.ts";
 import { NetworkStore } from "../../src/trust/network-store.ts";
 import { Secret } from "../../src/trust/secret.ts";
@@ -37,7 +38,7 @@ test("what is written is there, for this user's eyes only", () => {
   ]);
   const before = process.umask(0);
   try {
-    store.write(defaultNetworkName, known("t"));
+    store.change(defaultNetworkName, () => known("t"));
   } finally {
     process.umask(before);
   }
@@ -51,15 +52,15 @@ test("a folder that others could look into is closed", () => {
   using folder = temporaryFolder();
   const { store } = storeIn(folder);
   mkdirSync(folder.at("state/networks"), { recursive: true, mode: 0o755 });
-  store.write(lab, known("t"));
+  store.change(lab, () => known("t"));
   expect(statSync(folder.at("state/networks")).mode & 0o777).toBe(0o700);
 });
 
 test("each network has its name, its indexes and an end", () => {
   using folder = temporaryFolder();
   const { store } = storeIn(folder);
-  store.write(defaultNetworkName, known("t"));
-  store.write(lab, known("l", "10.0.0.9"));
+  store.change(defaultNetworkName, () => known("t"));
+  store.change(lab, () => known("l", "10.0.0.9"));
   folder.write("state/networks/.lab-draft", "");
   folder.write("state/networks/Not A Name.json", "");
   expect(store.names()).toEqual([defaultNetworkName, lab]);
@@ -71,10 +72,10 @@ test("each network has its name, its indexes and an end", () => {
 test("a new stamp says that it was written", () => {
   using folder = temporaryFolder();
   const { store } = storeIn(folder);
-  store.write(lab, known("t"));
+  store.change(lab, () => known("t"));
   const first = store.stampOf(lab);
   expect(store.stampOf(lab)).toBe(first!);
-  store.write(lab, known("t"));
+  store.change(lab, () => known("t"));
   expect(store.stampOf(lab)).not.toBe(first!);
 });
 
@@ -82,7 +83,7 @@ describe("refused in one line", () => {
   test.each([0o640, 0o604, 0o620, 0o601])("a file of mode %o (A38)", (mode) => {
     using folder = temporaryFolder();
     const { store, file } = storeIn(folder);
-    store.write(defaultNetworkName, known("t"));
+    store.change(defaultNetworkName, () => known("t"));
     chmodSync(file, mode);
     expect(() => store.read(defaultNetworkName)).toThrow(UsageError);
     expect(() => store.read(defaultNetworkName)).toThrow(`${file} holds a secret that others may read`);
@@ -91,7 +92,7 @@ describe("refused in one line", () => {
   test.skipIf(process.getuid?.() !== 0)("a file of another user", () => {
     using folder = temporaryFolder();
     const { store, file } = storeIn(folder);
-    store.write(defaultNetworkName, known("t"));
+    store.change(defaultNetworkName, () => known("t"));
     chownSync(file, 65_534, 65_534);
     expect(() => store.read(defaultNetworkName)).toThrow("belongs to another user");
   });
@@ -99,7 +100,7 @@ describe("refused in one line", () => {
   test.each(["link", "folder", "pipe", "text", "half", "large"])("a %s", (kind) => {
     using folder = temporaryFolder();
     const { store, file } = storeIn(folder);
-    store.write(defaultNetworkName, known("t"));
+    store.change(defaultNetworkName, () => known("t"));
     const whole = statSync(file).size;
     renameSync(file, folder.at("elsewhere"));
     if (kind === "link") symlinkSync(folder.at("elsewhere"), file);
@@ -116,18 +117,46 @@ describe("refused in one line", () => {
     folder.write("state", "");
     const { store } = storeIn(folder);
     expect([store.read(lab), store.names(), store.remove(lab)]).toEqual([undefined, [], false]);
-    expect(() => store.write(lab, known("t"))).toThrow(/^cannot write .*lab\.json: /);
+    expect(() => store.change(lab, () => known("t"))).toThrow(/^cannot write .*lab\.json: /);
   });
 });
 
-test("a link that has the name is replaced, and where it leads nothing changes", () => {
+test("a link that has the name is refused, and where it leads nothing changes", () => {
   using folder = temporaryFolder();
   const { store, file } = storeIn(folder);
-  store.write(defaultNetworkName, known("t"));
+  store.change(defaultNetworkName, () => known("t"));
   renameSync(file, folder.at("elsewhere"));
   symlinkSync(folder.at("elsewhere"), file);
   const before = statSync(folder.at("elsewhere")).mtimeMs;
-  store.write(defaultNetworkName, known("n"));
-  expect(store.read(defaultNetworkName)?.token.reveal()).toBe("n".repeat(30));
+  expect(() => store.change(defaultNetworkName, () => known("n"))).toThrow(LocalIoError);
   expect(statSync(folder.at("elsewhere")).mtimeMs).toBe(before);
+  expect(store.remove(defaultNetworkName)).toBe(true);
+  expect(readdirSync(folder.path).sort()).toEqual(["elsewhere", "state"]);
+});
+
+test("processes that change it at the same time lose nothing of each other", async () => {
+  using folder = temporaryFolder();
+  const { store } = storeIn(folder);
+  store.change(lab, () => known("t"));
+  const code = `
+    const { NetworkStore } = await import(${JSON.stringify(join(import.meta.dir, "../../src/trust/network-store.ts"))});
+    const store = new NetworkStore(process.argv[1]);
+    for (let port = 1; port <= 40; port++)
+      store.change("lab", (known) => ({ ...known, indexes: [...known.indexes, { ...known.indexes[0], host: process.argv[2], port }] }));`;
+  const children = ["one", "other"].map((host) =>
+    Bun.spawn([process.execPath, "-e", code, folder.at("state"), host], { stderr: "inherit" }),
+  );
+  expect(await Promise.all(children.map((child) => child.exited))).toEqual([0, 0]);
+  expect(store.read(lab)?.indexes).toHaveLength(81);
+  expect(readdirSync(folder.at("state/networks"))).toEqual(["lab.json"]);
+});
+
+test("a change that throws changes nothing, and leaves no lock", () => {
+  using folder = temporaryFolder();
+  const { store } = storeIn(folder);
+  const fail = () => {
+    throw new UsageError("no");
+  };
+  expect(() => store.change(lab, fail)).toThrow("no");
+  expect(store.change(lab, () => known("t")).indexes).toHaveLength(1);
 });

@@ -7,7 +7,7 @@ import { LocalIoError } from "../../../src/errors.ts";
 import type { FileIdentity } from "../../../src/library/file-identity.ts";
 import { HashCache } from "../../../src/library/hash-cache.ts";
 import { PartialFile } from "../../../src/library/partial-file.ts";
-import { ProcessLock } from "../../../src/library/process-lock.ts";
+import { ProcessLock } from "../../../src/process-lock.ts";
 import { History } from "../../../src/prompt/history.ts";
 import { fingerprintOfCertificate } from "../../../src/trust/fingerprint.ts";
 import { identityIn } from "../../../src/trust/identity.ts";

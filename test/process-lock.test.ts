@@ -2,19 +2,19 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { LocalIoError } from "../../src/errors.ts";
-import { ProcessLock } from "../../src/library/process-lock.ts";
-import { temporaryFolder } from "./temporary-folder.ts";
+import { LocalIoError } from "../src/errors.ts";
+import { ProcessLock } from "../src/process-lock.ts";
+import { temporaryFolder } from "./library/temporary-folder.ts";
 
-const module = join(import.meta.dir, "../../src/library/process-lock.ts");
+const module = join(import.meta.dir, "../src/process-lock.ts");
 
-/** Another process that holds the lock until it is killed. */
-async function holder(path: string) {
+/** Another process that holds the lock until it is killed, or for so long. */
+async function holder(path: string, heldMs = 2 ** 31 - 1) {
   const code = `
     const { ProcessLock } = await import(${JSON.stringify(module)});
-    ProcessLock.acquire(${JSON.stringify(path)}, "test");
+    const lock = ProcessLock.acquire(${JSON.stringify(path)}, "test");
     process.stdout.write("held\\n");
-    setInterval(() => {}, 1000);`;
+    setTimeout(() => lock.release(), ${heldMs});`;
   const child = Bun.spawn([process.execPath, "-e", code], { stdout: "pipe", stderr: "inherit" });
   const reader = child.stdout.getReader();
   const { value } = await reader.read();
@@ -64,6 +64,17 @@ describe("a process lock", () => {
     expect(existsSync(path)).toBe(true);
     expect(attempt(path)).toBe("free");
     expect(readdirSync(folder.path)).toEqual([]);
+  });
+
+  test("held by a living process is waited for as long as that was said", async () => {
+    using folder = temporaryFolder();
+    const path = folder.at("x.lock");
+    await using other = await holder(path, 300);
+    const startMs = performance.now();
+    expect(() => ProcessLock.acquire(path, "the test", { patienceMs: 50 })).toThrow(`pid ${other.pid}`);
+    expect(performance.now() - startMs).toBeGreaterThanOrEqual(50);
+    ProcessLock.acquire(path, "the test", { patienceMs: 10_000 }).release();
+    expect(performance.now() - startMs).toBeLessThan(9_000);
   });
 
   test.skipIf(!existsSync("/proc/self/stat"))("of a dead process whose number lives again is free", () => {

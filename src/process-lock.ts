@@ -5,12 +5,15 @@
 import { linkSync, lstatSync, readFileSync, renameSync, unlinkSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
-import { LocalIoError, reasonOf, systemCode } from "../errors.ts";
-import { printable } from "../printable.ts";
-import { readRegularFile, writeNewFile } from "../private-file.ts";
+import { monotonicMs } from "./clock.ts";
+import { LocalIoError, reasonOf, systemCode } from "./errors.ts";
+import { printable } from "./printable.ts";
+import { readRegularFile, writeNewFile } from "./private-file.ts";
 
 /** The lock is taken over from dead holders at most this often before giving up: others do the same. */
 const maxAttempts = 10;
+/** For locks that are held for some milliseconds at a time. */
+const retryMs = 5;
 /** A lock of ours has about 100 bytes. */
 const maxLockBytes = 4 * 1024;
 
@@ -23,21 +26,25 @@ export class ProcessLock {
   ) {}
 
   /**
-   * Throws LocalIoError when a living process has it (`what` says what for) or the file cannot be made. `shown`: what
-   * people know the path by.
+   * Throws LocalIoError when a living process has it (`what` says what for) and keeps it for `patienceMs`, or the file
+   * cannot be made. `shown`: what people know the path by.
    */
-  static acquire(path: string, what: string, shown = path): ProcessLock {
+  static acquire(path: string, what: string, { shown = path, patienceMs = 0 } = {}): ProcessLock {
+    const endMs = monotonicMs() + patienceMs;
     const ours = JSON.stringify({ pid: process.pid, started: startOf(process.pid), host: hostname() });
     // Made whole under a name that nobody can guess and then linked: nobody ever reads half a lock.
     const draft = `${path}.${crypto.randomUUID()}`;
     try {
       writeNewFile(draft, Buffer.from(ours));
-      for (let attempt = 0; attempt < maxAttempts; attempt++) {
+      for (let attempt = 0; attempt < maxAttempts; ) {
         if (take(draft, path, ours)) return new ProcessLock(path, ours);
         const text = readLock(path, shown);
         const holder = text === undefined ? undefined : livingHolder(text, shown);
-        if (holder !== undefined) throw new LocalIoError(`another p2p (${holder}) is ${what}`);
-        if (text !== undefined) removeDead(path, draft, text);
+        if (holder === undefined) {
+          attempt++;
+          if (text !== undefined) removeDead(path, draft, text);
+        } else if (monotonicMs() < endMs) Bun.sleepSync(retryMs);
+        else throw new LocalIoError(`another p2p (${holder}) is ${what}`);
       }
       throw new LocalIoError(`cannot lock ${printable(shown)}: others take it all the time`);
     } catch (error) {
