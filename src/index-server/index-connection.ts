@@ -72,8 +72,13 @@ export class IndexConnection implements AcceptedUser, NewsReader {
 
   // --- what the connection says ---
 
+  whileReading(read: () => void): void {
+    this.turn.spend(read);
+  }
+
   onLine(line: Uint8Array): number {
-    this.turn.spend(() => this.take(line));
+    this.turn.look();
+    this.take(line);
     return 0;
   }
 

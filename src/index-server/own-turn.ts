@@ -5,6 +5,9 @@ export class OwnTurn {
   /** Undefined: none has begun. */
   private lengthMs: number | undefined;
   private usedMs = 0;
+  /** Undefined: nothing that counts is going on. */
+  private sinceMs: number | undefined;
+  private hasEnded = false;
 
   /** `onChange`: its turn is over, or another one may begin. */
   constructor(
@@ -15,27 +18,36 @@ export class OwnTurn {
 
   /** Nothing more should be worked on before `onChange`. */
   get isOver(): boolean {
-    return this.lengthMs !== undefined && this.usedMs > this.lengthMs;
+    return this.hasEnded;
   }
 
-  /** Runs something that counts. */
-  spend(run: () => void): void {
-    const startMs = this.nowMs();
+  /** Does something that counts. */
+  spend(work: () => void): void {
     if (this.lengthMs === undefined) this.begin();
+    this.sinceMs = this.nowMs();
     try {
-      run();
+      work();
     } finally {
-      const wasOver = this.isOver;
-      this.usedMs += this.nowMs() - startMs;
-      if (this.isOver && !wasOver) this.onChange();
+      this.look();
+      this.usedMs += this.nowMs() - this.sinceMs;
+      this.sinceMs = undefined;
     }
+  }
+
+  /** In the middle of it: whether to go on. */
+  look(): void {
+    if (this.hasEnded || this.lengthMs === undefined || this.sinceMs === undefined) return;
+    if (this.usedMs + this.nowMs() - this.sinceMs <= this.lengthMs) return;
+    this.hasEnded = true;
+    this.onChange();
   }
 
   private begin(): void {
     this.usedMs = 0;
     this.lengthMs = this.rounds.begin(() => {
-      const wasOver = this.isOver;
+      const wasOver = this.hasEnded;
       this.lengthMs = undefined;
+      this.hasEnded = false;
       if (wasOver) this.onChange();
     });
   }

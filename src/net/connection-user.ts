@@ -5,6 +5,8 @@ import type { ProtocolError } from "../wire/protocol-error.ts";
 export interface ConnectionUser {
   /** One line; returns how many raw bytes follow it. A ProtocolError thrown here goes to `onProtocolError`. */
   onLine(line: Uint8Array): number;
+  /** Calls `read` at once, which hands on what has arrived: for who measures what that takes. */
+  whileReading?(read: () => void): void;
   /** Where the next bytes of the body that `onLine` announced are to go; at least one byte long. */
   bodyRoom?(): Uint8Array;
   /** So many bytes of the body have come and lie in the room given last. */

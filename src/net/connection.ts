@@ -32,7 +32,6 @@ export class Connection {
   private descriptor = -1;
   private readonly outbox: Outbox;
   private pausedByUser = false;
-  private pausedByBacklog = false;
   private pausedForRoom = false;
   private readonly account: ByteAccount | undefined;
   private userBytes = 0;
@@ -224,14 +223,18 @@ export class Connection {
 
   /** Runs the reader; all that is sent meanwhile leaves in one write. */
   private reading(read: () => void): void {
-    this.outbox.corked = true;
-    try {
-      read();
-    } catch (error) {
-      this.complain(error);
-    }
-    this.outbox.corked = false;
-    this.outbox.flush();
+    const work = () => {
+      this.outbox.corked = true;
+      try {
+        read();
+      } catch (error) {
+        this.complain(error);
+      }
+      this.outbox.corked = false;
+      this.outbox.flush();
+    };
+    if (this.user?.whileReading === undefined) work();
+    else this.user.whileReading(work);
     this.applyPause();
   }
 
@@ -252,9 +255,8 @@ export class Connection {
    */
   private applyPause(): void {
     if (this.isClosed || this.socket === undefined || this.ending !== undefined) return;
-    this.pausedByBacklog = this.bufferedBytes > maxBufferedBytes;
     this.pausedForRoom = !this.hasRoom();
-    if (this.pausedByUser || this.pausedByBacklog || this.pausedForRoom) {
+    if (this.pausedByUser || this.pausedForRoom || this.bufferedBytes > maxBufferedBytes) {
       this.longLineSinceMs = undefined;
       this.reader.pause();
       this.socket.pause();

@@ -104,3 +104,24 @@ test("a turn is what is worked in it, not what passes: who asks little never res
   work(3);
   expect([turn.isOver, changes]).toEqual([false, 2]);
 });
+
+test("in the middle of work it is seen that the turn is over, once", () => {
+  const { rounds, clock } = open();
+  const changes: number[] = [];
+  const turn = new OwnTurn(
+    rounds,
+    () => clock.nowMs,
+    () => changes.push(clock.nowMs),
+  );
+  turn.spend(() => {
+    for (let i = 0; i < 6; i++) {
+      clock.nowMs++;
+      turn.look();
+    }
+  });
+  // 3 ms are its turn, the next one is more.
+  expect(changes).toEqual([4]);
+  // Between two of its works nothing is.
+  turn.look();
+  expect(changes).toEqual([4]);
+});

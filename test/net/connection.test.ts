@@ -25,9 +25,10 @@ interface Behaviour {
   greeted?: boolean;
   onLine?: (line: string, connection: Connection) => number;
   onBody?: (piece: Uint8Array) => void;
+  whileReading?: (read: () => void) => void;
 }
 
-function serve({ greeted = true, onLine, onBody }: Behaviour, maxConnections = 100): Server {
+function serve({ greeted = true, onLine, onBody, whileReading }: Behaviour, maxConnections = 100): Server {
   const accepted: Connection[] = [];
   const closed: (Error | undefined)[] = [];
   const listener = new Listener({
@@ -42,6 +43,7 @@ function serve({ greeted = true, onLine, onBody }: Behaviour, maxConnections = 1
         onLine: (line) => onLine?.(Buffer.from(line).toString(), connection) ?? 0,
         bodyRoom: () => room,
         onBody: (length) => onBody?.(room.slice(0, length)),
+        ...(whileReading && { whileReading }),
         onClose: (error) => closed.push(error),
       };
     },
@@ -70,6 +72,36 @@ async function client(
 }
 
 describe("a connection", () => {
+  test("lets its user measure what it reads, also of what it had held back", async () => {
+    const seen: string[] = [];
+    let depth = 0;
+    let readings = 0;
+    using server = serve({
+      onLine: (line, connection) => {
+        seen.push(`${line} ${depth}`);
+        if (line === "hold") connection.pause();
+        return 0;
+      },
+      whileReading: (read) => {
+        readings++;
+        depth++;
+        read();
+        depth--;
+      },
+    });
+    const { connection } = await client(server.listener.port);
+    connection.send("first\nhold\nlater\n");
+    await until(
+      () => seen.length === 2,
+      () => `${seen}`,
+    );
+    const before = readings;
+    server.accepted[0]!.resume();
+    expect(seen).toEqual(["first 1", "hold 1", "later 1"]);
+    expect(readings).toBe(before + 1);
+    connection.destroy();
+  });
+
   test("carries lines and bodies, split or joined as the network likes", async () => {
     const pieces: Uint8Array[] = [];
     const seen: string[] = [];
