@@ -79,6 +79,9 @@ export class AuthenticationError extends P2pError {
   readonly exit = ExitCode.authentication;
 }
 
+/** Who answered holds another token than we do: where it is known to be the machine that is meant, ours is the old one. */
+export class AnotherTokenError extends AuthenticationError {}
+
 /** A different file is where the download would go, and `--force` was not given. */
 export class WouldOverwriteError extends P2pError {
   readonly code = "WOULD_OVERWRITE";

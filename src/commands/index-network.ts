@@ -11,6 +11,7 @@ import type { Identity } from "../trust/identity.ts";
 import { maxLinkAddresses } from "../trust/join-link.ts";
 import { Membership } from "../trust/membership.ts";
 import { NetworkStore } from "../trust/network-store.ts";
+import { NetworkWatch } from "../trust/network-watch.ts";
 import {
   defaultNetworkName,
   merged,
@@ -34,11 +35,8 @@ export interface IndexNetworkOptions extends BelongingOptions {
   readonly stateFolder: string;
 }
 
-/** How often it is looked whether the token was changed: an index takes a new one within a second. */
-const lookMs = 500;
-
 export class IndexNetwork {
-  private timer: Timer | undefined;
+  private watch: NetworkWatch | undefined;
   private stamp: string | undefined;
 
   private constructor(
@@ -133,41 +131,26 @@ export class IndexNetwork {
   follow(onChanged: () => void, log: Pick<Log, "info" | "warn">): void {
     const { name } = this;
     if (name === undefined) return;
-    this.timer = setInterval(() => {
-      const stamp = this.store.stampOf(name);
-      if (stamp === this.stamp) return;
-      this.stamp = stamp;
-      try {
-        if (!this.look(name)) return;
-      } catch (error) {
-        log.warn(
-          `the index goes on with the token it has: ${error instanceof Error ? error.message : error}`,
-        );
-        return;
-      }
+    const changed = (network: StoredNetwork) => {
+      const isChanged = !network.token.equals(this.known.token);
+      this.known = network;
+      if (!isChanged) return;
+      this.membership = new Membership(this.identity, network.token);
       log.info(`the token of network ${name} was changed: who has the old one is not let in any more`);
       onChanged();
-    }, lookMs);
+    };
+    const failed = ({ message }: Error) => log.warn(`the index goes on with the token it has: ${message}`);
+    this.watch = new NetworkWatch(this.store, name, { changed, failed }, this.stamp);
   }
 
   stop(): void {
-    clearInterval(this.timer);
+    this.watch?.stop();
   }
 
   private ownPart(name: NetworkName): StoredNetwork {
     const { fingerprint } = this.identity;
     const known = this.store.read(name) ?? this.known;
     return { ...known, indexes: known.indexes.filter((index) => index.fingerprint === fingerprint) };
-  }
-
-  /** True when the token is another one. */
-  private look(name: NetworkName): boolean {
-    const found = this.store.read(name);
-    if (found === undefined) throw new Error(`network ${name} was forgotten here (\`p2p leave\`)`);
-    const isChanged = !found.token.equals(this.known.token);
-    this.known = found;
-    if (isChanged) this.membership = new Membership(this.identity, found.token);
-    return isChanged;
   }
 }
 

@@ -35,10 +35,12 @@ export async function networkOf(
   const { index } = options;
   const token = tokenOf(options, givenToken);
   if (token !== undefined) return await privateNetwork(token, anyIndexAt(index ?? localIndex));
-  const known = options.open ? undefined : knownNetwork(options, new NetworkStore(stateFolder()));
-  if (known === undefined) return openNetwork(index ?? localIndex);
+  const store = new NetworkStore(stateFolder());
+  const name = options.open ? undefined : knownNetwork(options, store);
+  if (name === undefined) return openNetwork(index ?? localIndex);
+  const known = joinedNetwork(store, name);
   const indexes = index?.map((address) => expectedAt(address, known)) ?? knownIndexes(known);
-  return await privateNetwork(known.token, indexes);
+  return { ...(await privateNetwork(known.token, indexes)), name };
 }
 
 /** The token that a machine was given, if any. Also refuses options that contradict each other. */
@@ -62,16 +64,16 @@ export function tokenOf(
  * In this order: the one that is named, the one of the index that is named, the default one. Undefined: an open one,
  * which nobody gets by an address alone that leads off this machine.
  */
-function knownNetwork({ index, network }: NetworkOptions, store: NetworkStore): StoredNetwork | undefined {
-  if (network !== undefined) return joinedNetwork(store, network);
-  if (index === undefined) return store.read(defaultNetworkName);
+function knownNetwork({ index, network }: NetworkOptions, store: NetworkStore): NetworkName | undefined {
+  if (network !== undefined) return network;
+  const isUsualThere = () => store.read(defaultNetworkName) !== undefined;
+  if (index === undefined) return isUsualThere() ? defaultNetworkName : undefined;
   const named = index
     .map((address) => store.withIndex((each) => isSameAddress(each, address)))
     .find((found) => found !== undefined);
   const foreign = index.find(({ host }) => !isLoopback(host));
   if (named !== undefined || foreign === undefined) return named;
-  const usual = store.read(defaultNetworkName);
-  if (usual !== undefined) return usual;
+  if (isUsualThere()) return defaultNetworkName;
   const names = store.names();
   const which = names.length === 0 ? "" : `, say --network NAME if it is of one (${names.join(", ")})`;
   throw new UsageError(

@@ -28,6 +28,7 @@ import {
   threads,
   transferOptions,
 } from "./shared-args.ts";
+import { followToken } from "./token-follow.ts";
 import { downloadLimiting, uploadLimiting, uploadLimitsOf } from "./transfer-limit-options.ts";
 
 export const declaration = declare({
@@ -108,6 +109,7 @@ export async function run(options: PeerOptions, context: CommandContext): Promis
   // Connecting cannot be cancelled; nobody fetches from a peer that is not there yet, so nothing needs to be stopped.
   const node = await Promise.race([starting, aborted(signal)]);
   if (node === undefined) return;
+  const following = followToken(network, log);
   const address = { host, wantedPort: port, port: node.port, network };
   for (const warning of reachabilityWarnings(address)) log.warn(warning);
   try {
@@ -122,6 +124,7 @@ export async function run(options: PeerOptions, context: CommandContext): Promis
     await aborted(signal);
   } finally {
     await node.stop();
+    following.stop();
     doors.close();
   }
   if (output.failure !== undefined) throw output.failure;

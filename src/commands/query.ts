@@ -41,6 +41,7 @@ import {
   threads,
   transferOptions,
 } from "./shared-args.ts";
+import { followToken } from "./token-follow.ts";
 import { downloadLimiting, uploadLimiting, uploadLimitsOf } from "./transfer-limit-options.ts";
 
 export const declaration = declare({
@@ -143,6 +144,7 @@ export async function run(options: QueryOptions, context: CommandContext): Promi
     },
     signal,
   );
+  const following = followToken(network, log);
   const shown = isStreamed ? beside(context) : context;
   try {
     const meant = { rootPrefix, sizeBytes };
@@ -163,6 +165,7 @@ export async function run(options: QueryOptions, context: CommandContext): Promi
       });
   } finally {
     await node.stop();
+    following.stop();
     doors.close();
     // All of it is known only now.
     if (node.servedBytes > 0 || serveForSeconds > 0)

@@ -67,8 +67,8 @@ async function rotate(name: NetworkName, { output, log }: CommandContext): Promi
   const rotated: StoredNetwork = store.change(name, (there = known) => ({ ...there, token: newToken() }));
   showLinks(name, { ...rotated, indexes: own }, output);
   log.info(
-    "the index takes it within a second; on each other machine run `p2p join` with this link, " +
-      "and everywhere start again what runs with the old one",
+    "the index takes it within a second, and so does what else runs here; on each other machine run `p2p join` with " +
+      "this link, and start again what was given its token with P2P_TOKEN or --token-file",
   );
 }
 

@@ -18,6 +18,7 @@ import type { CommandContext } from "./context.ts";
 import { networkOf } from "./network.ts";
 import { asUsageError, searchText } from "./search.ts";
 import { asking, printing } from "./shared-args.ts";
+import { followToken } from "./token-follow.ts";
 
 export const declaration = declare({
   verb: "watch",
@@ -53,6 +54,7 @@ export async function run(options: WatchOptions, context: CommandContext): Promi
   const network = await networkOf(options, context);
   const text = searchText(options.words.join(" "));
   const commands = commandsOf(options, network, context);
+  const following = followToken(network, log);
   const end = Promise.withResolvers<void>();
   // Heard below; it may be refused before that.
   end.promise.catch(() => {});
@@ -76,6 +78,7 @@ export async function run(options: WatchOptions, context: CommandContext): Promi
     await unlessAborted(commands?.done() ?? Promise.resolve(), signal);
   } finally {
     watch.stop();
+    following.stop();
     await commands?.stop();
   }
 }

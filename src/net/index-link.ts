@@ -4,7 +4,7 @@
  */
 import type { Address } from "../address.ts";
 import { monotonicMs } from "../clock.ts";
-import { AuthenticationError, IndexError } from "../errors.ts";
+import { AnotherTokenError, AuthenticationError, IndexError } from "../errors.ts";
 import type { Network } from "../trust/network.ts";
 import { backoffMs } from "./backoff.ts";
 import { IndexClient } from "./index-client.ts";
@@ -35,7 +35,11 @@ export class IndexLink {
   /** Why we were last not let in, or did not believe who was there. */
   private refusal: string | undefined;
 
-  constructor(private readonly options: IndexLinkOptions) {}
+  private readonly unwatchToken: (() => void) | undefined;
+
+  constructor(private readonly options: IndexLinkOptions) {
+    this.unwatchToken = options.network.membership?.onChange(() => this.tryNow());
+  }
 
   /** Undefined while there is no connection. */
   get client(): IndexClient | undefined {
@@ -57,6 +61,7 @@ export class IndexLink {
   stop(): void {
     this.stopped = true;
     clearTimeout(this.timer);
+    this.unwatchToken?.();
     this.current?.close();
     this.current = undefined;
   }
@@ -70,6 +75,7 @@ export class IndexLink {
       client.close();
       return;
     }
+    network.membership?.setOld(false);
     this.turn = (indexes as readonly Address[]).indexOf(client.address);
     this.current = client;
     this.upSinceMs = this.nowMs();
@@ -97,7 +103,15 @@ export class IndexLink {
     this.timer = setTimeout(() => void this.tryAgain(), backoffMs(this.failures, Math.random()));
   }
 
+  /** There is a new token, with which it may be let in. */
+  private tryNow(): void {
+    if (this.timer === undefined || this.stopped) return;
+    clearTimeout(this.timer);
+    void this.tryAgain();
+  }
+
   private async tryAgain(): Promise<void> {
+    this.timer = undefined;
     try {
       await this.connect();
     } catch (error) {
@@ -112,8 +126,16 @@ export class IndexLink {
   }
 
   /** The user has to do something about it, and hears of it once. */
-  private tellRefusal({ message }: AuthenticationError): void {
+  private tellRefusal(error: AuthenticationError): void {
+    const { message } = error;
     if (message !== this.refusal) this.options.onNotice(message);
     this.refusal = message;
+    const { membership, indexes } = this.options.network;
+    // Said by the machine that is meant, and so true.
+    const isPinned = indexes.every(({ fingerprints }) => fingerprints !== undefined);
+    if (isPinned && error.cause instanceof AnotherTokenError && membership?.setOld(true))
+      this.options.onNotice(
+        "until this machine has joined with the new link, nobody is let in by the old token",
+      );
   }
 }

@@ -4,7 +4,7 @@
  * What is proved, and why it cannot be passed on, is `trust/token-proof.ts`.
  */
 import { randomBytes } from "node:crypto";
-import { AuthenticationError } from "../errors.ts";
+import { AnotherTokenError, AuthenticationError } from "../errors.ts";
 import { clientProof, isProof, proofBytes, serverProof, type Transcript } from "../trust/token-proof.ts";
 import type { Fingerprint } from "../wire/fingerprint.ts";
 import {
@@ -53,7 +53,7 @@ export class ConnectingSide implements ConnectionUser {
     };
     if (!isProof(serverProof(key, transcript), answer.proof)) {
       this.done(
-        new AuthenticationError(
+        new AnotherTokenError(
           "it does not know the token of this network: the token was changed (ask for a new link and run `p2p join`), " +
             "or it is another network's, or somebody is in between",
         ),

@@ -52,6 +52,8 @@ export type ToUploadWorker =
   | { kind: "forget"; root: string }
   /** These are banned now. */
   | { kind: "bans"; bans: readonly string[] }
+  /** Who was let in by another token is cut off. */
+  | { kind: "membership"; membership: PostedMembership }
   | { kind: "stop" };
 
 export type FromUploadWorker =

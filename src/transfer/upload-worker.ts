@@ -24,6 +24,7 @@ const newsDelayMs = 5;
 let listener: Listener | undefined;
 let queue: UploadQueue | undefined;
 let gate: AddressGate | undefined;
+let membership: Membership | undefined;
 let reportedConnections = 0;
 let newsTimer: Timer | undefined;
 const served = new Map<string, number>();
@@ -59,6 +60,10 @@ self.onmessage = (event: MessageEvent<ToUploadWorker>) => {
     case "bans":
       gate?.ban(message.bans);
       return;
+    case "membership":
+      membership = Membership.received(message.membership);
+      listener?.dropOldMembers();
+      return;
     case "stop":
       stop();
       return;
@@ -72,6 +77,7 @@ function tell(message: FromUploadWorker): void {
 function listen(message: ToUploadWorker & { kind: "listen" }): void {
   const { host, port, reusePort, limits, turnLimits, rateLimit } = message;
   useSendFile(message.sendFiles);
+  membership = message.membership && Membership.received(message.membership);
   contents.maxOpenFiles = message.openFiles;
   gate = message.gate && new AddressGate(message.gate);
   queue = new UploadQueue(turnLimits, rateLimit && new RateLimit(rateLimit));
@@ -91,7 +97,7 @@ function listen(message: ToUploadWorker & { kind: "listen" }): void {
       reusePort,
       limits,
       gate,
-      secure: message.membership && secureWith(Membership.received(message.membership)),
+      secure: membership && secureWith(membership),
       accept: (connection) => {
         const upload = new UploadConnection(connection, context, () => connections.delete(upload));
         connections.add(upload);
@@ -104,8 +110,8 @@ function listen(message: ToUploadWorker & { kind: "listen" }): void {
   }
 }
 
-function secureWith(membership: Membership): SecureListening {
-  return { identity: membership.identity, purpose: "peer", membership: () => membership };
+function secureWith(first: Membership): SecureListening {
+  return { identity: first.identity, purpose: "peer", membership: () => membership ?? first };
 }
 
 /** Only while somebody wants to hear of it, here or in another thread. */

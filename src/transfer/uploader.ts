@@ -57,12 +57,17 @@ export class Uploader {
   private readonly news = new Set<string>();
   private newsTimer: Timer | undefined;
   private readonly unwatchGate: (() => void) | undefined;
+  private readonly unwatchToken: (() => void) | undefined;
 
   private constructor(
     private readonly options: UploaderOptions,
     private readonly taken: SharedPort,
   ) {
-    const { gate } = options;
+    const { gate, membership } = options;
+    this.unwatchToken = membership?.onChange(() => {
+      const guests = membership.postedForGuests();
+      for (const thread of this.threads) thread.send({ kind: "membership", membership: guests });
+    });
     this.unwatchGate = gate?.onChange(() => {
       for (const thread of this.threads) thread.send({ kind: "bans", bans: gate.posted().bans });
     });
@@ -128,6 +133,7 @@ export class Uploader {
   async stop(): Promise<void> {
     clearTimeout(this.newsTimer);
     this.unwatchGate?.();
+    this.unwatchToken?.();
     await Promise.all(this.threads.map((thread) => thread.stop()));
     this.taken.release();
   }
@@ -154,7 +160,7 @@ export class Uploader {
           openFiles,
           rateLimit: this.options.limit?.shared,
           sendFiles: this.options.sendFiles ?? true,
-          membership: this.options.membership?.posted(),
+          membership: this.options.membership?.postedForGuests(),
           gate: this.options.gate?.posted(),
         },
         {

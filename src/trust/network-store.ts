@@ -60,10 +60,9 @@ export class NetworkStore {
   }
 
   /** The first that has such an index. */
-  withIndex(isMeant: (index: Address) => boolean): StoredNetwork | undefined {
+  withIndex(isMeant: (index: Address) => boolean): NetworkName | undefined {
     for (const name of this.names()) {
-      const network = this.read(name);
-      if (network?.indexes.some(isMeant)) return network;
+      if (this.read(name)?.indexes.some(isMeant)) return name;
     }
     return undefined;
   }

@@ -3,7 +3,7 @@ import type { Address } from "../address.ts";
 import type { Fingerprint } from "../wire/fingerprint.ts";
 import type { Gate } from "./gate.ts";
 import type { Membership } from "./membership.ts";
-import type { StoredNetwork } from "./stored-network.ts";
+import type { NetworkName, StoredNetwork } from "./stored-network.ts";
 
 export interface IndexAddress extends Address {
   /** One of these has to answer there; undefined: any index of the network, as nothing but its token is known. */
@@ -15,6 +15,8 @@ export interface Network {
   readonly indexes: readonly IndexAddress[];
   /** Undefined: a network that is open to everybody, without encryption. */
   readonly membership: Membership | undefined;
+  /** As it is called here; undefined where nothing of it is stored. */
+  readonly name?: NetworkName | undefined;
   /** Of its machines, whom we have to do with; undefined: all of them. */
   readonly gate?: Gate | undefined;
 }

@@ -3,8 +3,10 @@ import { describe, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { connect } from "../../src/net/connect.ts";
 import { formatJoinLink, type JoinLink, parseJoinLink } from "../../src/trust/join-link.ts";
-import { newToken } from "../../src/trust/token.ts";
+import { Membership } from "../../src/trust/membership.ts";
+import { newToken, parseToken } from "../../src/trust/token.ts";
 import type { BinaryProcess } from "../helpers/binary-process.ts";
 import { mallory } from "../helpers/memberships.ts";
 import { PrivateNetwork } from "../helpers/private-network.ts";
@@ -263,9 +265,30 @@ test("a token that is changed is taken by the running index within a second, and
   );
   await peer.waitUntil(() => peer.stderr.includes("the token was changed"), "notice");
   expect(peer.stderr.split("ask for a new link")).toHaveLength(2);
+  // The peer believes its index, and lets nobody in by the old one either.
+  await peer.waitUntil(() => peer.stderr.includes("nobody is let in by the old token"), "notice");
+  const { port } = await peer.waitForEvent("listening");
+  const isLetIn = async (text: string) => {
+    const membership = new Membership(mallory.identity, parseToken(text, "it"));
+    const user = { onLine: () => 0, onClose: () => {} };
+    const secure = { membership, purpose: "peer" as const, expected: undefined };
+    return connect({ host: "127.0.0.1", port: Number(port) }, user, { secure }).then(
+      (connection) => {
+        connection.destroy();
+        return true;
+      },
+      () => false,
+    );
+  };
+  await until(async () => !(await isLetIn(network.token)));
 
-  // The new link is of the same network: no --force is needed.
+  // The new link is of the same network: no --force is needed, and what runs takes the token from there.
   expect((await network.join(there, link)).exitCode).toBe(0);
+  await peer.waitUntil(() => peer.stdout.split('"registered"').length === 3, "registered again");
+  expect(await isLetIn(network.token)).toBe(false);
+  expect(await isLetIn(parseJoinLink(link).token.reveal())).toBe(true);
+  const cwd = network.box.newFolder("here");
+  expect((await network.run(await network.machine(link), ["query", "a.bin"], { cwd })).exitCode).toBe(0);
   expect((await network.run(there, ["stats"])).exitCode).toBe(0);
   expect((await network.run(network.home, ["stats"])).exitCode).toBe(0);
 });

@@ -64,7 +64,7 @@ test("each network has its name, its indexes and an end", () => {
   folder.write("state/networks/.lab-draft", "");
   folder.write("state/networks/Not A Name.json", "");
   expect(store.names()).toEqual([defaultNetworkName, lab]);
-  expect(store.withIndex(({ host }) => host === "10.0.0.9")?.indexes[0]?.host).toBe("10.0.0.9");
+  expect(store.withIndex(({ host }) => host === "10.0.0.9")).toBe(lab);
   expect(store.withIndex(() => false)).toBeUndefined();
   expect([store.remove(lab), store.remove(lab), store.read(lab)]).toEqual([true, false, undefined]);
 });
