@@ -33,11 +33,13 @@ export function withoutKnownSecrets(text: string): string {
 
 /** Somebody may have put a link where a name belongs; then no secret is known yet. */
 const linkSecret = /(p2p:\/\/[^\s#"'`]*#)[^\s"'`]+/gi;
+/** As long as the tokens that we make, and drawn by lot: no word, no digest in hex, and no name with a dot or a blank. */
+const tokenWord = /(?<![\w-])(?=[\w-]*[a-z])(?=[\w-]*[A-Z])[\w-]{43}(?![\w-])/g;
 const urlPassword = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s/:@"'`]*:)[^\s/"'`]+@/gi;
 
-/** For what people read: also without the password of a URL and the secret of a link, known or not. */
+/** For what people read: also without what may be a token, the secret of a link and the password of a URL, known or not. */
 export function redacted(text: string): string {
-  const clean = withoutKnownSecrets(text);
+  const clean = withoutKnownSecrets(text).replace(tokenWord, shown);
   return clean.includes("://")
     ? clean.replace(linkSecret, `$1${shown}`).replace(urlPassword, `$1${shown}@`)
     : clean;

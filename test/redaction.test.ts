@@ -38,6 +38,12 @@ test.each([
   ["postgres://me@db/p2p", "postgres://me@db/p2p"],
   ["http://[::1]:80/a and b@c.org", "http://[::1]:80/a and b@c.org"],
   ["nothing here", "nothing here"],
+  [`bad value "${"aB-_0".repeat(8)}aB9" for P2P_NETWORK`, 'bad value "[secret]" for P2P_NETWORK'],
+  [`cannot read /tmp/${"aB-_0".repeat(8)}aB9`, "cannot read /tmp/[secret]"],
+  // A root, an MD5, and a name that is only as long.
+  ...[`root ${"aB9".repeat(21)}1`, `md5 ${"0af".repeat(10)}00`, `no ${"name-".repeat(8)}abc`].map(
+    (text) => [text, text] as [string, string],
+  ),
 ])("%p is told as %p", (text, expected) => {
   expect(redacted(text)).toBe(expected);
   expect(withoutKnownSecrets(text)).toBe(text);

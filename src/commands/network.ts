@@ -1,8 +1,10 @@
 /** Which network a command takes part in, from its options and from what was joined; and where it listens there. */
+import { networkInterfaces } from "node:os";
 import { type Address, formatAddress } from "../address.ts";
 import { defaultIndexPort, type Environment, loopbackHost, stateFolder } from "../config.ts";
 import { UsageError } from "../errors.ts";
 import { isLoopback } from "../loopback.ts";
+import { parseIpAddress } from "../net/ip-address.ts";
 import { isSameAddress } from "../net/same-address.ts";
 import { checkedToken, readTokenFile, tokenVariable } from "../trust/given-token.ts";
 import { identityIn } from "../trust/identity.ts";
@@ -122,9 +124,12 @@ function refuseUncheckedTls(environment: Environment): void {
 export function listenHost(
   { host, open }: { host: string | undefined; open: boolean },
   { indexes, membership }: Network,
+  hasIpv6: boolean = systemHasIpv6(),
 ): string {
   if (host !== undefined) checkOpen(host, open || membership !== undefined);
-  return host ?? (membership === undefined || isLocal({ indexes }) ? loopbackHost : everyAddress(indexes));
+  return (
+    host ?? (membership === undefined || isLocal({ indexes }) ? loopbackHost : everyAddress(indexes, hasIpv6))
+  );
 }
 
 /** All of its indexes are on this machine, and reached by names that mean nothing elsewhere. */
@@ -132,7 +137,17 @@ export function isLocal({ indexes }: Pick<Network, "indexes">): boolean {
   return indexes.every((index) => isLoopback(index.host));
 }
 
-/** Where the index is only reached by IPv6, so will the others be. */
-function everyAddress(indexes: readonly Address[]): string {
-  return indexes.every(({ host }) => host.includes(":")) ? "::" : "0.0.0.0";
+/**
+ * The others come as they reach the index: by IPv6 unless it is known that nobody does. `::` takes IPv4 as well, and
+ * where the system has no IPv6 it cannot be listened on.
+ */
+function everyAddress(indexes: readonly Address[], hasIpv6: boolean): string {
+  const isIpv4 = ({ host }: Address) => parseIpAddress(host)?.bits === 32;
+  return hasIpv6 && !indexes.every(isIpv4) ? "::" : "0.0.0.0";
+}
+
+function systemHasIpv6(): boolean {
+  return Object.values(networkInterfaces()).some((addresses) =>
+    addresses?.some(({ family }) => family === "IPv6"),
+  );
 }

@@ -83,7 +83,7 @@ export const open = flag({
 export function servingHost(description: string) {
   return optional(kinds.host, {
     flag: "host",
-    defaultText: `${loopbackHost}; 0.0.0.0 in a private network of several machines`,
+    defaultText: `${loopbackHost}; all in a private network of several machines`,
     description,
   });
 }

@@ -1,6 +1,7 @@
 /** Which network a command takes part in, and where it listens there. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync } from "node:fs";
+import { networkInterfaces } from "node:os";
 import { isLocal, listenHost, type NetworkOptions, networkOf } from "../../src/commands/network.ts";
 import { UsageError } from "../../src/errors.ts";
 import type { Network } from "../../src/trust/network.ts";
@@ -10,6 +11,7 @@ import { Secret } from "../../src/trust/secret.ts";
 import { defaultNetworkName, type NetworkName } from "../../src/trust/stored-network.ts";
 import type { Fingerprint } from "../../src/wire/fingerprint.ts";
 import { alice } from "../helpers/memberships.ts";
+import { until } from "../helpers/until.ts";
 import { type TemporaryFolder, temporaryFolder } from "../library/temporary-folder.ts";
 
 const a = "a".repeat(64) as Fingerprint;
@@ -206,9 +208,29 @@ describe("it listens", () => {
     ["also when the index of an open one is elsewhere", openNetwork([at("10.0.0.5")]), "127.0.0.1"],
     ["on this machine alone in its own private network", secret("127.0.0.1"), "127.0.0.1"],
     ["for all in a private one of several machines", secret("10.0.0.5"), "0.0.0.0"],
-    ["for all when one of its indexes is elsewhere", secret("127.0.0.1", "nas"), "0.0.0.0"],
+    ["for all when one of its indexes is elsewhere", secret("127.0.0.1", "10.0.0.5"), "0.0.0.0"],
     ["by IPv6 where there is nothing else", secret("fd00::5"), "::"],
-  ])("%s", (_, network, host) => expect(listenHost({ host: undefined, open: false }, network)).toBe(host));
+    ["by both where there is both", secret("10.0.0.5", "fd00::5"), "::"],
+    ["by both where a name may mean both", secret("nas"), "::"],
+  ])("%s", (_, network, host) => {
+    const nothingSaid = { host: undefined, open: false };
+    expect(listenHost(nothingSaid, network, true)).toBe(host);
+    expect(listenHost(nothingSaid, network, false)).toBe(host.replace("::", "0.0.0.0"));
+  });
+
+  test.skipIf(!networkInterfaces().lo?.some(({ family }) => family === "IPv6"))(
+    "by both where it listens on ::",
+    async () => {
+      let accepted = 0;
+      const open = () => {
+        accepted++;
+      };
+      using server = Bun.listen({ hostname: "::", port: 0, socket: { open, data() {} } });
+      for (const hostname of ["127.0.0.1", "::1"])
+        (await Bun.connect({ hostname, port: server.port, socket: { data() {} } })).end();
+      await until(() => accepted === 2);
+    },
+  );
 
   test("where it is told to, when the network is private or that was said to be meant", () => {
     const wanted = { host: "10.0.0.7", open: false };

@@ -50,6 +50,8 @@ test("after all that can be done with it, the token is nowhere but where it belo
     network.run(here, ["query", "a.bin", "-o", "/proc/none/x"], { cwd }),
     network.run(here, ["query", "a.bin", "--token-file", token, ...loud]),
     network.run(here, ["query", "a.bin", `--token=${token}`, ...loud]),
+    network.run(here, ["query", "a.bin", "--network", token, ...loud]),
+    network.run(here, ["stats"], { env: { P2P_NETWORK: token } }),
     network.run(here, ["query", "--token", token, "a.bin"]),
     network.run(here, ["stats", "--index", "127.0.0.1:1", ...loud], { env: { P2P_TOKEN: token } }),
     network.run(here, ["stats", "--index", index.address, ...loud], { env: { P2P_TOKEN: token } }),
