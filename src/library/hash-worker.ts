@@ -90,15 +90,28 @@ function beginNext(place: number): void {
   const alone = waiting.length === 1 && begun.every((file) => file === undefined);
   const order = waiting.shift();
   if (order === undefined) return;
-  const { id, folder, path } = order;
+  const { id } = order;
   const outcome = attempt(() => {
-    const file = openInside(folder, path, { walked });
+    const file = open(order);
     const hashing = file === undefined ? undefined : FileHashing.begin(file, md5, place, alone);
     if (hashing === undefined) return { kind: "changed" };
     begun[place] = { id, hashing };
     return undefined;
   });
   if (outcome !== undefined) answer(id, outcome);
+}
+
+/** When there is no next file the folders are closed: after the last answer this thread may be ended at any moment. */
+function open({ folder, path }: Order): number | undefined {
+  try {
+    return openInside(folder, path, { walked });
+  } finally {
+    letGo();
+  }
+}
+
+function letGo(): void {
+  if (waiting.length === 0) walked.close();
 }
 
 /** Closes the file before anybody hears of it. */
@@ -122,6 +135,7 @@ function cancel(id: number): void {
   const place = begun.findIndex((file) => file?.id === id);
   if (index >= 0) {
     waiting.splice(index, 1);
+    letGo();
     answer(id, outcome);
   } else if (place >= 0) {
     end(place, id, outcome);

@@ -11,6 +11,7 @@ import { checkDisk } from "./check-disk.ts";
 import { ContentHome } from "./chunk-home.ts";
 import type { MeantSource } from "./connect-source.ts";
 import type { DownloadJob, FromDownloadWorker, ToDownloadWorker } from "./download-messages.ts";
+import { closeFolders } from "./drafts.ts";
 import { PacedReading } from "./paced-reading.ts";
 import { ParkedConnections } from "./parked-connections.ts";
 import { keyOf } from "./source.ts";
@@ -166,6 +167,7 @@ function end({ context, links, pacer, reporter }: Job, keepConnections: boolean)
 }
 
 function closeAll(): void {
+  closeFolders();
   parked.closeAll();
   freeHashPairs();
   tell({ kind: "closed-all" });

@@ -271,3 +271,25 @@ test("the jobs of a worker that fails fail, and the pool goes on", async () => {
   expect(outcome.kind).toBe("failed");
   expect((await hash(broken, path)).kind).toBe("failed");
 });
+
+test.skipIf(process.platform !== "linux")(
+  "a pool that is stopped at its last answer leaves nothing open",
+  async () => {
+    using folder = temporaryFolder();
+    const path = folder.write("deep/er/file", bytes(30_000));
+    for (let i = 0; i < 20; i++) {
+      const pool = newPool({ threads: 1 });
+      expect((await hash(pool, path)).kind).toBe("hashed");
+      await pool.stop();
+    }
+    const open = readdirSync("/proc/self/fd").filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`).startsWith(folder.path);
+      } catch {
+        // That of the look itself.
+        return false;
+      }
+    });
+    expect(open).toEqual([]);
+  },
+);
