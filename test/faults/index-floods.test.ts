@@ -2,6 +2,8 @@
 import { expect, test } from "bun:test";
 import { connect } from "node:net";
 import { Asker, percentile } from "../helpers/asker.ts";
+import { Flood } from "../helpers/flood.ts";
+import type { FloodKind } from "../helpers/flood-process.ts";
 import { LineClient, type Message } from "../helpers/line-client.ts";
 import { cpuSecondsOf, peakBytesOf } from "../helpers/process-facts.ts";
 import { type RunningServer, Sandbox } from "../helpers/sandbox.ts";
@@ -275,6 +277,36 @@ test("A24: 10,000 QUERYs in one write whose answers are never read: the index st
     socket.destroy();
   }
 });
+
+const floods: [row: string, kind: FloodKind][] = [
+  ["A01", "endless line after HELLO"],
+  ["A03", "nesting"],
+  ["A05", "long PING"],
+  ["A06", "REGISTER"],
+  ["A19", "newcomers"],
+  ["A24", "unread QUERY"],
+  ["F36", "silence"],
+];
+// For longer, and with what it costs others, in long/floods.long.ts.
+test.each(floods)(
+  "%s: a flood from one address, %s: others are answered, and its connections are gone with it",
+  async (_, kind) => {
+    await using box = new Sandbox();
+    const limits = ["--max-connections-per-address", "64", "--max-new-connections-per-address", "300"];
+    const index = await box.index(["--db", ":memory:", ...limits, "--handshake-timeout", "2"]);
+    await using peer = await registered(index, "127.0.0.8", "a.bin");
+    const connections = async () => Number((await peer.request({ type: "STATS", id: ++lastId })).connections);
+    {
+      await using _flood = new Flood({ port: index.port, from: "127.0.0.2", kind, connections: 100 });
+      await until(async () => (await connections()) > 4);
+      for (let i = 0; i < 20; i++) expect(await totalOf(peer, "a.bin")).toBe(1);
+    }
+    await until(async () => (await connections()) === 1);
+    await using other = await LineClient.greeted(index.port, "127.0.0.3");
+    expect(await totalOf(other, "a.bin")).toBe(1);
+    expect(index.process.stderr).toBe("");
+  },
+);
 
 test("F37: 100,000 files of one peer while another asks: p99 below 100 ms, one file more is refused, its end is not felt", async () => {
   await using box = new Sandbox();

@@ -7,6 +7,12 @@ export function peakBytesOf(pid: number): number {
   return Number(/VmHWM:\s*(\d+) kB/.exec(status)?.[1]) * 1024;
 }
 
+/** The memory it has now. */
+export function residentBytesOf(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return Number(/VmRSS:\s*(\d+) kB/.exec(status)?.[1]) * 1024;
+}
+
 /**
  * The same of one that may end at any moment, by looking again and again. (What the system tells of it afterwards
  * includes the memory of who started it.)
