@@ -10,6 +10,7 @@ import {
   openSync,
   readSync,
   type Stats,
+  statSync,
   writeSync,
 } from "node:fs";
 import { UsageError } from "./errors.ts";
@@ -17,6 +18,7 @@ import { printable } from "./printable.ts";
 
 const ownerOnly = 0o600;
 const othersBits = 0o077;
+const othersWriteBits = 0o022;
 
 /**
  * Makes a new file and throws EEXIST when anything, also a link that leads nowhere, has the name. On disk when it
@@ -61,6 +63,25 @@ export function readSecretFile(path: string, maxBytes: number): Uint8Array | und
       throw new UsageError(`${shown} holds a secret that others may read (mode ${bits}): chmod 600 it`);
     }
   });
+}
+
+/**
+ * Throws a UsageError when others may put files of their own in the place of those in the folder, if it is there: who
+ * this machine is, and whom it believes, would be theirs to say.
+ */
+export function refuseSharedFolder(path: string): void {
+  if (!isWrittenByOthers(path)) return;
+  throw new UsageError(
+    `others may write to ${printable(path, 500)}, which holds secrets of private networks: chmod go-w it, as its owner`,
+  );
+}
+
+/** False for what is not there. */
+export function isWrittenByOthers(path: string): boolean {
+  const user = process.getuid?.();
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (user === undefined || stats === undefined) return false;
+  return (stats.mode & othersWriteBits) !== 0 || (stats.uid !== user && stats.uid !== 0);
 }
 
 function readChecked(path: string, maxBytes: number, check: (stats: Stats) => void): Uint8Array | undefined {

@@ -6,6 +6,7 @@ import { scanFolder } from "../library/scan.ts";
 import { openFileLimit } from "../net/file-limit.ts";
 import { formatCount } from "../output/format.ts";
 import { printable } from "../printable.ts";
+import { isWrittenByOthers } from "../private-file.ts";
 import type { Finding } from "./finding.ts";
 
 /** A peer has up to 512 connections and a file for each, an index 4,096. */
@@ -88,6 +89,8 @@ export function checkState(folder: string): Finding {
       mend: `sudo chown -R "$USER" ${shown}`,
     };
   }
+  if (isWrittenByOthers(folder))
+    return { check, status: "fail", detail: `others may write to ${shown}`, mend: `chmod go-w ${shown}` };
   const open = ["identity.pem", "networks"].filter((name) => isReadByOthers(join(folder, name)));
   if (open.length === 0) return { check, status: "ok", detail: shown };
   const detail = `others may read ${open.join(" and ")} in ${shown}`;

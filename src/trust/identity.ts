@@ -7,7 +7,7 @@ import { linkSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { LocalIoError, reasonOf, systemCode, UsageError } from "../errors.ts";
 import { printable } from "../printable.ts";
-import { readSecretFile, writeNewFile } from "../private-file.ts";
+import { readSecretFile, refuseSharedFolder, writeNewFile } from "../private-file.ts";
 import type { Fingerprint } from "../wire/fingerprint.ts";
 import { selfSigned } from "./certificate.ts";
 import { fingerprintOfCertificate } from "./fingerprint.ts";
@@ -24,10 +24,11 @@ const keyBlock = /-----BEGIN PRIVATE KEY-----[\s\S]+?-----END PRIVATE KEY-----\n
 const certificateBlock = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----\n/;
 
 /**
- * The identity in `folder` (which need not exist), made when there is none. Throws LocalIoError. When several processes
+ * The identity in `folder` (which need not exist), made when there is none. Throws LocalIoError, and UsageError when others may write there. When several processes
  * make one at the same time all get the same.
  */
 export async function identityIn(folder: string): Promise<Identity> {
+  refuseSharedFolder(folder);
   const path = join(folder, "identity.pem");
   const there = readIdentity(path);
   if (there !== undefined) return there;

@@ -5,6 +5,7 @@
  */
 import {
   chmodSync,
+  existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -17,7 +18,7 @@ import { join } from "node:path";
 import type { Address } from "../address.ts";
 import { LocalIoError, reasonOf, systemCode, UsageError } from "../errors.ts";
 import { printable } from "../printable.ts";
-import { readSecretFile, writeNewFile } from "../private-file.ts";
+import { readSecretFile, refuseSharedFolder, writeNewFile } from "../private-file.ts";
 import { ProcessLock } from "../process-lock.ts";
 import {
   decodeStoredNetwork,
@@ -37,13 +38,14 @@ export class NetworkStore {
   private readonly folder: string;
 
   /** Neither of the folders need exist. */
-  constructor(stateFolder: string) {
-    this.folder = join(stateFolder, "networks");
+  constructor(private readonly state: string) {
+    this.folder = join(state, "networks");
   }
 
-  /** Undefined when there is no such network. Throws UsageError (others may read it) and LocalIoError. */
+  /** Undefined when there is no such network. Throws UsageError (others may read it, or write there) and LocalIoError. */
   read(name: NetworkName): StoredNetwork | undefined {
     const path = this.pathOf(name);
+    if (existsSync(this.folder)) for (const folder of [this.state, this.folder]) refuseSharedFolder(folder);
     let bytes: Uint8Array | undefined;
     try {
       bytes = readSecretFile(path, maxFileBytes);

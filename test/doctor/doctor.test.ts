@@ -99,6 +99,12 @@ test.skipIf(process.platform !== "linux")("folders are counted as they would be 
   expect(none.status).toBe("skipped");
 });
 
+test("a state folder that others may write to fails", () => {
+  using folder = temporaryFolder();
+  chmodSync(folder.path, 0o770);
+  expect(checkState(folder.path)).toMatchObject({ status: "fail", mend: `chmod go-w ${folder.path}` });
+});
+
 test("secrets that others may read are said, with what mends it", () => {
   using folder = temporaryFolder();
   folder.write("identity.pem", "secret");

@@ -45,7 +45,8 @@ export class Sandbox implements AsyncDisposable {
 
   newFolder(label = "folder"): string {
     const path = join(this.folder, `${label}-${++this.foldersMade}`);
-    mkdirSync(path);
+    // Whatever the umask: it may become a state folder.
+    mkdirSync(path, { mode: 0o755 });
     return path;
   }
 

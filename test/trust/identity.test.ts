@@ -71,3 +71,12 @@ test("what is no certificate has no fingerprint", () => {
   expect(fingerprintOfCertificate("hello")).toBeUndefined();
   expect(fingerprint("AB".repeat(32))).toBeUndefined();
 });
+
+test("an identity in a folder that others may write to is refused (A38)", async () => {
+  using folder = temporaryFolder();
+  chmodSync(folder.path, 0o775);
+  const refused = identityIn(folder.path);
+  expect(refused).rejects.toThrow(`others may write to ${folder.path}`);
+  await refused.catch(() => {});
+  expect(readdirSync(folder.path)).toEqual([]);
+});

@@ -160,3 +160,20 @@ test("a change that throws changes nothing, and leaves no lock", () => {
   expect(() => store.change(lab, fail)).toThrow("no");
   expect(store.change(lab, () => known("t")).indexes).toHaveLength(1);
 });
+
+test("a folder that others may write to is refused: what is in it could be theirs (A38)", () => {
+  using folder = temporaryFolder();
+  const { store } = storeIn(folder);
+  store.change(lab, () => known("t"));
+  for (const [path, mode, right] of [
+    ["state", 0o770, 0o700],
+    ["state", 0o1777, 0o755],
+    ["state/networks", 0o702, 0o700],
+  ] as const) {
+    chmodSync(folder.at(path), mode);
+    expect(() => store.read(lab)).toThrow(UsageError);
+    expect(() => store.read(lab)).toThrow(`others may write to ${folder.at(path)}`);
+    chmodSync(folder.at(path), right);
+    expect(store.read(lab)).toBeDefined();
+  }
+});
