@@ -37,7 +37,8 @@ export const belonging = {
   tokenFile: optional(kinds.text("PATH"), {
     flag: "token-file",
     defaultText: "none",
-    description: "For machines: file with the token of a private network; P2P_TOKEN can hold it itself",
+    description:
+      "For machines: file with the token of a private network, made by `p2p token new`; P2P_TOKEN can hold it itself",
   }),
 };
 

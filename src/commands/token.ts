@@ -2,17 +2,21 @@
  * `p2p token show|rotate|new`: the token of a private network, and the link that has it in it.
  */
 import { formatAddress } from "../address.ts";
+import { monotonicMs } from "../clock.ts";
 import { stateFolder } from "../config.ts";
-import { UsageError } from "../errors.ts";
+import { AuthenticationError, IndexError, UsageError } from "../errors.ts";
+import { IndexClient } from "../net/index-client.ts";
 import { nearest } from "../options/nearest.ts";
 import { argument, declare, type OptionsOf } from "../options/options.ts";
+import { unlessAborted } from "../shutdown.ts";
 import { identityIn } from "../trust/identity.ts";
+import { knownIndexes, type Network } from "../trust/network.ts";
 import { NetworkStore } from "../trust/network-store.ts";
 import type { NetworkName, StoredNetwork } from "../trust/stored-network.ts";
 import { newToken } from "../trust/token.ts";
 import type { CommandContext } from "./context.ts";
 import { showLinks } from "./link-output.ts";
-import { joinedNetwork } from "./network.ts";
+import { joinedNetwork, membershipOf } from "./network.ts";
 import { joinedName, printing } from "./shared-args.ts";
 
 export const declaration = declare({
@@ -23,7 +27,7 @@ export const declaration = declare({
       name: "ACTION",
       description:
         "show: the link to join with; rotate: a new token, on the machine of the index: who has the old one has to " +
-        "join again; new: a token of no network, for P2P_TOKEN and --token-file",
+        "join again; new: a token of no network that nobody guesses, for P2P_TOKEN and --token-file",
     }),
   },
   wordRefusal: "p2p token takes one word: show, rotate or new",
@@ -31,6 +35,11 @@ export const declaration = declare({
 });
 
 export type TokenOptions = OptionsOf<typeof declaration>;
+
+/** An index looks twice a second. */
+const takenWithinMs = 2_500;
+const lookEveryMs = 250;
+const lookTimeoutMs = 500;
 
 const actions = { show, rotate, new: makeNew } satisfies Record<
   string,
@@ -52,7 +61,7 @@ function show(name: NetworkName, { output }: CommandContext): void {
   showLinks(name, joinedNetwork(new NetworkStore(stateFolder()), name), output);
 }
 
-async function rotate(name: NetworkName, { output, log }: CommandContext): Promise<void> {
+async function rotate(name: NetworkName, { output, log, signal }: CommandContext): Promise<void> {
   const folder = stateFolder();
   const store = new NetworkStore(folder);
   const known = joinedNetwork(store, name);
@@ -64,12 +73,36 @@ async function rotate(name: NetworkName, { output, log }: CommandContext): Promi
       `the token of network ${name} is changed on the machine of its index` +
         (elsewhere === undefined ? "" : `, ${formatAddress(elsewhere)}`),
     );
-  const rotated: StoredNetwork = store.change(name, (there = known) => ({ ...there, token: newToken() }));
+  const token = newToken();
+  const membership = await membershipOf(token);
+  const rotated: StoredNetwork = store.change(name, (there = known) => ({ ...there, token }));
   showLinks(name, { ...rotated, indexes: own }, output);
+  const taken = await unlessAborted(isTaken({ indexes: knownIndexes({ indexes: own }), membership }), signal);
+  if (taken === false)
+    log.warn(
+      "the running index lets in by the old token still: start it again, or see what it says about that",
+    );
   log.info(
-    "the index takes it within a second, and so does what else runs here; on each other machine run `p2p join` with " +
-      "this link, and start again what was given its token with P2P_TOKEN or --token-file",
+    `${taken ? "the running index has taken it" : "an index takes it within a second"}, and so does what else runs here; ` +
+      "on each other machine run `p2p join` with this link, and start again what was given its token with P2P_TOKEN " +
+      "or --token-file",
   );
+}
+
+/** Whether the index of this machine has the new token; undefined when none was reached. */
+async function isTaken(network: Network): Promise<boolean | undefined> {
+  const endMs = monotonicMs() + takenWithinMs;
+  for (;;) {
+    try {
+      (await IndexClient.open(network, lookTimeoutMs)).close();
+      return true;
+    } catch (error) {
+      if (!(error instanceof IndexError) && !(error instanceof AuthenticationError)) throw error;
+      if (!(error instanceof AuthenticationError)) return undefined;
+      if (monotonicMs() > endMs) return false;
+    }
+    await Bun.sleep(lookEveryMs);
+  }
 }
 
 function makeNew(_: NetworkName, { output }: CommandContext): void {

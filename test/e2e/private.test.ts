@@ -252,6 +252,7 @@ test("a token that is changed is taken by the running index within a second, and
   const link = rotated.stdout.trimEnd();
   expect(parseJoinLink(link)).toMatchObject({ fingerprint: parseJoinLink(network.link).fingerprint });
   expect(parseJoinLink(link).token.reveal()).not.toBe(network.token);
+  expect(rotated.stderr).toContain("the running index has taken it");
   await peer.waitUntil(() => peer.stderr.includes("is gone"), "the end of the connection");
   expect(performance.now() - startMs).toBeLessThan(2_000);
   expect(network.index.process.stderr).toContain("the token of network default was changed");
@@ -291,6 +292,20 @@ test("a token that is changed is taken by the running index within a second, and
   expect((await network.run(await network.machine(link), ["query", "a.bin"], { cwd })).exitCode).toBe(0);
   expect((await network.run(there, ["stats"])).exitCode).toBe(0);
   expect((await network.run(network.home, ["stats"])).exitCode).toBe(0);
+});
+
+test("an index that does not follow a new token is told of", async () => {
+  await using network = await PrivateNetwork.start();
+  // Given the old one: it looks nowhere.
+  await network.index.process.end();
+  const env = { P2P_HOME: network.home, P2P_TOKEN: network.token };
+  const { port } = network.index;
+  await network.box.index(["--db", ":memory:", "--port", String(port)], { env });
+  const rotated = await network.run(network.home, ["token", "rotate"]);
+  expect([rotated.exitCode, rotated.stderr], rotated.said()).toEqual([
+    0,
+    expect.stringContaining("the running index lets in by the old token still"),
+  ]);
 });
 
 test("machines are given the token: the index makes nothing of its own, and no child gets it", async () => {
