@@ -1,6 +1,6 @@
 /**
  * The one who writes the tables: what a peer registers, updates and leaves behind. Synchronous; long changes are
- * generators that can rest after every file, so that whoever runs them (write-queue.ts) decides how long a turn takes.
+ * generators that can rest after every file, so that whoever runs them (work-queue.ts) decides how long a turn takes.
  *
  * A peer has a slot. The rows of one that has left stay for a while: it may come back with the digest of what it
  * shares, and is then whole again without saying any of it. What its digest is, is computed here, from what is stored.

@@ -36,7 +36,7 @@ export interface WriterOptions {
   tell(message: FromWriter): void;
 }
 
-/** A message of 2,000 files takes about 40 ms: so it is one commit, and not two that write the same pages. */
+/** Two messages of 2,000 files, or small ones of many peers: what is done in a turn is one commit, which writes a page once. */
 const turnMs = 80;
 
 type Job = Extract<ToWriter, { kind: "apply" }>;
