@@ -32,10 +32,11 @@ export function withoutKnownSecrets(text: string): string {
 }
 
 /** Somebody may have put a link where a name belongs; then no secret is known yet. */
-const linkSecret = /(p2p:\/\/[^\s#"'`]*#)[^\s"'`]+/gi;
+const linkSecret = /(p2p:\/\/(?:(?!p2p:\/\/)[^\s#"'`])*#)[^\s"'`]+/gi;
 /** As long as the tokens that we make, and drawn by lot: no word, no digest in hex, and no name with a dot or a blank. */
 const tokenWord = /(?<![\w-])(?=[\w-]*[a-z])(?=[\w-]*[A-Z])[\w-]{43}(?![\w-])/g;
-const urlPassword = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s/:@"'`]*:)[^\s/"'`]+@/gi;
+/** Longer than any scheme there is: a text that could be nothing but schemes is not looked through again from each letter. */
+const urlPassword = /(\b[a-z][a-z0-9+.-]{0,30}:\/\/[^\s/:@"'`]*:)[^\s/"'`]+@/gi;
 
 /** For what people read: also without what may be a token, the secret of a link and the password of a URL, known or not. */
 export function redacted(text: string): string {

@@ -19,6 +19,7 @@ const eachIdeograph = new RegExp(`${ideograph}\\p{M}*`, "gv");
 const beginsWithIdeograph = new RegExp(`^${ideograph}`, "v");
 const endsWithIdeograph = new RegExp(`${ideograph}\\p{M}*$`, "v");
 
+const leadingMarks = /^\p{M}+/u;
 const separators = /[^\p{L}\p{M}\p{N}[\p{S}--[\0-\x7f]]]+/gv;
 const asciiSeparators = /[^0-9A-Z]+/g;
 const beginsWithSeparator = /^[^\p{L}\p{M}\p{N}[\p{S}--[\0-\x7f]]]/v;
@@ -55,6 +56,17 @@ export function wordsWithin(part: string, ends: WordEnds): string {
   const begin = ends.begin || beginsWithIdeograph.test(words) ? " " : "";
   const end = ends.end || endsWithIdeograph.test(words) ? " " : "";
   return `${begin}${words}${end}`;
+}
+
+/**
+ * The same where anything may stand before (`open.begin`) and behind (`open.end`), also what ends a word that has marks:
+ * a letter and its mark are one.
+ */
+export function wordsBetween(part: string, open: WordEnds): string {
+  const whole = open.begin ? part.replace(leadingMarks, "") : part;
+  const { begin, end } = separatorsAtEnds(whole);
+  const words = wordsWithin(whole, { begin: begin || !open.begin, end: end || !open.end });
+  return open.end && !end ? words.trimEnd() : words;
 }
 
 export function separatorsAtEnds(folded: string): WordEnds {

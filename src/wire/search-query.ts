@@ -5,7 +5,7 @@
 import { maxContentBytes, maxSearchTextBytes, maxSearchWords } from "./limits.ts";
 import { NamePattern } from "./name-pattern.ts";
 import { ProtocolError } from "./protocol-error.ts";
-import { fold, separatorsAtEnds, wordsWithin } from "./search-fold.ts";
+import { fold, separatorsAtEnds, wordsBetween, wordsWithin } from "./search-fold.ts";
 import { endingsOfType, searchTypes } from "./search-types.ts";
 
 /** A word or phrase: somewhere in the words of a name, as search-fold.ts writes them. */
@@ -114,10 +114,7 @@ function isGlob(text: string): boolean {
 function globOf(text: string): GlobCondition {
   const folded = fold(text);
   const runs = folded.split(/[*?]+/);
-  const pieces = runs.map((run, i) => {
-    const { begin, end } = separatorsAtEnds(run);
-    return wordsWithin(run, { begin: begin || i === 0, end: end || i === runs.length - 1 });
-  });
+  const pieces = runs.map((run, i) => wordsBetween(run, { begin: i > 0, end: i < runs.length - 1 }));
   return {
     kind: "glob",
     pattern: new NamePattern(folded),
