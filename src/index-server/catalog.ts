@@ -102,6 +102,8 @@ export interface CatalogListener {
 
 export interface Catalog {
   readonly storage: "memory" | "sqlite" | "postgresql";
+  /** So many UPDATEs of one peer it takes at a time. */
+  readonly updatesAtOnce: number;
   readonly counts: CatalogCounts;
   /** Requests that are not done, and peers that left and whose rows are still there. */
   readonly waiting: number;
@@ -121,7 +123,7 @@ export interface Catalog {
    * Applies the line of a REGISTER or UPDATE, as which it is taken already: one that turns out to be something else
    * is refused. Rejects with a ProtocolError (with the request's id as far as it could
    * be read) when it is refused and nothing of it was done, with a StoreError otherwise. The bytes are the store's own
-   * from then on. One at a time for each peer.
+   * from then on. Of one peer a REGISTER comes alone, and UPDATEs `updatesAtOnce` at a time: they are done in their order.
    */
   apply(peer: CatalogPeer, type: ChangeType, line: Uint8Array): Promise<Applied>;
 

@@ -14,6 +14,7 @@ import { ProtocolError } from "../wire/protocol-error.ts";
 import type { PeersRequest, StatsRequest } from "../wire/view-messages.ts";
 import { StoreError } from "./catalog.ts";
 import type { IndexParts } from "./index-parts.ts";
+import { LongRequests } from "./long-requests.ts";
 import { OwnTurn } from "./own-turn.ts";
 import { Registration } from "./registration.ts";
 import { type Change, IndexSession, isChange, type LongRequest, type Step } from "./session.ts";
@@ -26,16 +27,10 @@ import type { FoundPush } from "./watches.ts";
 /** With more than this waiting to be sent, a connection is not told of new sources. */
 const maxNewsBacklogBytes = 64 * 1024;
 
-interface Waiting {
-  request: LongRequest;
-  keptBytes: number;
-}
-
 export class IndexConnection implements AcceptedUser, NewsReader {
   private readonly session: IndexSession;
   private readonly registration: Registration;
-  /** Long requests: the first one is being worked on, the others wait for it. */
-  private readonly waiting: Waiting[] = [];
+  private readonly longRequests: LongRequests;
   /** Thousands of requests may come in one packet. */
   private readonly turn: OwnTurn;
   private closed = false;
@@ -46,6 +41,14 @@ export class IndexConnection implements AcceptedUser, NewsReader {
   ) {
     this.session = new IndexSession(parts.welcome);
     this.turn = new OwnTurn(parts.rounds, monotonicMs, () => this.applyPause());
+    this.longRequests = new LongRequests({
+      updatesAtOnce: parts.catalog.updatesAtOnce,
+      work: (request) => this.work(request),
+      onAnswered: (keptBytes) => {
+        connection.keptByUser(-keptBytes);
+        this.applyPause();
+      },
+    });
     this.registration = new Registration(connection, parts);
   }
 
@@ -114,7 +117,7 @@ export class IndexConnection implements AcceptedUser, NewsReader {
     this.closed = true;
     // Connections break; anything else that ended this one is a bug, and must not go unheard.
     if (error !== undefined && systemCode(error) === undefined) this.parts.onFailure(error);
-    this.waiting.length = 0;
+    this.longRequests.clear();
     const { catalog, news } = this.parts;
     catalog.forget(this);
     news.drop(this);
@@ -223,27 +226,21 @@ export class IndexConnection implements AcceptedUser, NewsReader {
     // Now: when it is done, its line is the catalog's.
     const keptBytes = "line" in request ? request.line.length : 0;
     // Begun before more is read: to go on reading may bring the next request at once.
-    if (this.waiting.push({ request, keptBytes }) === 1) void this.work(request);
+    this.longRequests.add(request, keptBytes);
     this.connection.keptByUser(keptBytes);
     this.applyPause();
   }
 
   /** Never rejects. */
-  private async work(request: LongRequest): Promise<void> {
-    let answer: string;
+  private async work(request: LongRequest): Promise<() => void> {
     try {
-      answer = await this.answerTo(request);
+      const answer = await this.answerTo(request);
       this.session.onDone(request);
+      return () => void this.connection.send(answer);
     } catch (error) {
       this.session.onFailed(request, error instanceof ProtocolError);
-      if (this.closed) return;
-      this.refuse(request.id, error);
-      this.goOn();
-      return;
+      return () => this.refuse(request.id, error);
     }
-    if (this.closed) return;
-    this.connection.send(answer);
-    this.goOn();
   }
 
   private async answerTo(request: LongRequest): Promise<string> {
@@ -263,15 +260,6 @@ export class IndexConnection implements AcceptedUser, NewsReader {
     if (told.code === "INTERNAL" && !(error instanceof StoreError)) this.parts.onFailure(error);
     this.parts.counters.error(told.code);
     this.connection.refuse(told);
-  }
-
-  /** The first request has been answered. */
-  private goOn(): void {
-    const done = this.waiting.shift();
-    const next = this.waiting[0];
-    if (next !== undefined) void this.work(next.request);
-    if (done !== undefined) this.connection.keptByUser(-done.keptBytes);
-    this.applyPause();
   }
 
   private applyPause(): void {

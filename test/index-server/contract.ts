@@ -3,7 +3,7 @@
  * contract-model.ts. Run for each store by a file of its own.
  */
 import { describe, expect, test } from "bun:test";
-import type { Catalog } from "../../src/index-server/catalog.ts";
+import { type Catalog, StoreError } from "../../src/index-server/catalog.ts";
 import { encodeResult, encodeResultEnd } from "../../src/wire/encode.ts";
 import type { FileName } from "../../src/wire/file-name.ts";
 import type { FileEntry, FoundContent } from "../../src/wire/messages.ts";
@@ -484,6 +484,26 @@ function orderTests(open: OpenStore): void {
     expect(store.catalog.isLive(peer.id)).toBe(true);
     store.catalog.leave(peer);
     expect(store.catalog.isLive(peer.id)).toBe(false);
+  });
+
+  test("of changes that are under way together the last one counts, and none is left once the peer has gone", async () => {
+    await using store = await Store.open(open);
+    const { updatesAtOnce } = store.catalog;
+    const peer = await store.peer(files(10), "10.0.0.1", 5);
+    const together = (round: number) =>
+      Array.from({ length: updatesAtOnce }, (_, i) =>
+        store.update(peer, [fileEntry("turn", 10 * round + i)], [`f${round}`], 100 * round + i),
+      );
+    for (let round = 1; round <= 5; round++) {
+      const ids = (await Promise.all(together(round))).map(({ id }) => id);
+      expect(ids).toEqual(Array.from({ length: updatesAtOnce }, (_, i) => 100 * round + i));
+      expect(await store.found("turn")).toEqual([`${short(10 * round + updatesAtOnce - 1)} 1 [turn] 5`]);
+    }
+    expect(peer.files).toBe(6);
+    const ends = together(6).map((update) => update.then(String, (error: Error) => error.name));
+    store.catalog.leave(peer);
+    expect(new Set(await Promise.all(ends))).toEqual(new Set([StoreError.name]));
+    expect(await store.find("turn")).toEqual([]);
   });
 
   test("many peers that register the same files at once all have them", async () => {

@@ -39,6 +39,7 @@ class Bench {
       },
     };
     const catalog = {
+      updatesAtOnce: 1,
       join: () => peer,
       apply: (_: CatalogPeer, _type: string, line: Uint8Array) => {
         const { id } = JSON.parse(Buffer.from(line).toString()) as { id: number };

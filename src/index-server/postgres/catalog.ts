@@ -51,6 +51,7 @@ const slotsPerProcess = 2n ** 32n;
 
 export class PostgresCatalog implements Catalog {
   readonly storage = "postgresql";
+  readonly updatesAtOnce = 1;
   private readonly members: Members;
   private readonly changes: Changes;
   private readonly lookup: Lookup;

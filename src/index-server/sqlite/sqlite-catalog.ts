@@ -39,8 +39,7 @@ import { type Found, Lookup } from "./lookup.ts";
 import { PlaceWatch } from "./place-watch.ts";
 import { SlowReads } from "./slow-reads.ts";
 import { WarmUp } from "./warm-up.ts";
-import type { Outcome } from "./writer-messages.ts";
-import { errorOf, WriterThread } from "./writer-thread.ts";
+import { type AppliedOutcome, WriterThread } from "./writer-thread.ts";
 
 export interface SqliteCatalogOptions {
   /** A file, or `:memory:`. */
@@ -57,6 +56,8 @@ export interface SqliteCatalogOptions {
 }
 
 export class SqliteCatalog implements Catalog {
+  /** What is there at the same time is one commit. */
+  readonly updatesAtOnce = 3;
   private readonly live = new LivePeers();
   private readonly stamps = new ChangeStamps();
   private readonly cache = new AnswerCache(this.stamps);
@@ -68,8 +69,6 @@ export class SqliteCatalog implements Catalog {
   private readonly place: PlaceWatch;
   private readonly writer: WriterThread;
   private readonly warmUp: WarmUp | undefined;
-  /** What each peer waits for. */
-  private readonly requests = new Map<LivePeer, { request: number; reject: (error: Error) => void }>();
   /** Of peers that left, whose rows are still there. */
   private hidden = 0;
   private names = 0;
@@ -171,10 +170,7 @@ export class SqliteCatalog implements Catalog {
   leave(peer: CatalogPeer): void {
     const leaver = peer as LivePeer;
     if (!this.live.leave(leaver)) return;
-    const waiting = this.requests.get(leaver);
-    this.requests.delete(leaver);
-    if (waiting !== undefined) this.writer.forget(waiting.request);
-    waiting?.reject(new StoreError("RETRY"));
+    this.writer.giveUp(leaver);
     this.writer.leave(leaver.slot);
   }
 
@@ -184,14 +180,8 @@ export class SqliteCatalog implements Catalog {
     const changer = peer as LivePeer;
     const { slot, host, isLive } = changer;
     if (!isLive) return Promise.reject(new StoreError("RETRY"));
-    const { promise, resolve, reject } = Promise.withResolvers<Applied>();
-    const request = this.writer.apply({ slot, host, type, line }, (outcome) => {
-      this.requests.delete(changer);
-      if (outcome.kind === "applied") resolve(this.applied(changer, outcome));
-      else reject(errorOf(outcome));
-    });
-    this.requests.set(changer, { request, reject });
-    return promise;
+    const change = { slot, host, type, line };
+    return this.writer.apply(changer, change, (outcome) => this.applied(changer, outcome));
   }
 
   // --- questions ---
@@ -250,8 +240,6 @@ export class SqliteCatalog implements Catalog {
     this.slowReads.stop();
     await this.warmUp?.stop();
     await this.searcher.stop();
-    for (const [, { reject }] of this.requests) reject(new StoreError("RETRY"));
-    this.requests.clear();
     await this.writer.close();
     this.database.close();
   }
@@ -264,7 +252,7 @@ export class SqliteCatalog implements Catalog {
     }
   }
 
-  private applied(peer: LivePeer, outcome: Extract<Outcome, { kind: "applied" }>): Applied {
+  private applied(peer: LivePeer, outcome: AppliedOutcome): Applied {
     const { id, held, slot, port } = outcome;
     // Rows have appeared, or an address is another, under names that nobody has marked as changed.
     const isBack = held === true && slot !== peer.slot;

@@ -19,7 +19,7 @@ export type ToWriter =
     }
   /** A peer has the slot from now on. */
   | { kind: "join"; slot: number }
-  /** One at a time for each slot. `line`: a REGISTER or UPDATE as it came. */
+  /** Of each slot UPDATEs after one another, or one REGISTER. `line`: a REGISTER or UPDATE as it came. */
   | { kind: "apply"; request: number; slot: number; host: string; type: ChangeType; line: Uint8Array }
   /** Which of the files of a peer that came back somebody may want to hear of: answered with `news`. */
   | { kind: "survey"; slot: number }

@@ -15,6 +15,15 @@ export interface WriterListener {
   lost(line: string, isDamaged: boolean): void;
 }
 
+export type AppliedOutcome = Extract<Outcome, { kind: "applied" }>;
+
+/** For the outcome of a request. */
+interface Waiting {
+  owner: object;
+  applied(outcome: AppliedOutcome): void;
+  reject(error: Error): void;
+}
+
 export interface Opened {
   hiddenSlots: number[];
   names: number;
@@ -27,7 +36,9 @@ export class WriterThread {
   private readonly worker: Worker;
   private readonly opened = Promise.withResolvers<Opened>();
   private readonly closed = Promise.withResolvers<void>();
-  private readonly waiting = new Map<number, (outcome: Outcome) => void>();
+  /** By the numbers of requests. */
+  private readonly waiting = new Map<number, Waiting>();
+  private readonly byOwner = new Map<object, Set<number>>();
   /** The answer is under way. */
   private probing: PromiseWithResolvers<string | undefined> | undefined;
   private lastRequest = 0;
@@ -58,23 +69,30 @@ export class WriterThread {
     return this.waiting.size;
   }
 
-  /** Returns the request's number, for `forget`. */
-  apply(
+  /**
+   * Rejects when it is refused or fails, or is given up. What is applied becomes what `onApplied` makes of it, before the
+   * thread's next message is looked at.
+   */
+  apply<Result>(
+    owner: object,
     change: { slot: number; host: string; type: ChangeType; line: Uint8Array },
-    onOutcome: (outcome: Outcome) => void,
-  ): number {
+    onApplied: (outcome: AppliedOutcome) => Result,
+  ): Promise<Result> {
     const request = ++this.lastRequest;
-    this.waiting.set(request, onOutcome);
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    this.waiting.set(request, { owner, applied: (outcome) => resolve(onApplied(outcome)), reject });
+    const own = this.byOwner.get(owner) ?? new Set();
+    this.byOwner.set(owner, own.add(request));
     const { buffer, byteLength } = change.line;
     // It goes as it is, unless others have a part of its buffer.
     const line = buffer.byteLength === byteLength ? change.line : new Uint8Array(change.line);
     this.tell({ kind: "apply", request, ...change, line }, [line.buffer as ArrayBuffer]);
-    return request;
+    return promise;
   }
 
-  /** Its outcome, if there will be one, is of no interest any more. */
-  forget(request: number): void {
-    this.waiting.delete(request);
+  /** The outcomes of its requests, if there will be any, are of no interest any more. */
+  giveUp(owner: object): void {
+    for (const request of this.byOwner.get(owner) ?? []) this.take(request)?.reject(new StoreError("RETRY"));
   }
 
   join(slot: number): void {
@@ -101,6 +119,7 @@ export class WriterThread {
 
   /** Never rejects. Resolves when the database is closed, or could not be in time: then the thread is cut off. */
   async close(): Promise<void> {
+    for (const owner of [...this.byOwner.keys()]) this.giveUp(owner);
     if (!this.isClosing) {
       this.isClosing = true;
       this.tell({ kind: "close" });
@@ -125,12 +144,9 @@ export class WriterThread {
         this.listener.hidden(message.hiddenSlots.length);
         this.opened.resolve(message);
         return;
-      case "outcome": {
-        const tell = this.waiting.get(message.request);
-        this.waiting.delete(message.request);
-        tell?.(message.outcome);
+      case "outcome":
+        this.ended(message.request, message.outcome);
         return;
-      }
       case "committed":
         this.listener.committed(message.names, message.removed);
         return;
@@ -159,6 +175,22 @@ export class WriterThread {
     }
   }
 
+  private ended(request: number, outcome: Outcome): void {
+    const waiting = this.take(request);
+    if (outcome.kind === "applied") waiting?.applied(outcome);
+    else waiting?.reject(errorOf(outcome));
+  }
+
+  private take(request: number): Waiting | undefined {
+    const waiting = this.waiting.get(request);
+    if (waiting === undefined) return undefined;
+    this.waiting.delete(request);
+    const own = this.byOwner.get(waiting.owner);
+    own?.delete(request);
+    if (own?.size === 0) this.byOwner.delete(waiting.owner);
+    return waiting;
+  }
+
   private died(reason: string): void {
     this.closed.resolve();
     if (this.isClosing) return;
@@ -170,8 +202,7 @@ export class WriterThread {
   }
 }
 
-/** What a change that was not applied is rejected with. */
-export function errorOf(outcome: Exclude<Outcome, { kind: "applied" }>): Error {
+function errorOf(outcome: Exclude<Outcome, AppliedOutcome>): Error {
   if (outcome.kind === "refused") return new ProtocolError(outcome.code, outcome.id, outcome.message);
   return new StoreError(outcome.code);
 }

@@ -1,0 +1,63 @@
+/**
+ * The long requests of one connection: begun one after the other, but UPDATEs that follow one another some at a time, and
+ * answered in the order in which they came. What they do is not known here.
+ */
+import type { LongRequest } from "./session.ts";
+
+export interface LongRequestsOptions {
+  updatesAtOnce: number;
+  /** Never rejects. What it resolves to says the answer. */
+  work(request: LongRequest): Promise<() => void>;
+  /** Requests are answered that came with so many bytes, and others begun. */
+  onAnswered(keptBytes: number): void;
+}
+
+interface Waiting {
+  readonly request: LongRequest;
+  readonly keptBytes: number;
+  isBegun: boolean;
+  answer: (() => void) | undefined;
+}
+
+export class LongRequests {
+  /** What has begun comes first. */
+  private readonly waiting: Waiting[] = [];
+
+  constructor(private readonly options: LongRequestsOptions) {}
+
+  add(request: LongRequest, keptBytes: number): void {
+    this.waiting.push({ request, keptBytes, isBegun: false, answer: undefined });
+    this.begin();
+  }
+
+  /** Nobody waits for an answer any more. */
+  clear(): void {
+    this.waiting.length = 0;
+  }
+
+  // --- internal ---
+
+  private begin(): void {
+    for (const [i, each] of this.waiting.entries()) {
+      const isUpdate = each.request.type === "UPDATE";
+      if (i > 0 && !isUpdate) return;
+      if (!each.isBegun) void this.work(each);
+      if (!isUpdate || i + 1 === this.options.updatesAtOnce) return;
+    }
+  }
+
+  private async work(each: Waiting): Promise<void> {
+    each.isBegun = true;
+    each.answer = await this.options.work(each.request);
+    let [isAnswered, keptBytes] = [false, 0];
+    for (let first = this.waiting[0]; first?.answer !== undefined; first = this.waiting[0]) {
+      this.waiting.shift();
+      first.answer();
+      isAnswered = true;
+      keptBytes += first.keptBytes;
+    }
+    if (!isAnswered) return;
+    this.begin();
+    this.options.onAnswered(keptBytes);
+  }
+}
