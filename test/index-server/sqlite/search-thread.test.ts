@@ -3,6 +3,7 @@ import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { searchPathOf } from "../../../src/index-server/sqlite/search-database.ts";
+import type { SearchPage } from "../../../src/index-server/sqlite/search-run.ts";
 import { SearchThread } from "../../../src/index-server/sqlite/search-thread.ts";
 import { type TemporaryFolder, temporaryFolder, until } from "../../library/temporary-folder.ts";
 import { SearchEntries } from "./search-entries.ts";
@@ -41,9 +42,15 @@ afterEach(async () => {
   folder[Symbol.dispose]();
 });
 
+/** Page after page: on a busy machine the time that a search may take is over before it has found anything. */
 async function names(text: string, limit = 50): Promise<string[]> {
-  const { matches } = await thread.search({ text, after: "", limit });
-  return matches.map(({ name }) => name);
+  const found: string[] = [];
+  for (let after: string | undefined = ""; after !== undefined && found.length < limit; ) {
+    const page: SearchPage = await thread.search({ text, after, limit: limit - found.length });
+    found.push(...page.matches.map(({ name }) => name));
+    after = page.next;
+  }
+  return found;
 }
 
 function indexed(upTo: number): Promise<void> {
