@@ -143,7 +143,10 @@ test("A05: lines of 1 MiB with 120,000 keys, as fast as they go: memory stays, a
   for (let i = 0; i < 300; i++) flood.sendRaw(line);
   flood.sendRaw('{"type":"PING","id":77}\n');
   await flood.answerTo(77);
-  expect(new Set(flood.answers.slice(1, -1).map(({ code }) => code))).toEqual(new Set(["TOO_MANY"]));
+  // Not the last ones: changes are answered when they are done, a PING when it is read.
+  const refusals = flood.answers.filter(({ type }) => type === "ERROR");
+  expect(refusals.length).toBeGreaterThan(290);
+  expect(new Set(refusals.map(({ code }) => code))).toEqual(new Set(["TOO_MANY"]));
   expect((await asker.tookMs()).length).toBeGreaterThan(0);
   if (process.platform === "linux") expect(peakBytesOf(index.process.pid)).toBeLessThan(250 * MiB);
 });
