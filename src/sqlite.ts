@@ -6,7 +6,7 @@ import { Database, SQLiteError } from "bun:sqlite";
 import { closeSync, constants, existsSync, mkdirSync, openSync, renameSync } from "node:fs";
 import { dirname } from "node:path";
 import { monotonicMs } from "./clock.ts";
-import { LocalIoError, reasonOf } from "./errors.ts";
+import { LocalIoError, reasonOf, systemCode } from "./errors.ts";
 import { printable } from "./printable.ts";
 
 export interface DatabaseOptions {
@@ -242,15 +242,17 @@ function corrupt(path: string, cause: unknown): CorruptDatabaseError {
 export function setDatabaseAside(path: string): string {
   const timestamp = new Date().toISOString().replaceAll(/[-:]|\.\d+/g, "");
   const aside = `${path}.corrupt-${timestamp}`;
-  try {
-    for (const suffix of ["-wal", "-shm", ""]) {
-      if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
+  for (const suffix of ["-wal", "-shm", ""]) {
+    try {
+      renameSync(path + suffix, aside + suffix);
+    } catch (error) {
+      // It may never have been there, or go in this very moment: whoever closes the database last removes what is beside it.
+      if (systemCode(error) === "ENOENT") continue;
+      throw new LocalIoError(
+        `the damaged database ${printable(path, pathLimit)} cannot be set aside: ${reasonOf(error)}`,
+        { cause: error },
+      );
     }
-  } catch (error) {
-    throw new LocalIoError(
-      `the damaged database ${printable(path, pathLimit)} cannot be set aside: ${reasonOf(error)}`,
-      { cause: error },
-    );
   }
   return aside;
 }
