@@ -250,10 +250,9 @@ export class Connection {
     this.socket?.shutdown();
   }
 
-  /**
-   * Who does not take our answers is not read from, nor who would have us keep too much: that bounds our memory.
-   */
+  /** Who does not take our answers is not read from, nor who would have us keep too much: that bounds our memory. */
   private applyPause(): void {
+    if (this.outbox.isBroken) this.destroy();
     if (this.isClosed || this.socket === undefined || this.ending !== undefined) return;
     this.pausedForRoom = !this.hasRoom();
     if (this.pausedByUser || this.pausedForRoom || this.bufferedBytes > maxBufferedBytes) {

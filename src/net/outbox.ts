@@ -20,6 +20,7 @@ export class Outbox {
   private texts: string[] = [];
   private textBytes = 0;
   private isFull = false;
+  private hasFailed = false;
 
   /** While set, what is sent waits for one flush. */
   corked = false;
@@ -28,6 +29,11 @@ export class Outbox {
 
   /** `account`: of what waits on all connections together. */
   constructor(private readonly account?: UnsentAccount | undefined) {}
+
+  /** The connection is no more. Of one that is not read from nothing else tells. */
+  get isBroken(): boolean {
+    return this.hasFailed;
+  }
 
   /** The kernel has no room for more at the moment. */
   get full(): boolean {
@@ -109,7 +115,10 @@ export class Outbox {
     while (this.queue.length > 0) {
       const next = this.queue[0]!;
       const taken = next.length === 0 ? 0 : this.socket.write(next, 0, next.length);
-      if (taken < 0) return;
+      if (taken < 0) {
+        this.hasFailed = true;
+        return;
+      }
       if (taken > 0) this.lastWriteMs = monotonicMs();
       this.queuedBytes -= taken;
       if (taken < next.length) {

@@ -48,6 +48,7 @@ function checkShape(line: Uint8Array): void {
 }
 
 const typeKey = Buffer.from("type");
+const quotedTypeKey = Buffer.from('"type"');
 /** Longer than any type there is. */
 const maxTypeBytes = 32;
 
@@ -56,6 +57,8 @@ const maxTypeBytes = 32;
  * should wait. It may be contradicted later in the line. Undefined: it does not say, or is no JSON.
  */
 export function claimedType(line: Uint8Array): string | undefined {
+  // Most that is no message has none, and this is many times as fast.
+  if (!Buffer.from(line.buffer, line.byteOffset, line.length).includes(quotedTypeKey)) return undefined;
   let depth = 0;
   /** Where the last string of the outermost object stands. */
   let from = 0;

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { monotonicMs } from "../../src/clock.ts";
 import { connect } from "../../src/net/connect.ts";
-import type { Connection } from "../../src/net/connection.ts";
+import { Connection } from "../../src/net/connection.ts";
 import { peerConnectionLimits } from "../../src/net/connection-limits.ts";
 import type { ConnectionUser } from "../../src/net/connection-user.ts";
 import { type AcceptedUser, Listener } from "../../src/net/listener.ts";
@@ -72,6 +72,30 @@ async function client(
 }
 
 describe("a connection", () => {
+  test("that broke while nothing was read from it ends when that shows in writing", () => {
+    let pauses = 0;
+    let closes = 0;
+    const connection = new Connection({
+      onLine: () => {
+        connection.send("x".repeat(2 * maxBufferedBytes));
+        return 0;
+      },
+      onClose: () => closes++,
+    });
+    // As Bun's are after a reset that it has not told of: it takes nothing, and no drain follows.
+    const socket = {
+      write: () => -1,
+      pause: () => pauses++,
+      resume() {},
+      setNoDelay() {},
+      setKeepAlive() {},
+      terminate: () => connection.finish(undefined),
+    };
+    connection.opened(socket as unknown as Bun.Socket<Connection>, true);
+    connection.received(Buffer.from("a question\n"));
+    expect([closes, pauses, connection.closed]).toEqual([1, 0, true]);
+  });
+
   test("lets its user measure what it reads, also of what it had held back", async () => {
     const seen: string[] = [];
     let depth = 0;
