@@ -1,5 +1,5 @@
 /** What Linux says of a running process. */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /** The most memory it had at any time. */
 export function peakBytesOf(pid: number): number {
@@ -46,4 +46,18 @@ export function cpuSecondsOf(pid: number): number {
 
 export function openFilesOf(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+/** Of its open files those that are connections, or are listened on. */
+export function openSocketsOf(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).filter((fd) => isSocket(`/proc/${pid}/fd/${fd}`)).length;
+}
+
+function isSocket(path: string): boolean {
+  try {
+    return readlinkSync(path).startsWith("socket:");
+  } catch {
+    // It was closed meanwhile.
+    return false;
+  }
 }

@@ -11,7 +11,7 @@ import type { FloodKind } from "../../helpers/flood-process.ts";
 import { hasFreeCore } from "../../helpers/free-core.ts";
 import { LineClient } from "../../helpers/line-client.ts";
 import { longTest } from "../../helpers/long-test.ts";
-import { openFilesOf, peakBytesOf, residentBytesOf } from "../../helpers/process-facts.ts";
+import { openSocketsOf, peakBytesOf, residentBytesOf } from "../../helpers/process-facts.ts";
 import type { RunningServer } from "../../helpers/sandbox.ts";
 import { entryOf, holds, Swarm } from "../../helpers/swarm.ts";
 import { until } from "../../helpers/until.ts";
@@ -24,16 +24,14 @@ const strangers = [
   ["--max-new-connections-per-address", "300"],
   ["--max-peers-per-address", "16"],
 ].flat();
-/** Of p99 where the machine has room for it, else of p50. */
+/** What half of the answers may take, on any machine; and nearly all of them, where there is a core for the index. */
 const mostMs = 50;
+const nearlyMostMs = 250;
 
-/** Files of its own that a server opens when they are first needed. */
-const openedLate = 8;
-
-async function isBack(server: RunningServer, before: { files: number; bytes: number }): Promise<void> {
+async function isBack(server: RunningServer, before: { sockets: number; bytes: number }): Promise<void> {
   const { pid } = server.process;
   // The deadline of a handshake, and a second in which it is looked at.
-  await until(() => openFilesOf(pid) <= before.files + openedLate, 20_000, 100);
+  await until(() => openSocketsOf(pid) <= before.sockets, 20_000, 100);
   await until(() => residentBytesOf(pid) < before.bytes + 192 * MiB, 30_000, 100);
 }
 
@@ -59,7 +57,7 @@ const rows: [row: string, kind: FloodKind][] = [
 
 for (const [row, kind] of rows) {
   longTest(
-    `${row}: a flood from one address, ${kind}: QUERY of another has a p99 below ${mostMs} ms, all is as before afterwards`,
+    `${row}: a flood from one address, ${kind}: others are answered, and all is as before afterwards`,
     { timeoutMs: 90_000 },
     async () => {
       await using swarm = await Swarm.start(["--db", ":memory:", ...strangers]);
@@ -71,7 +69,7 @@ for (const [row, kind] of rows) {
       });
       using asker = await Asker.start(index.port, "a.bin");
       await until(async () => (await asker.tookMs()).length > 0);
-      const before = { files: openFilesOf(index.process.pid), bytes: residentBytesOf(index.process.pid) };
+      const before = { sockets: openSocketsOf(index.process.pid), bytes: residentBytesOf(index.process.pid) };
       const wasFree = hasFreeCore();
       await asker.tookMs();
       {
@@ -87,7 +85,8 @@ for (const [row, kind] of rows) {
         `${row} ${kind}: ${tookMs.length} answers, p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms` +
           `${isFree ? "" : " (on a busy machine)"}, memory ${mebibytes} MiB at most`,
       );
-      expect(isFree ? p99 : p50).toBeLessThan(mostMs);
+      expect(p50).toBeLessThan(mostMs);
+      expect(isFree ? p99 : 0).toBeLessThan(nearlyMostMs);
       expect(mebibytes).toBeLessThan(640);
       await isBack(index, before);
       expect(index.process.stderr).toBe("");
@@ -111,7 +110,7 @@ longTest(
     using asker = await Asker.start(swarm.index.port, "b.bin");
     const alone = await swarm.fetch(["a.bin"]);
     expect(alone.code, alone.process.said()).toBe(0);
-    const before = { files: openFilesOf(peer.process.pid), bytes: residentBytesOf(peer.process.pid) };
+    const before = { sockets: openSocketsOf(peer.process.pid), bytes: residentBytesOf(peer.process.pid) };
     await asker.tookMs();
     {
       await using stack = new AsyncDisposableStack();
@@ -136,7 +135,7 @@ longTest(
         `A29: 32 MiB in ${beside.last?.seconds} s (${alone.last?.seconds} s alone), QUERY p99 ${p99.toFixed(1)} ms, ` +
           `memory of the peer ${mebibytes} MiB at most`,
       );
-      expect(hasFreeCore() ? p99 : 0).toBeLessThan(mostMs);
+      expect(hasFreeCore() ? p99 : 0).toBeLessThan(nearlyMostMs);
       expect(mebibytes).toBeLessThan(256);
     }
     await isBack(peer, before);
