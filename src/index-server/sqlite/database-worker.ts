@@ -4,8 +4,9 @@
  */
 import { LocalIoError } from "../../errors.ts";
 import { explained, openExistingDatabase } from "../../sqlite.ts";
-import { lockFile, migrations } from "./database.ts";
+import { migrations } from "./database.ts";
 import { checkDatabase } from "./database-check.ts";
+import { lockFile } from "./database-lock.ts";
 import type { DatabaseAnswer, DatabaseOrder } from "./database-messages.ts";
 
 declare const self: Worker;

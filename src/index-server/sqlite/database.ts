@@ -2,29 +2,16 @@
  * The index's database file: opened by one process at a time, made anew when it is damaged, and what its errors
  * mean to a peer that asks and to the log. Knows no table.
  */
-import { Database, SQLiteError } from "bun:sqlite";
-import {
-  chmodSync,
-  closeSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  realpathSync,
-  rmSync,
-  statSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { type Database, SQLiteError } from "bun:sqlite";
+import { rmSync, statSync } from "node:fs";
 import catalogSql from "../../../migrations/index/001-catalog.sql" with { type: "text" };
 import partialSql from "../../../migrations/index/002-partial-holdings.sql" with { type: "text" };
 import slotsSql from "../../../migrations/index/003-slots.sql" with { type: "text" };
-import { LocalIoError, reasonOf, systemCode } from "../../errors.ts";
 import { printable } from "../../printable.ts";
 import { openRebuildableDatabase } from "../../sqlite.ts";
 import type { ErrorCode } from "../../wire/protocol-error.ts";
+import { lockFile } from "./database-lock.ts";
+import { temporaryDatabase } from "./temporary-folder.ts";
 
 /** What makes the tables; so many are the newest schema. */
 export const migrations: readonly string[] = [catalogSql, partialSql, slotsSql];
@@ -49,9 +36,9 @@ export interface IndexDatabase {
  * is a temporary file all the same: several threads use it, and only a file can be read by one while another writes.
  */
 export function openIndexDatabase(asked: string, warn: (line: string) => void): IndexDatabase {
-  const temporary = asked === inMemory ? temporaryFolder() : undefined;
-  const path = temporary === undefined ? asked : join(temporary, "index.db");
-  const lock = temporary === undefined ? lockFile(path) : undefined;
+  const temporary = asked === inMemory ? temporaryDatabase() : undefined;
+  const path = temporary?.path ?? asked;
+  const lock = lockFile(path);
   try {
     const database = openRebuildableDatabase({ path, migrations, mayTrust: endedInOrder }, warn);
     // What is in here is true only while its peers are connected, so a power cut costs nothing: a file damaged by
@@ -72,12 +59,12 @@ export function openIndexDatabase(asked: string, warn: (line: string) => void): 
       bytesOnDisk: () => bytesOnDisk(path),
       close() {
         database.close(true);
-        lock?.close(true);
-        if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true });
+        lock.close(true);
+        if (temporary !== undefined) rmSync(temporary.folder, { recursive: true, force: true });
       },
     };
   } catch (error) {
-    lock?.close(true);
+    lock.close(true);
     throw error;
   }
 }
@@ -108,86 +95,6 @@ function endedInOrder(database: Database): boolean {
     return bytes > alwaysCheckedBytes && number("SELECT clean FROM totals") === 1;
   } catch {
     return false;
-  }
-}
-
-const temporaryPrefix = "p2p-index-";
-
-/** Folders of processes that were killed are removed on the way. */
-function temporaryFolder(): string {
-  const base = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
-  try {
-    for (const name of readdirSync(base)) removeLeftover(base, name);
-    return mkdtempSync(join(base, `${temporaryPrefix}${process.pid}-`));
-  } catch (error) {
-    throw new LocalIoError(`cannot make a folder in ${base} for the index database: ${reasonOf(error)}`, {
-      cause: error,
-    });
-  }
-}
-
-function removeLeftover(base: string, name: string): void {
-  const owner = Number(
-    name.startsWith(temporaryPrefix) ? name.slice(temporaryPrefix.length).split("-")[0] : 0,
-  );
-  if (!(owner > 0) || isRunning(owner)) return;
-  try {
-    rmSync(join(base, name), { recursive: true, force: true });
-  } catch {
-    // Somebody else's: not needed for what we want here.
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return systemCode(error) === "EPERM";
-  }
-}
-
-/**
- * A lock beside the database and not on it, because people read the database meanwhile: an open transaction on an
- * empty file. The system ends it with the process, however that dies; the file stays.
- */
-export function lockFile(path: string): Database {
-  const shown = printable(path, 500);
-  let lock: Database | undefined;
-  try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    const lockPath = `${realPath(path)}.lock`;
-    // For its owner alone, whatever the umask; SQLite gives its journal the same mode.
-    closeSync(openSync(lockPath, constants.O_RDWR | constants.O_CREAT, 0o600));
-    chmodSync(lockPath, 0o600);
-    lock = new Database(lockPath, { create: true, readwrite: true });
-    lock.run("PRAGMA busy_timeout = 0");
-    lock.run("BEGIN EXCLUSIVE");
-    return lock;
-  } catch (error) {
-    lock?.close();
-    if (sqliteCode(error).startsWith("SQLITE_BUSY")) {
-      throw new LocalIoError(
-        `the database ${shown} is in use by another index: end that one, or choose another file with --db`,
-        { cause: error },
-      );
-    }
-    if (error instanceof SQLiteError) {
-      throw new LocalIoError(
-        `cannot lock the database ${shown} (by ${printable(basename(path))}.lock beside it): ${error.message}`,
-        { cause: error },
-      );
-    }
-    throw new LocalIoError(`cannot open the database ${shown}: ${reasonOf(error)}`, { cause: error });
-  }
-}
-
-/** The one path of a file that may be reached through links, also when it is not there yet. */
-function realPath(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    return join(realpathSync(dirname(path)), basename(path));
   }
 }
 
