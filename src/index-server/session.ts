@@ -9,6 +9,7 @@ import { encodeOk, encodeWelcome } from "../wire/encode.ts";
 import { claimedType } from "../wire/json.ts";
 import { maxIndexQuestionLineBytes } from "../wire/limits.ts";
 import type { List, Query, Search, Unsubscribe, Watch } from "../wire/messages.ts";
+import { decodePlainQuery } from "../wire/plain-query.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
 import type { Browse, PeersRequest, StatsRequest } from "../wire/view-messages.ts";
 import type { ChangeType } from "./catalog.ts";
@@ -43,6 +44,9 @@ const maxWaiting = 2;
 /** As every client of ours begins such a line. Others are decoded here to see what they are. */
 const changeStart = /^\{"type":"(REGISTER|UPDATE)","id":(0|[1-9]\d{0,14})[,}]/;
 const maxStartBytes = 48;
+/** Where the type begins in it, and with what: looking at the whole start would be most of the work on a QUERY. */
+const typeAt = '{"type":"'.length;
+const startsOfTypes = Buffer.from("RU");
 
 export class IndexSession {
   private hasGreeted = false;
@@ -79,6 +83,8 @@ export class IndexSession {
       this.hasGreeted = true;
       return { do: "answer", line: encodeWelcome(this.welcome.agent, this.welcome.epoch) };
     }
+    const query = decodePlainQuery(line);
+    if (query !== undefined) return { do: "find", query };
     const change = changeOf(line);
     if (change !== undefined) return this.onChange(change, line);
     checkLength(line, claimedType);
@@ -143,6 +149,8 @@ function checkLength(line: Uint8Array, typeOf: (line: Uint8Array) => string | un
 
 /** Undefined when that does not show at its start. What stands further on may contradict it: the store finds out. */
 function changeOf(line: Uint8Array): Omit<Change, "line"> | undefined {
+  const first = line[typeAt];
+  if (first !== startsOfTypes[0] && first !== startsOfTypes[1]) return undefined;
   const start = String.fromCharCode(...line.subarray(0, maxStartBytes));
   const [, type, id] = changeStart.exec(start) ?? [];
   if (type === undefined) return undefined;
