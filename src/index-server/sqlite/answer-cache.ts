@@ -1,6 +1,7 @@
 /**
  * Finished answers to QUERY, kept as long as they are true: nothing has changed under the name or with one of its
- * contents, and all peers in it are still connected. Bounded by its size; the one not asked for longest goes first.
+ * contents, and all peers in it are still connected. Bounded by its size: what was not asked for while half of that
+ * went by goes. So an answer that is asked for again and again costs a look-up, and nothing is moved.
  */
 import type { FoundContent } from "../../wire/messages.ts";
 import { ChangeStamps } from "./change-stamps.ts";
@@ -11,9 +12,30 @@ interface Answer {
   text: string;
   /** Where its stamps are, each followed by what it was. */
   stamps: Int32Array;
+  /** The sequence of all stamps when these were found as they were: nothing has changed while it is the same. */
+  trueAt: number;
   peers: readonly LivePeer[];
   /** How often it may still be given: a sample of many must not send everybody to the same few. */
   uses: number;
+}
+
+/** Kept since the same moment. */
+class Generation {
+  readonly answers = new Map<string, Answer>();
+  bytes = 0;
+
+  add(name: string, answer: Answer): void {
+    this.answers.set(name, answer);
+    this.bytes += sizeOf(name, answer);
+  }
+
+  remove(name: string): Answer | undefined {
+    const answer = this.answers.get(name);
+    if (answer === undefined) return undefined;
+    this.answers.delete(name);
+    this.bytes -= sizeOf(name, answer);
+    return answer;
+  }
 }
 
 /** 20,000 answers of 1 kB, as they were in a popularity-weighted mix of names, and as much again. */
@@ -23,26 +45,22 @@ const overheadBytes = 400;
 const usesOfSample = 16;
 
 export class AnswerCache {
-  private readonly answers = new Map<string, Answer>();
-  private bytes = 0;
+  private recent = new Generation();
+  /** Of these the ones that are asked for become recent again. */
+  private older = new Generation();
 
   constructor(private readonly stamps: ChangeStamps) {}
 
   get size(): number {
-    return this.answers.size;
+    return this.recent.answers.size + this.older.answers.size;
   }
 
   get(name: string): string | undefined {
-    const answer = this.answers.get(name);
+    const answer = this.recent.answers.get(name) ?? this.again(name);
     if (answer === undefined) return undefined;
-    if (!this.isTrue(answer) || answer.uses-- <= 0) {
-      this.drop(name, answer);
-      return undefined;
-    }
-    // The newest at the end.
-    this.answers.delete(name);
-    this.answers.set(name, answer);
-    return answer.text;
+    if (this.isTrue(answer) && answer.uses-- > 0) return answer.text;
+    this.recent.remove(name);
+    return undefined;
   }
 
   /** `sequence` is that of the stamps before `contents` were read; `peers`: all that are in the answer. */
@@ -62,38 +80,53 @@ export class AnswerCache {
       this.note(stamps, 2 + 2 * i, ChangeStamps.ofRoot(Buffer.from(root.slice(0, 6), "hex")));
     if (this.stamps.sequence !== sequence) return;
     const isSample = contents.some(({ total, sources }) => total > sources.length);
-    const answer = { text, stamps, peers, uses: isSample ? usesOfSample : Number.POSITIVE_INFINITY };
-    const known = this.answers.get(name);
-    if (known !== undefined) this.drop(name, known);
-    this.answers.set(name, answer);
-    this.bytes += sizeOf(name, answer);
-    for (const [oldest, its] of this.answers) {
-      if (this.bytes <= maxBytes) break;
-      this.drop(oldest, its);
-    }
+    const uses = isSample ? usesOfSample : Number.POSITIVE_INFINITY;
+    this.recent.remove(name);
+    this.older.remove(name);
+    this.add(name, { text, stamps, trueAt: sequence, peers, uses });
   }
 
   clear(): void {
-    this.answers.clear();
-    this.bytes = 0;
+    this.recent = new Generation();
+    this.older = new Generation();
   }
 
   // --- internal ---
 
-  private isTrue({ stamps, peers }: Answer): boolean {
+  /** Undefined: it is not kept. */
+  private again(name: string): Answer | undefined {
+    const answer = this.older.remove(name);
+    if (answer !== undefined) this.add(name, answer);
+    return answer;
+  }
+
+  private add(name: string, answer: Answer): void {
+    if (this.recent.bytes + sizeOf(name, answer) > maxBytes / 2) {
+      this.older = this.recent;
+      this.recent = new Generation();
+    }
+    this.recent.add(name, answer);
+  }
+
+  private isTrue(answer: Answer): boolean {
+    const { sequence } = this.stamps;
+    if (answer.trueAt !== sequence) {
+      if (!this.isUnchanged(answer.stamps)) return false;
+      // A change under way, which has an odd one, may be seen by the next look.
+      if (sequence % 2 === 0) answer.trueAt = sequence;
+    }
+    for (const peer of answer.peers) if (!peer.isLive) return false;
+    return true;
+  }
+
+  private isUnchanged(stamps: Int32Array): boolean {
     for (let i = 0; i < stamps.length; i += 2) if (this.stamps.at(stamps[i]!) !== stamps[i + 1]) return false;
-    for (const peer of peers) if (!peer.isLive) return false;
     return true;
   }
 
   private note(stamps: Int32Array, at: number, place: number): void {
     stamps[at] = place;
     stamps[at + 1] = this.stamps.at(place);
-  }
-
-  private drop(name: string, answer: Answer): void {
-    this.answers.delete(name);
-    this.bytes -= sizeOf(name, answer);
   }
 }
 
