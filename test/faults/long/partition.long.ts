@@ -45,10 +45,8 @@ class Network implements AsyncDisposable {
 
   query(argv: readonly string[] = []): Query {
     const folder = this.box.newFolder("downloads");
-    const started = this.box.start(["query", "a.bin", "--json", "--index", this.index.address, ...argv], {
-      cwd: folder,
-      under: this.downloader.under,
-    });
+    const query = ["query", "a.bin", "--json", "--open", "--index", this.index.address, ...argv];
+    const started = this.box.start(query, { cwd: folder, under: this.downloader.under });
     return { process: started, folder };
   }
 
