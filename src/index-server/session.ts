@@ -38,8 +38,11 @@ export type Step =
   | { do: "show"; request: PeersRequest | StatsRequest }
   | { do: "work"; request: LongRequest };
 
-/** Long requests of one connection that may wait, before reading from it stops. */
-const maxWaiting = 2;
+/**
+ * Long requests of one connection that may wait, before reading from it stops. Four UPDATEs of 2,000 files are a turn of
+ * the writing thread (80 ms); as many more arrive meanwhile, so that it never rests (a third faster than with two).
+ */
+const maxWaiting = 7;
 
 /** As every client of ours begins such a line. Others are decoded here to see what they are. */
 const changeStart = /^\{"type":"(REGISTER|UPDATE)","id":(0|[1-9]\d{0,14})[,}]/;

@@ -57,7 +57,7 @@ export interface SqliteCatalogOptions {
 
 export class SqliteCatalog implements Catalog {
   /** What is there at the same time is one commit. */
-  readonly updatesAtOnce = 3;
+  readonly updatesAtOnce = 8;
   private readonly live = new LivePeers();
   private readonly stamps = new ChangeStamps();
   private readonly cache = new AnswerCache(this.stamps);
