@@ -13,6 +13,8 @@ export interface HostLimitOptions {
 }
 
 export const attemptsWithinMs = 10 * 60_000;
+/** An index that names more addresses than this has the oldest of them forgotten, and gains little by it. */
+const maxKnownHosts = 65_536;
 export const usualHostLimits: HostLimitOptions = { connections: addressLimit(4), attempts: addressLimit(32) };
 
 /** Of what is part of it. */
@@ -60,7 +62,10 @@ export class HostLimits {
     known.attemptsMs.push(nowMs);
     if (known.attemptsMs.length > attempts.most) known.attemptsMs.shift();
     if (known.attemptsMs.length === attempts.most && !isFree(host, attempts)) this.exhausted.add(group);
+    // Those that were tried last at the end.
+    this.hosts.delete(group);
     this.hosts.set(group, known);
+    if (this.hosts.size > maxKnownHosts) this.forgetFirst();
   }
 
   closed(host: string): void {
@@ -83,10 +88,20 @@ export class HostLimits {
     return (attemptsMs[before] ?? Number.POSITIVE_INFINITY) + attemptsWithinMs;
   }
 
+  private forgetFirst(): void {
+    for (const [group, { connections }] of this.hosts) {
+      if (connections > 0) continue;
+      this.hosts.delete(group);
+      this.exhausted.delete(group);
+      return;
+    }
+  }
+
   /** Asked again and again for each source. */
   private groupOf(host: string): string {
     const known = this.groups.get(host);
     if (known !== undefined) return known;
+    if (this.groups.size >= maxKnownHosts) this.groups.clear();
     const group = hostGroup(host);
     this.groups.set(host, group);
     return group;

@@ -6,6 +6,8 @@ import type { Outcome } from "./outcome.ts";
 
 /** More than a few say no more to a person. */
 const maxNamed = 5;
+/** An index may name more sources than this, one after the other: then the oldest are forgotten. */
+const maxKnown = 16_384;
 
 export class SourceReasons {
   /** `HOST:PORT` of every connection that was opened. */
@@ -18,7 +20,8 @@ export class SourceReasons {
   /** `passing`: it is a download itself, which comes and goes; that it is gone is worth no line. */
   opened(connection: number, address: string, passing: boolean): void {
     this.addresses.set(connection, address);
-    if (passing) this.told.add(address);
+    forgetFirst(this.addresses);
+    if (passing) this.tell(address);
   }
 
   /** The line to tell of what a worker says, if it is worth one. */
@@ -47,9 +50,9 @@ export class SourceReasons {
     const address = this.addresses.get(connection);
     if (address === undefined) return undefined;
     const isRepeated = this.last.get(address) === reason && !this.told.has(address);
-    this.last.set(address, reason);
+    this.keep(address, reason);
     if (!isRepeated) return undefined;
-    this.told.add(address);
+    this.tell(address);
     return `source ${address}: ${reason}; trying again`;
   }
 
@@ -57,8 +60,18 @@ export class SourceReasons {
   private dropped(connection: number, reason: string): string | undefined {
     const address = this.addresses.get(connection);
     if (address === undefined || this.last.get(address) === reason) return undefined;
-    this.last.set(address, reason);
+    this.keep(address, reason);
     return `source ${address} dropped: ${reason}`;
+  }
+
+  private keep(address: string, reason: string): void {
+    this.last.set(address, reason);
+    forgetFirst(this.last);
+  }
+
+  private tell(address: string): void {
+    this.told.add(address);
+    forgetFirst(this.told);
   }
 
   /** Why the download failed, in one line; `kept` are verified bytes on disk. */
@@ -85,5 +98,13 @@ export class SourceReasons {
     const named = [...this.last].slice(0, maxNamed).map(([address, reason]) => `${address}: ${reason}`);
     const more = this.last.size > maxNamed ? `; ${this.last.size - maxNamed} more` : "";
     return ` (${named.join("; ")}${more})`;
+  }
+}
+
+function forgetFirst<Key>(known: Map<Key, unknown> | Set<Key>): void {
+  if (known.size <= maxKnown) return;
+  for (const first of known.keys()) {
+    known.delete(first);
+    return;
   }
 }

@@ -29,8 +29,13 @@ const placeRetryMs = 15_000;
 /** What `retryMs` of a BUSY may say: not so little that we spin, not so much that it is never asked again. */
 const leastBusyMs = 20;
 const longestBusyMs = 10_000;
-/** Sources known at a time; the oldest partial ones that are not connected and did nothing make room. */
+/**
+ * Sources known at a time, however many an index names: each decision looks at all of them. The oldest that are not
+ * connected and did nothing make room, first those that have only part of it; the index will name them again.
+ */
 const maxSources = 1_024;
+/** Those that are out are remembered for longer, so that nobody is asked again because others were named in between. */
+const maxExcludedSources = 4_096;
 
 export class SourceTable {
   private readonly sources = new Map<string, Source>();
@@ -243,12 +248,16 @@ export class SourceTable {
   }
 
   private forgetSome(): void {
-    for (const source of this.sources.values()) {
-      if (this.sources.size <= maxSources) return;
-      const { partial, connections, excluded, bytes } = source;
-      if (partial && connections === 0 && excluded === undefined && bytes === 0)
-        this.sources.delete(source.key);
-    }
+    const all = [...this.sources.values()];
+    const out = all.filter(({ excluded }) => excluded !== undefined);
+    const isIdle = ({ connections, bytes }: Source) => connections === 0 && bytes === 0;
+    const others = all.filter((source) => source.excluded === undefined);
+    const partial = others.filter((source) => source.partial && isIdle(source));
+    // Who has a file of a folder is named once, with the file.
+    const whole = others.filter((source) => !source.partial && source.files === undefined && isIdle(source));
+    const surplus = [...partial, ...whole].slice(0, Math.max(0, others.length - maxSources));
+    const surplusOut = out.slice(0, Math.max(0, out.length - maxExcludedSources));
+    for (const { key } of [...surplus, ...surplusOut]) this.sources.delete(key);
   }
 }
 

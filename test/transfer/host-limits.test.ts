@@ -86,3 +86,18 @@ test.each(["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "localhost"])("%
   for (let i = 0; i < 100; i++) limits.opened(host, 0);
   expect(limits.allows(host, 100, 0)).toBe(true);
 });
+
+test("of more than 65,536 addresses the one that was tried longest ago is forgotten, unless it is connected (A33)", () => {
+  const limits = new HostLimits({ connections: addressLimit(1), attempts: addressLimit(1) });
+  const hostOf = (i: number) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`;
+  limits.opened("192.0.2.1", 0);
+  limits.opened("192.0.2.2", 0);
+  limits.closed("192.0.2.2");
+  for (let i = 0; i < 65_536; i++) {
+    limits.opened(hostOf(i), 0);
+    limits.closed(hostOf(i));
+  }
+  expect(limits.allows("192.0.2.1", 0, 1)).toBe(false);
+  expect(limits.allows("192.0.2.2", 0, 1)).toBe(true);
+  expect(limits.allows(hostOf(65_535), 0, 1)).toBe(false);
+});

@@ -123,4 +123,30 @@ describe("the table of sources", () => {
     expect(hosts.slice(0, 2)).toEqual(["whole", "p0"]);
     expect(hosts.at(-1)).toBe("p1999");
   });
+
+  test("however many sources an index names, 1,024 are known, and who did something is among them (A33)", () => {
+    const table = tableOf("connected", "out");
+    const [connected, out] = table.all;
+    table.openTo(connected!, 0);
+    out!.excluded = "wrong data";
+    for (let i = 0; i < 10_000; i += 50) {
+      const hosts = Array.from({ length: 50 }, (_, k) => `p${i + k}`);
+      list(table, hosts, false);
+    }
+    const hosts = [...table.all].map(({ host }) => host);
+    expect(hosts.length).toBe(1_025);
+    expect(hosts.slice(0, 2)).toEqual(["connected", "out"]);
+    expect(hosts.at(-1)).toBe("p9999");
+  });
+
+  test("those that are out are remembered, 4,096 of them, and keep nobody else from being known", () => {
+    const table = tableOf();
+    for (let i = 0; i < 6_000; i++) {
+      list(table, [`p${i}`], false);
+      [...table.all].at(-1)!.excluded = "another machine";
+    }
+    list(table, ["new"], false);
+    expect([...table.all].length).toBe(4_097);
+    expect(next(table)).toEqual(["new"]);
+  });
 });
