@@ -9,9 +9,6 @@ import { auditTimeoutMs } from "../wire/limits.ts";
 import type { AnnouncedEntry } from "./announced-entry.ts";
 import type { AuditFinding } from "./audit-plan.ts";
 
-/** The chunk hashes of 64 GiB, 2 MiB: of larger contents nothing is asked. */
-export const maxAuditedChunks = 65_536;
-
 class CheckedContent extends ContentHome {
   constructor(root: string, sizeBytes: number) {
     super(root, sizeBytes, { kind: "ring", slots: new SharedArrayBuffer(0) });

@@ -15,7 +15,9 @@ export type AuditFinding =
   /** It says that it has no such content: files change, so one is not enough. */
   | "missing"
   /** It did not answer, or is busy: twice is as bad as once missing. */
-  | "unknown";
+  | "unknown"
+  /** There was nothing to ask for. */
+  | "nothing";
 
 /** So many in a row that are not there. */
 const maxMissing = 3;
@@ -24,6 +26,8 @@ const maxKnown = 100_000;
 
 interface Known {
   auditedMs: number;
+  /** The time before. */
+  earlierMs: number;
   missing: number;
   /** On the monotonic clock; undefined: it is not out. */
   outUntilMs: number | undefined;
@@ -47,9 +51,18 @@ export class AuditPlan {
     this.grantedMs = nowMs;
     this.running++;
     this.known.delete(peer);
-    this.known.set(peer, { auditedMs: nowMs, missing: known?.missing ?? 0, outUntilMs: undefined });
+    const { auditedMs: earlierMs = Number.NEGATIVE_INFINITY, missing = 0, outUntilMs } = known ?? {};
+    this.known.set(peer, { auditedMs: nowMs, earlierMs, missing, outUntilMs });
     if (this.known.size > maxKnown) this.forgetFirst();
     return true;
+  }
+
+  /** It has announced nothing that could be asked for, and that was seen at a glance: as if it had not begun. */
+  undo(peer: Fingerprint): void {
+    this.running--;
+    this.granted++;
+    const known = this.known.get(peer);
+    if (known !== undefined) known.auditedMs = known.earlierMs;
   }
 
   /** Returns true when the peer is out from now on. */

@@ -1,10 +1,8 @@
 /** Looks into what peers of a private network announce: the driver of audit-plan.ts. */
-
-import { chunkCountOf } from "../content/chunks.ts";
 import type { Membership } from "../trust/membership.ts";
 import type { Fingerprint } from "../wire/fingerprint.ts";
 import { type AnnouncedEntry, entryByChance } from "./announced-entry.ts";
-import { askChunk, maxAuditedChunks } from "./ask-chunk.ts";
+import { askChunk } from "./ask-chunk.ts";
 import { AuditPlan } from "./audit-plan.ts";
 import type { Place } from "./reach.ts";
 
@@ -17,8 +15,13 @@ export interface AuditOptions {
   onUnbacked(place: Place, entry: AnnouncedEntry): void;
 }
 
+/** To decode it takes less than a tenth of a millisecond. */
+const shortLineBytes = 4 * 1024;
+
 export class Audit {
   private readonly plan = new AuditPlan();
+  /** The connections of each: one machine may have several. */
+  private readonly watching = new Map<Fingerprint, Set<() => void>>();
 
   constructor(private readonly options: AuditOptions) {}
 
@@ -27,19 +30,41 @@ export class Audit {
     return this.plan.isOut(peer, this.options.nowMs());
   }
 
-  /** Of what is being announced: to be looked into once it is registered, perhaps. */
-  pick(line: Uint8Array): AnnouncedEntry | undefined {
-    return entryByChance(line, this.options.chance());
+  /** `onOut` is called when the peer is out, on whichever connection that shows, until the function returned is. */
+  watch(peer: Fingerprint, onOut: () => void): () => void {
+    const watching = this.watching.get(peer) ?? new Set();
+    watching.add(onOut);
+    this.watching.set(peer, watching);
+    return () => {
+      watching.delete(onOut);
+      if (watching.size === 0 && this.watching.get(peer) === watching) this.watching.delete(peer);
+    };
   }
 
-  /** Never rejects. `onOut`: the peer has announced what it has not. */
-  async look(place: Place, entry: AnnouncedEntry, onOut: () => void): Promise<void> {
+  /** Whether to look into what is being announced, and if so into what: then `look` is called, or `giveUp`. */
+  pick(peer: Fingerprint, line: Uint8Array): AnnouncedEntry | undefined {
+    const { nowMs, chance } = this.options;
+    // Before the line is decoded: of a long one that takes some milliseconds, and so happens only every few seconds.
+    if (!this.plan.begins(peer, nowMs())) return undefined;
+    const entry = entryByChance(line, chance());
+    if (entry !== undefined) return entry;
+    if (line.length <= shortLineBytes) this.plan.undo(peer);
+    else this.giveUp(peer);
+    return undefined;
+  }
+
+  /** It was not registered after all. */
+  giveUp(peer: Fingerprint): void {
+    this.plan.ended(peer, "nothing", this.options.nowMs());
+  }
+
+  /** Never rejects. */
+  async look(place: Place, entry: AnnouncedEntry): Promise<void> {
     const { nowMs, chance, membership, onUnbacked } = this.options;
     const { fingerprint } = place;
-    if (chunkCountOf(entry.sizeBytes) > maxAuditedChunks || !this.plan.begins(fingerprint, nowMs())) return;
     const finding = await askChunk(place, entry, membership(), chance());
     if (!this.plan.ended(fingerprint, finding, nowMs())) return;
     onUnbacked(place, entry);
-    onOut();
+    for (const onOut of [...(this.watching.get(fingerprint) ?? [])]) onOut();
   }
 }

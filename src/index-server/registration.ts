@@ -21,6 +21,7 @@ export class Registration {
   private hasEnded = false;
   /** In a private network: where it was found. */
   private place: Place | undefined;
+  private unwatchAudit: (() => void) | undefined;
   private refusal: { error: ProtocolError; untilMs: number } | undefined;
   /** The connection forgets it when it ends. */
   private readonly seenAt: string;
@@ -48,17 +49,36 @@ export class Registration {
     if (host !== undefined && host !== peer.host)
       throw new ProtocolError("BAD_STATE", null, "this connection has registered with another address");
     // Now: when it is applied, its line is the catalog's.
-    const entry = checks?.audit.pick(line);
-    const { id, held } = await catalog.apply(peer, type, line);
-    if (entry !== undefined && this.place !== undefined)
-      void checks?.audit.look(this.place, entry, () => this.onUnbacked());
-    return encodeOk(id, held, type === "REGISTER" ? host : undefined);
+    const look = checks && this.audited(line, checks.audit);
+    try {
+      const { id, held } = await catalog.apply(peer, type, line);
+      look?.begin();
+      return encodeOk(id, held, type === "REGISTER" ? host : undefined);
+    } catch (error) {
+      look?.giveUp();
+      throw error;
+    }
+  }
+
+  /** What is to be looked into of it once it is registered; undefined: nothing. */
+  private audited(
+    line: Uint8Array,
+    audit: NonNullable<IndexParts["checks"]>["audit"],
+  ): { begin(): void; giveUp(): void } | undefined {
+    const { place } = this;
+    const entry = place && audit.pick(place.fingerprint, line);
+    if (place === undefined || entry === undefined) return undefined;
+    return {
+      begin: () => void audit.look(place, entry),
+      giveUp: () => audit.giveUp(place.fingerprint),
+    };
   }
 
   /** Nobody is sent there any more, whatever the connection still says. Idempotent. */
   end(): void {
     if (this.hasEnded) return;
     this.hasEnded = true;
+    this.unwatchAudit?.();
     if (this.joined === undefined) return;
     this.parts.catalog.leave(this.joined);
     this.parts.peersPerAddress.leave(this.seenAt);
@@ -75,10 +95,13 @@ export class Registration {
   }
 
   private join(host: string): CatalogPeer {
-    const { catalog, peersPerAddress } = this.parts;
+    const { catalog, peersPerAddress, checks } = this.parts;
     // Others may have come while it was looked for.
     this.checkRoom();
-    this.joined = catalog.join(host, this.connection.fingerprint);
+    const { fingerprint } = this.connection;
+    this.joined = catalog.join(host, fingerprint);
+    if (fingerprint !== undefined)
+      this.unwatchAudit = checks?.audit.watch(fingerprint, () => this.onUnbacked());
     peersPerAddress.enter(this.seenAt);
     return this.joined;
   }
@@ -102,10 +125,11 @@ export class Registration {
     const { fingerprint } = this.connection;
     if (fingerprint === undefined)
       throw new ProtocolError("UNREACHABLE", null, "a peer without a certificate cannot be told from others");
-    if (audit.isOut(fingerprint)) throw new ProtocolError("NOT_BACKED");
     const { port, host: claimed } = registerHead(line);
     const place = { host: reach.placeOf(this.seenAt, claimed), port, fingerprint };
     await reach.check(place);
+    // Now: another connection of the same machine may have shown it meanwhile.
+    if (audit.isOut(fingerprint)) throw new ProtocolError("NOT_BACKED");
     return place;
   }
 }

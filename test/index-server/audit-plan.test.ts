@@ -5,7 +5,7 @@ import { entryByChance } from "../../src/index-server/announced-entry.ts";
 import { AuditPlan } from "../../src/index-server/audit-plan.ts";
 import { decodeIndexRequest } from "../../src/wire/decode-index-request.ts";
 import { encodeIndexRequest } from "../../src/wire/encode.ts";
-import type { FileName } from "../../src/wire/file-name.ts";
+import { type FileName, fileName } from "../../src/wire/file-name.ts";
 import { type Fingerprint, fingerprint } from "../../src/wire/fingerprint.ts";
 import { auditIntervalMs, auditPeerIntervalMs, maxAuditsAtOnce, unbackedMs } from "../../src/wire/limits.ts";
 
@@ -75,6 +75,23 @@ describe("a peer", () => {
     ],
   ] as const)("that is found %j is out: %j", (found, out) => expect(findings(...found)).toEqual([...out]));
 
+  test("that announces nothing to ask for is looked into as soon as it does", () => {
+    const plan = new AuditPlan();
+    for (let n = 0; n < 100; n++) {
+      expect(plan.begins(peer(1), 0)).toBe(true);
+      plan.undo(peer(1));
+    }
+    expect([plan.begins(peer(1), 0), plan.begins(peer(1), 1)]).toEqual([true, false]);
+  });
+
+  test("that is out stays so when it is looked into again", () => {
+    const plan = new AuditPlan();
+    expect([plan.begins(peer(1), 0), plan.ended(peer(1), "wrong", 0)]).toEqual([true, true]);
+    expect(plan.begins(peer(1), auditPeerIntervalMs)).toBe(true);
+    expect(plan.ended(peer(1), "nothing", auditPeerIntervalMs)).toBe(false);
+    expect(plan.isOut(peer(1), auditPeerIntervalMs)).toBe(true);
+  });
+
   test("that is out is not for ever", () => {
     const plan = new AuditPlan();
     plan.begins(peer(1), 0);
@@ -88,15 +105,17 @@ describe("a peer", () => {
   });
 });
 
+const digests = `"md5":"${"0".repeat(32)}","root":"${"ab".repeat(32)}"`;
+
 describe("an entry by chance", () => {
-  const name = fc.string({ minLength: 1, maxLength: 40 }).filter((text) => !/[{}]/.test(text));
+  const name = fc.string({ minLength: 1, maxLength: 40 }).filter((text) => fileName(text) !== undefined);
   const hex = (length: number) =>
     fc
       .array(fc.constantFrom(..."0123456789abcdef"), { minLength: length, maxLength: length })
       .map((all) => all.join(""));
   const file = fc.record({
     name: name as fc.Arbitrary<FileName>,
-    sizeBytes: fc.integer({ min: 1, max: 2 ** 40 }),
+    sizeBytes: fc.integer({ min: 1, max: 2 ** 36 }),
     md5: hex(32),
     root: hex(64),
   });
@@ -107,10 +126,7 @@ describe("an entry by chance", () => {
       fc.property(fc.array(file, { minLength: 1, maxLength: 6 }), chance, (files, where) => {
         const request = encodeIndexRequest({ type: "REGISTER", id: 1, port: 7767, files });
         const entry = entryByChance(Buffer.from(request.trimEnd()), where);
-        if (entry !== undefined)
-          expect(files.map(({ name, root, sizeBytes }) => ({ name, root, sizeBytes }))).toContainEqual(
-            entry as never,
-          );
+        expect(files as unknown[]).toContainEqual(entry);
       }),
     );
   });
@@ -123,15 +139,28 @@ describe("an entry by chance", () => {
       root: "ab".repeat(32),
     }));
     const line = Buffer.from(encodeIndexRequest({ type: "REGISTER", id: 1, port: 7767, files }).trimEnd());
-    const seen = new Set(Array.from({ length: 200 }, (_, n) => entryByChance(line, n / 200)?.name));
-    expect([...seen].filter((each) => each !== undefined)).toHaveLength(10);
+    const seen = Array.from({ length: 20 }, (_, n) => entryByChance(line, n / 20)?.name as string);
+    expect(seen).toEqual(files.flatMap(({ name: each }) => [each, each]));
+  });
+
+  test.each([
+    ["braces in its name", '"name":"a{"'],
+    ["a name like an entry", `"name":"[{\\"name\\":\\"b\\"}"`],
+    ["fields that nobody knows", '"x":{"y":[{}]},"name":"a"'],
+    ["blanks", ' "name" : "a" '],
+  ])("is found whatever else its line has: %s", (_, written) => {
+    const entry = `{${written},"size":5,"md5":"${"0".repeat(32)}","root":"${"ab".repeat(32)}"}`;
+    const decoy = `{"name":"b","size":7,"md5":"${"0".repeat(32)}","root":"${"cd".repeat(32)}"}`;
+    const line = `{"type":"REGISTER","id":1,"port":7767,"x":[${decoy}],"files":[${entry}]}`;
+    for (let n = 0; n < 50; n++) expect(entryByChance(Buffer.from(line), n / 50)?.sizeBytes).toBe(5);
   });
 
   test.each([
     '{"type":"UPDATE","id":1,"add":[],"remove":["a"]}',
-    '{"type":"REGISTER","id":1,"port":1,"files":[{"name":"a","size":0,"root":"0"}]}',
+    `{"type":"REGISTER","id":1,"port":1,"files":[{"name":"a","size":0,${digests}}]}`,
     '{"type":"REGISTER","id":1,"port":1,"library":{"digest":"00","files":1}}',
-    '{"type":"REGISTER","id":1,"port":1,"files":[{"name":"a","size":1,"partial":true,"root":"0"}]}',
+    `{"type":"REGISTER","id":1,"port":1,"files":[{"name":"a","size":1,"partial":true,${digests}}]}`,
+    `{"type":"REGISTER","id":1,"port":1,"files":[{"name":"a","size":${2 ** 37},${digests}}]}`,
     "{{{{",
     "",
   ])("there is none in %j", (line) => {
