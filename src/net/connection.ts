@@ -41,6 +41,11 @@ export class Connection {
 
   /** Of the other side, once TLS has shown it; undefined: it showed none, or nothing is encrypted. */
   fingerprint: Fingerprint | undefined;
+  /**
+   * The other side's address, without the prefix of an IPv4 address in IPv6 form, as the kernel had it at first: of a
+   * connection that was reset it has none, and what was said on it is judged by the address. Empty: it was reset by then.
+   */
+  remoteHost = "";
   /** On the monotonic clock: when something last arrived. */
   lastReadMs = monotonicMs();
   bytesRead = 0;
@@ -72,11 +77,6 @@ export class Connection {
 
   get closed(): boolean {
     return this.isClosed;
-  }
-
-  /** The other side's address as the kernel has it, without the prefix of an IPv4 address in IPv6 form. */
-  get remoteHost(): string {
-    return (this.socket?.remoteAddress ?? "").replace(/^::ffff:/, "");
   }
 
   /** What waits to be taken by the kernel. */
@@ -185,6 +185,7 @@ export class Connection {
   /** Of an encrypted one: what is sent waits until TLS is ready. */
   opened(socket: Bun.Socket<Connection>, isEncrypted: boolean): void {
     this.socket = socket;
+    this.remoteHost = (socket.remoteAddress ?? "").replace(/^::ffff:/, "");
     this.descriptor = isEncrypted ? -1 : descriptorOf(socket);
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 60_000);

@@ -25,13 +25,14 @@ const ranges: Readonly<Record<Exclude<Reach, "world"> | "nobody", readonly strin
 
 const lists = new Map(Object.entries(ranges).map(([kind, networks]) => [kind, listOf(networks)]));
 
-/** `host` as a source of an index that we reach at `indexHost`: both literal addresses. */
+/** `host` as a source of an index that we reach at `indexHost`: both literal addresses. An empty `indexHost`: nobody knows. */
 export function mayBeSource(host: string, indexHost: string): boolean {
   const reach = reachOf(host);
   if (reach === "nobody") return false;
   const ofIndex = reachOf(indexHost);
-  // An index sees others at addresses that reach at least as far as its own: one on this machine sees any.
-  return ofIndex === "nobody" || kinds.indexOf(reach) >= kinds.indexOf(ofIndex);
+  // An index sees others at addresses that reach at least as far as its own: one on this machine sees any. One that is
+  // reached through a gateway (64:ff9b::/96), or whose address is not known, could be anywhere.
+  return kinds.indexOf(reach) >= kinds.indexOf(ofIndex === "nobody" ? "world" : ofIndex);
 }
 
 function reachOf(host: string): Reach | "nobody" {

@@ -296,6 +296,19 @@ describe("a connection", () => {
 });
 
 describe("connecting", () => {
+  test("that was reset is still of the address it was of: what came on it is judged by that (A33)", async () => {
+    using server = serve({});
+    const { connection, ended } = await client(server.listener.port);
+    await until(
+      () => server.accepted.length === 1,
+      () => "not accepted",
+    );
+    const accepted = server.accepted[0]!;
+    accepted.destroy();
+    await until(ended, () => "not ended");
+    expect([connection.remoteHost, accepted.remoteHost]).toEqual(["127.0.0.1", "127.0.0.1"]);
+  });
+
   test("is refused where nobody listens", async () => {
     const server = serve({});
     const { port } = server.listener;

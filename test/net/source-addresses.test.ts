@@ -27,6 +27,12 @@ test.each([
   ["100.64.0.1", "203.0.113.9", false],
   ["fd00::1", "2001:db8::1", false],
   ["fec0::1", "2001:db8::1", false],
+  // One that is behind a gateway, or nobody knows where, is out there.
+  ["203.0.113.9", "64:ff9b::808:808", true],
+  ["127.0.0.1", "64:ff9b::808:808", false],
+  ["169.254.169.254", "2002:808:808::1", false],
+  ["10.0.0.1", "", false],
+  ["127.0.0.1", "", false],
   // Other spellings of IPv4 addresses, and none.
   ["::127.0.0.1", "::1", false],
   ["64:ff9b::7f00:1", "2001:db8::1", false],
