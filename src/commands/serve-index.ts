@@ -204,8 +204,15 @@ function checkHttp({ host }: Address, isOpen: boolean): void {
   );
 }
 
+/** Throws UsageError for what is no URL, of which nothing is repeated. */
 function hidePassword(url: string): void {
   if (!URL.canParse(url)) return;
-  const { password } = new URL(url);
-  for (const form of [password, decodeURIComponent(password)]) neverShow(form);
+  const { username, password, pathname } = new URL(url);
+  neverShow(password);
+  try {
+    neverShow(decodeURIComponent(password));
+    decodeURIComponent(username + pathname);
+  } catch {
+    throw new UsageError("the URL of --db has a % that stands for no character: write %25 for a % itself");
+  }
 }

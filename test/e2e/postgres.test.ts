@@ -50,4 +50,14 @@ describe.skipIf(postgresLack !== undefined)("two indexes over one PostgreSQL", (
     expect(index.stderr.trim().split("\n")).toHaveLength(1);
     expect(index.stdout + index.stderr).not.toContain("very-secret");
   });
+
+  test("a % in the URL that stands for nothing: one line, exit 2", async () => {
+    await using box = new Sandbox();
+    const url = "postgres://p2p:very%zzsecret@127.0.0.1:1/nothing";
+    const index = await box.run(["serve-index", "--port", "0"], { env: { P2P_DB: url } });
+    expect(index.exitCode).toBe(2);
+    expect(index.stderr).toContain("write %25 for a %");
+    expect(index.stderr.trim().split("\n")).toHaveLength(1);
+    expect(index.stdout + index.stderr).not.toContain("secret");
+  });
 });
