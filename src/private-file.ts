@@ -65,6 +65,26 @@ export function readSecretFile(path: string, maxBytes: number): Uint8Array | und
   });
 }
 
+/** A descriptor that this process was started with, as shells name it (`<(command)`, `/dev/fd/3`, `/dev/stdin`). */
+const descriptorPath = /^\/(?:dev|proc\/self)\/fd\/(\d{1,6})$/;
+
+/**
+ * All that can be read from the descriptor that `path` names, which may be a pipe: who may read that is the business of
+ * whoever opened it. Undefined when the path names none, or there is more than `maxBytes`. Throws the system's error.
+ */
+export function readDescriptor(path: string, maxBytes: number): Uint8Array | undefined {
+  const [, number] = descriptorPath.exec(path === "/dev/stdin" ? "/dev/fd/0" : path) ?? [];
+  if (number === undefined) return undefined;
+  const bytes = new Uint8Array(maxBytes + 1);
+  let filled = 0;
+  while (filled < bytes.length) {
+    const read = readSync(Number(number), bytes, filled, bytes.length - filled, null);
+    if (read === 0) return bytes.subarray(0, filled);
+    filled += read;
+  }
+  return undefined;
+}
+
 /**
  * Throws a UsageError when others may put files of their own in the place of those in the folder, if it is there: who
  * this machine is, and whom it believes, would be theirs to say.

@@ -38,7 +38,7 @@ export const belonging = {
     flag: "token-file",
     defaultText: "none",
     description:
-      "For machines: file with the token of a private network, made by `p2p token new`; P2P_TOKEN can hold it itself",
+      "For machines: file, or /dev/fd/N, with the token of a private network (`p2p token new`); P2P_TOKEN can hold it itself",
   }),
 };
 

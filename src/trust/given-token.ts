@@ -4,7 +4,7 @@
  */
 import { reasonOf, systemCode, UsageError } from "../errors.ts";
 import { printable } from "../printable.ts";
-import { readSecretFile } from "../private-file.ts";
+import { readDescriptor, readSecretFile } from "../private-file.ts";
 import { Secret } from "./secret.ts";
 import { isTokenLike, parseToken } from "./token.ts";
 
@@ -25,13 +25,13 @@ export function checkedToken(given: Secret): Secret {
   return parseToken(given.reveal(), tokenVariable);
 }
 
-/** The token in the file, behind which may be one end of line. Throws UsageError. */
+/** The token in the file (or what a descriptor has, `/dev/fd/3`), behind which may be one end of line. Throws UsageError. */
 export function readTokenFile(path: string): Secret {
   // Who put the token where its file belongs does not want to see it in a log.
   const shown = isTokenLike(path) ? "the file of --token-file" : printable(path, 500);
   let bytes: Uint8Array | undefined;
   try {
-    bytes = readSecretFile(path, maxFileBytes);
+    bytes = readDescriptor(path, maxFileBytes) ?? readSecretFile(path, maxFileBytes);
   } catch (error) {
     if (systemCode(error) === undefined) throw error;
     throw new UsageError(`cannot read the token from ${shown}: ${reasonOf(error)}`, { cause: error });

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { chmodSync, symlinkSync } from "node:fs";
+import { chmodSync, closeSync, openSync, symlinkSync } from "node:fs";
 import { UsageError } from "../../src/errors.ts";
 import { readTokenFile, takeGivenToken } from "../../src/trust/given-token.ts";
 import { temporaryFolder } from "../library/temporary-folder.ts";
@@ -37,6 +37,21 @@ test.each([
   expect(() => readTokenFile(path)).toThrow(UsageError);
   expect(() => readTokenFile(path)).toThrow(problem);
   expect(() => readTokenFile(path)).not.toThrow(token);
+});
+
+test("what comes by a descriptor, of which nobody but who opened it knows", () => {
+  using folder = temporaryFolder();
+  const file = folder.write("token", `${token}\n`);
+  chmodSync(file, 0o644);
+  for (const way of ["/dev/fd", "/proc/self/fd"]) {
+    const fd = openSync(file, "r");
+    expect(readTokenFile(`${way}/${fd}`).reveal()).toBe(token);
+    closeSync(fd);
+    expect(() => readTokenFile(`${way}/${fd}`)).toThrow("EBADF");
+  }
+  const long = openSync(folder.write("long", "a".repeat(5_000)), "r");
+  expect(() => readTokenFile(`/dev/fd/${long}`)).toThrow("too long");
+  closeSync(long);
 });
 
 test("what is no file", () => {
