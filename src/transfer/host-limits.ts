@@ -13,6 +13,12 @@ export interface HostLimitOptions {
 }
 
 export const attemptsWithinMs = 10 * 60_000;
+/**
+ * Attempts in `paceMs` to all addresses together, those on this machine aside: as many as an index names for a content. One
+ * that names more and more that refuse at once must not have us knock at thousands a second.
+ */
+const maxAttemptsAtPace = 64;
+const paceMs = 1_000;
 /** An index that names more addresses than this has the oldest of them forgotten, and gains little by it. */
 const maxKnownHosts = 65_536;
 export const usualHostLimits: HostLimitOptions = { connections: addressLimit(4), attempts: addressLimit(32) };
@@ -35,6 +41,8 @@ export class HostLimits {
   /** Those with as many attempts as may be: nearly always none. */
   private readonly exhausted = new Set<string>();
   private readonly groups = new Map<string, string>();
+  /** The last attempts, `maxAttemptsAtPace` of them at most. */
+  private readonly lastAttemptsMs: number[] = [];
 
   constructor(private readonly limits: HostLimitOptions = usualHostLimits) {}
 
@@ -43,19 +51,30 @@ export class HostLimits {
     const { connections, attempts } = this.limits;
     const known = this.hosts.get(this.groupOf(host));
     const mayConnect = (known?.connections ?? 0) + planned < connections.most || isFree(host, connections);
+    if (this.pacedUntilMs() > nowMs && !isLoopback(host)) return false;
     return mayConnect && (isFree(host, attempts) || this.freeAtMs(known, planned) <= nowMs);
   }
 
   /** When the next attempt may be made, as far as their number goes. */
   allowedAtMs(host: string): number {
-    if (this.exhausted.size === 0) return Number.NEGATIVE_INFINITY;
+    const pacedUntilMs = this.pacedUntilMs();
+    const inPaceMs =
+      Number.isFinite(pacedUntilMs) && isLoopback(host) ? Number.NEGATIVE_INFINITY : pacedUntilMs;
+    if (this.exhausted.size === 0) return inPaceMs;
     const group = this.groupOf(host);
-    if (!this.exhausted.has(group)) return Number.NEGATIVE_INFINITY;
-    return this.freeAtMs(this.hosts.get(group), 0);
+    return this.exhausted.has(group) ? Math.max(inPaceMs, this.freeAtMs(this.hosts.get(group), 0)) : inPaceMs;
+  }
+
+  /** When the next attempt to whatever address may be made. */
+  private pacedUntilMs(): number {
+    const isFull = this.lastAttemptsMs.length === maxAttemptsAtPace;
+    return isFull ? this.lastAttemptsMs[0]! + paceMs : Number.NEGATIVE_INFINITY;
   }
 
   opened(host: string, nowMs: number): void {
     const { attempts } = this.limits;
+    if (!isLoopback(host)) this.lastAttemptsMs.push(nowMs);
+    if (this.lastAttemptsMs.length > maxAttemptsAtPace) this.lastAttemptsMs.shift();
     const group = this.groupOf(host);
     const known = this.hosts.get(group) ?? { connections: 0, attemptsMs: [] };
     known.connections++;

@@ -97,7 +97,21 @@ test("of more than 65,536 addresses the one that was tried longest ago is forgot
     limits.opened(hostOf(i), 0);
     limits.closed(hostOf(i));
   }
-  expect(limits.allows("192.0.2.1", 0, 1)).toBe(false);
-  expect(limits.allows("192.0.2.2", 0, 1)).toBe(true);
-  expect(limits.allows(hostOf(65_535), 0, 1)).toBe(false);
+  expect(limits.allows("192.0.2.1", 0, 2_000)).toBe(false);
+  expect(limits.allows("192.0.2.2", 0, 2_000)).toBe(true);
+  expect(limits.allows(hostOf(65_535), 0, 2_000)).toBe(false);
+});
+
+test("64 attempts a second to all addresses together, and to those of this machine as many as are wanted (A33)", () => {
+  const limits = new HostLimits();
+  const times = Array.from({ length: 200 }, (_, i) => {
+    let nowMs = 0;
+    for (const host = `192.0.2.${i}`; !limits.allows(host, 0, nowMs); ) nowMs = limits.allowedAtMs(host);
+    limits.opened(`192.0.2.${i}`, nowMs);
+    return nowMs;
+  });
+  expect(times).toEqual(Array.from({ length: 200 }, (_, i) => 1_000 * Math.floor(i / 64)));
+  expect(limits.allows("192.0.2.200", 0, 3_999)).toBe(true);
+  for (let i = 0; i < 100; i++) limits.opened("127.0.0.1", 3_000);
+  expect([limits.allows("127.0.0.1", 0, 3_000), limits.allowedAtMs("127.0.0.1")]).toEqual([true, -Infinity]);
 });
