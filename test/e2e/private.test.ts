@@ -228,7 +228,7 @@ describe("not let in, in one line (A22, A23, A35)", () => {
     const home = await network.machine();
     const unchecked = await network.run(home, ["stats"], { env: { NODE_TLS_REJECT_UNAUTHORIZED: "0" } });
     expectFailure(unchecked, 2, "NODE_TLS_REJECT_UNAUTHORIZED is set");
-    const file = network.box.put(home, "token", `${network.token}\n`);
+    const file = network.box.put(network.box.newFolder("given"), "token", `${network.token}\n`);
     chmodSync(file, 0o644);
     const at = ["--index", network.index.address, "--token-file", file];
     expectFailure(await network.run(home, ["stats", ...at]), 2, "others may read (mode 0644)");
@@ -346,7 +346,7 @@ test.each(["network", "token-file"])(
   async (option) => {
     await using network = await PrivateNetwork.start();
     const home = network.box.newFolder("state");
-    const file = network.box.put(home, "token", network.token);
+    const file = network.box.put(network.box.newFolder("given"), "token", network.token);
     chmodSync(file, 0o600);
     const flags = option === "network" ? [] : ["--index", network.index.address];
     if (option === "network") await network.join(home, network.link, "--network", "lab");

@@ -34,7 +34,7 @@ export class BinaryProcess {
   private readonly waiting = new Set<() => void>();
 
   constructor(
-    private readonly launch: Launch,
+    readonly launch: Launch,
     private readonly onStderr?: (process: BinaryProcess, text: string) => void,
   ) {
     this.child = Bun.spawn(launch.argv, {

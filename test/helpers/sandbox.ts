@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { binaryPath, staleReason } from "../../scripts/project.ts";
 import { BinaryProcess, type Launch } from "./binary-process.ts";
+import { sweepForSecrets } from "./secret-sweep.ts";
 
 export interface StartOptions {
   cwd?: string;
@@ -127,7 +128,11 @@ export class Sandbox implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.over = true;
     await Promise.all(this.processes.map((each) => each.end()));
-    rmSync(this.folder, { recursive: true, force: true });
+    try {
+      sweepForSecrets(this.folder, this.processes);
+    } finally {
+      rmSync(this.folder, { recursive: true, force: true });
+    }
   }
 }
 
