@@ -38,6 +38,10 @@ export class AddressCounts {
     return !isCounted(origin, limit) || (this.counts.get(origin.group) ?? 0) < limit.most;
   }
 
+  hasAny({ group }: Origin): boolean {
+    return this.counts.has(group);
+  }
+
   add({ group }: Origin): void {
     this.counts.set(group, (this.counts.get(group) ?? 0) + 1);
   }

@@ -19,7 +19,7 @@ export interface Guest {
   readonly greeted: boolean;
 }
 
-/** For so long an address that a member has come from is one that members come from. */
+/** For so long an address that a member has left is one that members come from. */
 const memberMs = 600_000;
 const maxKnownMembers = 16_384;
 
@@ -28,8 +28,11 @@ export class Admission<Visitor extends Guest> {
   private readonly perAddress = new AddressCounts();
   private readonly arrivals: ArrivalRates;
   private readonly failedProofs: ArrivalRates;
-  /** When somebody of an address last proved to belong to the network, the newest at the end. */
-  private readonly provedMs = new Map<string, number>();
+  /** They have proved to belong to the network. */
+  private readonly members = new Set<Visitor>();
+  private readonly membersPerAddress = new AddressCounts();
+  /** When a member was last seen at an address, the newest at the end; those who are here are not seen before they leave. */
+  private readonly memberSeenMs = new Map<string, number>();
   /** In the order in which they came. Some may have said HELLO meanwhile. */
   private readonly pending = new Set<Visitor>();
   /** Were pending at the last review. */
@@ -48,7 +51,7 @@ export class Admission<Visitor extends Guest> {
     const { perAddress, total } = this.limits;
     if (this.size >= total || !this.perAddress.hasRoom(origin, perAddress)) return false;
     // Members behind one address with a stranger are not kept out by him.
-    if (!this.hasProved(origin, nowMs) && !this.failedProofs.hasRoom(origin, nowMs)) return false;
+    if (!this.hasMembers(origin, nowMs) && !this.failedProofs.hasRoom(origin, nowMs)) return false;
     return this.arrivals.accept(origin, nowMs);
   }
 
@@ -59,18 +62,9 @@ export class Admission<Visitor extends Guest> {
   }
 
   /** It has proved to belong to the network. */
-  proved({ group }: Origin, nowMs: number): void {
-    this.provedMs.delete(group);
-    this.provedMs.set(group, nowMs);
-    if (this.provedMs.size > maxKnownMembers)
-      for (const oldest of this.provedMs.keys()) {
-        this.provedMs.delete(oldest);
-        break;
-      }
-  }
-
-  private hasProved({ group }: Origin, nowMs: number): boolean {
-    return nowMs - (this.provedMs.get(group) ?? Number.NEGATIVE_INFINITY) < memberMs;
+  proved(member: Visitor): void {
+    this.members.add(member);
+    this.membersPerAddress.add(member.origin);
   }
 
   /** It has not proved to belong to the network. */
@@ -79,10 +73,13 @@ export class Admission<Visitor extends Guest> {
   }
 
   /** To be said once of everybody who has entered, but for those whom a review has shown out. */
-  leave(guest: Visitor): void {
+  leave(guest: Visitor, nowMs: number): void {
     this.size--;
     this.perAddress.remove(guest.origin);
     this.pending.delete(guest);
+    if (!this.members.delete(guest)) return;
+    this.membersPerAddress.remove(guest.origin);
+    this.noteMember(guest.origin, nowMs);
   }
 
   /** A review should come in a moment. */
@@ -91,12 +88,12 @@ export class Admission<Visitor extends Guest> {
   }
 
   /** Those who have to go: they are counted no longer. */
-  review(): Visitor[] {
+  review(nowMs: number): Visitor[] {
     for (const guest of this.pending) if (guest.greeted) this.pending.delete(guest);
     const surplus = Math.max(0, this.pending.size - this.maxPending);
     const silent = [...this.pending].filter((guest) => this.reviewed.has(guest));
     const leaving = inOrderOfLeaving(silent).slice(0, surplus);
-    for (const guest of leaving) this.leave(guest);
+    for (const guest of leaving) this.leave(guest, nowMs);
     this.reviewed = new Set(this.isCrowded ? this.pending : []);
     return leaving;
   }
@@ -105,6 +102,24 @@ export class Admission<Visitor extends Guest> {
   tidy(nowMs: number): void {
     this.arrivals.forgetRested(nowMs);
     this.failedProofs.forgetRested(nowMs);
+  }
+
+  // --- internal ---
+
+  /** They are here, or were a while ago. */
+  private hasMembers(origin: Origin, nowMs: number): boolean {
+    if (this.membersPerAddress.hasAny(origin)) return true;
+    return nowMs - (this.memberSeenMs.get(origin.group) ?? Number.NEGATIVE_INFINITY) < memberMs;
+  }
+
+  private noteMember({ group }: Origin, nowMs: number): void {
+    this.memberSeenMs.delete(group);
+    this.memberSeenMs.set(group, nowMs);
+    if (this.memberSeenMs.size <= maxKnownMembers) return;
+    for (const oldest of this.memberSeenMs.keys()) {
+      this.memberSeenMs.delete(oldest);
+      return;
+    }
   }
 }
 

@@ -205,7 +205,7 @@ export class Listener {
     visitor.membership = secure.membership();
     const key = visitor.membership.keyFor(secure.purpose);
     const proved = () => {
-      this.admission.proved(visitor.origin, monotonicMs());
+      this.admission.proved(visitor);
       this.letIn(visitor);
     };
     const side = { connection, key, own: secure.identity.fingerprint, other, exported };
@@ -227,7 +227,7 @@ export class Listener {
   private reviewSoon(): void {
     this.reviewing ??= setTimeout(() => {
       this.reviewing = undefined;
-      for (const { connection } of this.admission.review()) {
+      for (const { connection } of this.admission.review(monotonicMs())) {
         this.visitors.delete(connection);
         this.turnAway(connection, "BUSY");
       }
@@ -269,7 +269,7 @@ export class Listener {
     const visitor = this.visitors.get(connection);
     if (visitor === undefined) return;
     this.visitors.delete(connection);
-    this.admission.leave(visitor);
+    this.admission.leave(visitor, monotonicMs());
   }
 
   /** Ends who is too slow or silent for too long. Done every second; tests name the time. */

@@ -13,6 +13,7 @@ interface Visitor {
 class Door {
   readonly admission: Admission<Visitor>;
   private count = 0;
+  nowMs = 0;
 
   constructor(limits: Partial<ConnectionLimits>) {
     this.admission = new Admission({ ...indexConnectionLimits, ...limits });
@@ -21,7 +22,7 @@ class Door {
   /** Undefined: not let in. */
   comes(host: string, greeted = false): Visitor | undefined {
     const origin = originOf(host);
-    if (!this.admission.admits(origin, 0)) return undefined;
+    if (!this.admission.admits(origin, this.nowMs)) return undefined;
     const visitor = { name: `${host}#${++this.count}`, origin, greeted };
     this.admission.enter(visitor);
     return visitor;
@@ -30,7 +31,7 @@ class Door {
   /** Who is shown out by reviews until nobody has to go. */
   shownOut(): string[] {
     const names: string[] = [];
-    while (this.admission.isCrowded) names.push(...this.admission.review().map(({ name }) => name));
+    while (this.admission.isCrowded) names.push(...this.admission.review(this.nowMs).map(({ name }) => name));
     return names;
   }
 }
@@ -41,7 +42,7 @@ describe("comes in", () => {
     const first = door.comes("10.0.0.1", true)!;
     expect(door.comes("10.0.0.2", true)).toBeDefined();
     expect(door.comes("10.0.0.3", true)).toBeUndefined();
-    door.admission.leave(first);
+    door.admission.leave(first, 0);
     expect(door.comes("10.0.0.3", true)).toBeDefined();
   });
 
@@ -52,25 +53,51 @@ describe("comes in", () => {
     expect(door.comes("10.0.0.1", true)).toBeUndefined();
     expect(door.comes("10.0.0.2", true)).toBeDefined();
     expect([1, 2, 3].map(() => door.comes("127.0.0.1", true))).not.toContain(undefined);
-    door.admission.leave(first);
+    door.admission.leave(first, 0);
     expect(door.comes("10.0.0.1", true)).toBeDefined();
   });
 
   test("as often as an address may come, also when it leaves at once", () => {
     const door = new Door({ newPerAddress: addressLimit(3) });
-    for (let i = 0; i < 3; i++) door.admission.leave(door.comes("10.0.0.1", true)!);
+    for (let i = 0; i < 3; i++) door.admission.leave(door.comes("10.0.0.1", true)!, 0);
     expect(door.comes("10.0.0.1", true)).toBeUndefined();
     expect(door.comes("10.0.0.2", true)).toBeDefined();
   });
+});
+
+test("who fails to prove that he belongs to the network keeps out those of his address, but not where members are or were (A22)", () => {
+  const door = new Door({ failedProofsPerAddress: addressLimit(2), newPerAddress: addressLimit(1_000) });
+  const [stranger, neighbour] = ["10.0.0.1", "10.0.0.2"];
+  const fails = () => {
+    for (const host of [stranger, neighbour])
+      for (let i = 0; i < 5; i++) door.admission.failedProof(originOf(host), door.nowMs);
+  };
+  const letsIn = () => {
+    fails();
+    const came = [stranger, neighbour].map((host) => door.comes(host, true));
+    for (const visitor of came) if (visitor !== undefined) door.admission.leave(visitor, door.nowMs);
+    return came.map((visitor) => visitor !== undefined);
+  };
+  const member = door.comes(neighbour, true)!;
+  door.admission.proved(member);
+  expect(letsIn()).toEqual([false, true]);
+  // However long it stays.
+  door.nowMs = 3_600_000;
+  expect(letsIn()).toEqual([false, true]);
+  door.admission.leave(member, door.nowMs);
+  door.nowMs += 590_000;
+  expect(letsIn()).toEqual([false, true]);
+  door.nowMs += 20_000;
+  expect(letsIn()).toEqual([false, false]);
 });
 
 describe("has to go", () => {
   test("nobody at the first review: what has arrived may not have been read", () => {
     const door = new Door({ pending: 2 });
     const [first] = [1, 2, 3].map((last) => door.comes(`10.0.0.${last}`)!);
-    expect(door.admission.review()).toEqual([]);
+    expect(door.admission.review(0)).toEqual([]);
     first!.greeted = true;
-    expect(door.admission.review()).toEqual([]);
+    expect(door.admission.review(0)).toEqual([]);
     expect(door.admission.isCrowded).toBe(false);
   });
 
