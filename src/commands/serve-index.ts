@@ -124,6 +124,10 @@ export async function run(options: ServeIndexOptions, context: CommandContext): 
   const { output, log, terminal, signal } = context;
   const isShared = isPostgresUrl(databasePath);
   if (isShared) hidePassword(databasePath);
+  else if (urlStart.test(databasePath))
+    throw new UsageError(
+      "--db takes the path of a file, :memory: or a postgres:// URL, and this is another URL",
+    );
   const network = await IndexNetwork.of({ ...options, isShared, stateFolder: stateFolder() }, context);
   const doors = WatchedGate.open(options, log);
   let server: IndexServer | undefined;
@@ -203,6 +207,9 @@ function checkHttp({ host }: Address, isOpen: boolean): void {
       "what collects them come through a tunnel or a proxy; an index that is --open may have it",
   );
 }
+
+/** Nobody means a file by it; it may be the link of a network, put in the wrong place. */
+const urlStart = /^[a-z][a-z0-9+.-]*:\/\//i;
 
 /** Throws UsageError for what is no URL, of which nothing is repeated. */
 function hidePassword(url: string): void {

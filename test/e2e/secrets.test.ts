@@ -64,6 +64,7 @@ test("after all that can be done with it, the token is nowhere but where it belo
       "0",
       ...loud,
     ]),
+    network.run(nowhere, ["serve-index", "--port", "0", "--db", link, ...loud]),
     network.run(nowhere, ["token", token]),
     network.run(nowhere, ["token", "show", token]),
     network.run(nowhere, ["join", link, ...loud]),
