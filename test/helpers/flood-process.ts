@@ -24,6 +24,8 @@ interface Flood {
   /** Nothing is said any more after so many. */
   times?: number;
   reads?: boolean;
+  /** By TLS, of which whoever does the greeting has to pay most. */
+  encrypted?: boolean;
 }
 
 const greeting = `${JSON.stringify(hello)}\n`;
@@ -61,6 +63,7 @@ const floods = {
   newcomers: { first: greeting, again: register(1), times: 1, pauseMs: 20, reads: true },
   "unread QUERY": { first: greeting, again: `{"type":"QUERY","id":1,"name":"a.bin"}\n`.repeat(10_000) },
   silence: { again: "", times: 1, pauseMs: 60_000 },
+  "handshakes of TLS": { again: "x\n", times: 1, reads: true, encrypted: true },
 } as const satisfies Record<string, Flood>;
 
 class Connection {
@@ -78,6 +81,7 @@ class Connection {
   open(): void {
     const { port, from } = this.plan;
     const where = { hostname: "127.0.0.1", port, localAddress: from };
+    const tls = this.flood.encrypted === true ? { tls: { rejectUnauthorized: false } } : {};
     let isOver = false;
     const again = () => {
       if (isOver) return;
@@ -86,6 +90,7 @@ class Connection {
     };
     Bun.connect({
       ...where,
+      ...tls,
       socket: {
         open: (socket) => {
           this.socket = socket;

@@ -1,16 +1,21 @@
 /**
- * Rows A01 to A06, A19, A24, A29 and F36 for seconds and with all that one address can send: whoever else asks is answered
+ * Rows A01 to A06, A19, A22, A24, A29 and F36 for seconds and with all that one address can send: whoever else asks is answered
  * meanwhile, and files and memory are back afterwards. What was measured is printed (run the file by itself), and stands
  * in docs/SECURITY.md.
  */
 import { expect } from "bun:test";
 import { randomBytes } from "node:crypto";
+import { IndexClient } from "../../../src/net/index-client.ts";
+import { newIdentity } from "../../../src/trust/identity.ts";
+import { parseJoinLink } from "../../../src/trust/join-link.ts";
+import { Membership } from "../../../src/trust/membership.ts";
 import { Asker, percentile } from "../../helpers/asker.ts";
 import { Flood } from "../../helpers/flood.ts";
 import type { FloodKind } from "../../helpers/flood-process.ts";
 import { hasFreeCore } from "../../helpers/free-core.ts";
 import { LineClient } from "../../helpers/line-client.ts";
 import { longTest } from "../../helpers/long-test.ts";
+import { PrivateNetwork } from "../../helpers/private-network.ts";
 import { openSocketsOf, peakBytesOf, residentBytesOf } from "../../helpers/process-facts.ts";
 import type { RunningServer } from "../../helpers/sandbox.ts";
 import { entryOf, holds, Swarm } from "../../helpers/swarm.ts";
@@ -93,6 +98,59 @@ for (const [row, kind] of rows) {
     },
   );
 }
+
+longTest(
+  "A22: a flood of TLS handshakes from one address on a private index: members are answered and let in, all is as before afterwards",
+  { timeoutMs: 90_000 },
+  async () => {
+    const lockedOut = ["--max-failed-proofs-per-address", "5"];
+    await using network = await PrivateNetwork.start(...strangers, ...lockedOut);
+    const { index } = network;
+    await network.peer(await network.machine(), "a.bin", Buffer.from("a"));
+    const { token, fingerprint } = parseJoinLink(network.link);
+    const membership = new Membership(await newIdentity(), token);
+    const member = { indexes: [{ ...index, fingerprints: [fingerprint] }], membership };
+    const ask = async (client: IndexClient) => {
+      const startMs = performance.now();
+      expect(await client.query("a.bin")).toMatchObject([{ total: 1 }]);
+      return performance.now() - startMs;
+    };
+    const before = { sockets: openSocketsOf(index.process.pid), bytes: residentBytesOf(index.process.pid) };
+    const client = await IndexClient.open(member);
+    const tookMs: number[] = [];
+    const joinedMs: number[] = [];
+    const said = index.process.stderr;
+    {
+      const plan = {
+        port: index.port,
+        from: "127.0.0.2",
+        kind: "handshakes of TLS",
+        connections: 100,
+      } as const;
+      await using _flood = new Flood(plan, { comesLast: true });
+      for (const endMs = performance.now() + floodMs; performance.now() < endMs; ) {
+        // A member may not come as often as that, either.
+        for (const nextMs = performance.now() + 50; performance.now() < nextMs; )
+          tookMs.push(await ask(client));
+        const startMs = performance.now();
+        const another = await IndexClient.open(member);
+        await ask(another);
+        joinedMs.push(performance.now() - startMs);
+        another.close();
+      }
+    }
+    client.close();
+    const [p50, p99, joined] = [percentile(tookMs, 50), percentile(tookMs, 99), percentile(joinedMs, 99)];
+    tell(
+      `A22 handshakes of TLS: ${tookMs.length} answers, p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms; ` +
+        `${joinedMs.length} members let in, p99 ${joined.toFixed(1)} ms`,
+    );
+    expect(p50).toBeLessThan(mostMs);
+    expect(hasFreeCore() ? Math.max(p99, joined) : 0).toBeLessThan(nearlyMostMs);
+    await isBack(index, before);
+    expect(index.process.stderr).toBe(said);
+  },
+);
 
 longTest(
   "A29: a flood of 100 connections to a peer that take nothing: others fetch, the index is not held up, all is as before afterwards",
