@@ -3,7 +3,7 @@
  * short ones of `bun run check` and the long ones that need minutes, root, or a network of their own. One line a
  * test, with the reason for each that is skipped; the last line sums them up.
  */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { projectFolder } from "./project.ts";
@@ -81,6 +81,8 @@ async function runAll(): Promise<TestCount> {
       "no namespaces here (they need Linux, root, unshare and ip): long tests that need one are skipped",
     );
   const scratch = mkdtempSync(join(tmpdir(), "p2p-faults-"));
+  // A PostgreSQL that a test starts as root runs as another user.
+  chmodSync(scratch, 0o711);
   try {
     for (const file of filesOfRows()) total = addCounts(total, await runFile(file, scratch));
   } finally {
