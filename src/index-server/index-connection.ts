@@ -250,7 +250,7 @@ export class IndexConnection implements AcceptedUser, NewsReader {
   }
 
   private async change(request: Change): Promise<string> {
-    if (request.type === "UPDATE" && !this.session.registered) throw new ProtocolError("BAD_STATE");
+    if (request.type === "UPDATE" && !this.session.mayUpdate) throw new ProtocolError("BAD_STATE");
     return await this.registration.apply(request);
   }
 

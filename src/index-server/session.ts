@@ -53,7 +53,7 @@ const startsOfTypes = Buffer.from("RU");
 
 export class IndexSession {
   private hasGreeted = false;
-  /** A REGISTER was taken on; one was done. */
+  /** A REGISTER was taken on; of those that are over, the last one that was not refused was done. */
   private isRegistered = false;
   private hasRegistered = false;
   private waiting = 0;
@@ -67,6 +67,14 @@ export class IndexSession {
   /** A REGISTER was accepted (or is being applied): from now on silence means that the peer is gone. */
   get registered(): boolean {
     return this.isRegistered;
+  }
+
+  /**
+   * Whether an UPDATE whose turn has come may be done. That it was taken on is not enough: what came before it may have
+   * been refused, and a REGISTER behind it taken on since.
+   */
+  get mayUpdate(): boolean {
+    return this.hasRegistered;
   }
 
   /** Long requests taken on and not answered. */
@@ -119,7 +127,10 @@ export class IndexSession {
   /** A long request is done. */
   onDone(request: LongRequest): void {
     this.waiting--;
-    if (request.type === "REGISTER") this.hasRegistered = true;
+    if (request.type !== "REGISTER") return;
+    this.hasRegistered = true;
+    // Also when one before it has failed since it was taken on.
+    this.isRegistered = true;
   }
 
   /**
@@ -129,7 +140,8 @@ export class IndexSession {
   onFailed(request: LongRequest, refused: boolean): void {
     this.waiting--;
     if (request.type !== "REGISTER") return;
-    this.isRegistered = refused && this.hasRegistered;
+    if (!refused) this.hasRegistered = false;
+    this.isRegistered = this.hasRegistered;
   }
 
   // --- internal ---

@@ -167,6 +167,32 @@ describe("when a long request fails", () => {
     expect(session.registered).toBe(true);
   });
 
+  test("an UPDATE is for the REGISTER before it, whatever has been taken on behind it", () => {
+    const session = greeted();
+    say(session, register);
+    say(session, update);
+    session.onFailed(asRegister, true);
+    say(session, register);
+    expect([session.registered, session.mayUpdate]).toEqual([true, false]);
+    session.onFailed(asUpdate, true);
+    session.onDone(asRegister);
+    expect([session.registered, session.mayUpdate]).toEqual([true, true]);
+  });
+
+  test("of two REGISTERs the one that is done counts", () => {
+    const session = greeted();
+    say(session, register);
+    say(session, register);
+    session.onFailed(asRegister, false);
+    session.onDone(asRegister);
+    expect(say(session, update)).toMatchObject({ do: "work" });
+    expect(session.mayUpdate).toBe(true);
+    session.onDone(asUpdate);
+    say(session, register);
+    session.onFailed(asRegister, false);
+    expect(session.mayUpdate).toBe(false);
+  });
+
   test("a REGISTER refused whole leaves things as they were", () => {
     const session = greeted();
     say(session, register);
