@@ -67,6 +67,35 @@ test("/metrics has the numbers of the running index", async () => {
   expect(value("memory_bytes")).toBeGreaterThan(1e6);
 });
 
+test("A40: names that would run in a browser are in no answer, none of which is a page", async () => {
+  const index = await startIndex();
+  const { url } = startHttp(() => index);
+  await using client = await LineClient.greeted(index.port);
+  const names = [
+    "<img src=x onerror=fetch('e')>",
+    '"><script>alert(1)',
+    "javascript:alert(1)",
+    "{{7*7}}",
+    "=cmd|'C calc'!A0",
+  ];
+  const files = names.map((name) => wireEntry(name));
+  expect(await client.request({ type: "REGISTER", id: 1, port: 7767, files })).toMatchObject({ type: "OK" });
+  const asked = [
+    "/metrics",
+    "/healthz",
+    "/readyz",
+    "/",
+    ...names.map((name) => `/${encodeURIComponent(name)}`),
+  ];
+  for (const path of asked) {
+    const response = await fetch(url + path);
+    expect(response.headers.get("content-type"), path).toStartWith("text/plain");
+    expect(response.headers.get("x-content-type-options"), path).toBe("nosniff");
+    const text = await response.text();
+    for (const name of names) expect(text, path).not.toContain(name);
+  }
+});
+
 test("/readyz follows the database, /healthz only the process", async () => {
   const folder = mkdtempSync(join(tmpdir(), "p2p-http-"));
   stops.push(() => rmSync(folder, { recursive: true, force: true }));
