@@ -8,11 +8,13 @@ import {
   fstatSync,
   fsyncSync,
   openSync,
+  read,
   readSync,
   type Stats,
   statSync,
   writeSync,
 } from "node:fs";
+import { promisify } from "node:util";
 import { UsageError } from "./errors.ts";
 import { printable } from "./printable.ts";
 
@@ -68,22 +70,29 @@ export function readSecretFile(path: string, maxBytes: number): Uint8Array | und
 /** A descriptor that this process was started with, as shells name it (`<(command)`, `/dev/fd/3`, `/dev/stdin`). */
 const descriptorPath = /^\/(?:dev|proc\/self)\/fd\/(\d{1,6})$/;
 
-/**
- * All that can be read from the descriptor that `path` names, which may be a pipe: who may read that is the business of
- * whoever opened it. Undefined when the path names none, or there is more than `maxBytes`. Throws the system's error.
- */
-export function readDescriptor(path: string, maxBytes: number): Uint8Array | undefined {
+/** Undefined when the path names none. */
+export function descriptorOf(path: string): number | undefined {
   const [, number] = descriptorPath.exec(path === "/dev/stdin" ? "/dev/fd/0" : path) ?? [];
-  if (number === undefined) return undefined;
+  return number === undefined ? undefined : Number(number);
+}
+
+/**
+ * All that can be read from a descriptor, which may be a pipe that others write to when they please: who may read it is
+ * the business of whoever opened it. Undefined when there is more than `maxBytes`. Rejects with the system's error.
+ */
+export async function readDescriptor(fd: number, maxBytes: number): Promise<Uint8Array | undefined> {
   const bytes = new Uint8Array(maxBytes + 1);
   let filled = 0;
   while (filled < bytes.length) {
-    const read = readSync(Number(number), bytes, filled, bytes.length - filled, null);
-    if (read === 0) return bytes.subarray(0, filled);
-    filled += read;
+    // Not `readSync`: a signal would not be heard before the other side has written.
+    const { bytesRead } = await readSome(fd, bytes, filled, bytes.length - filled, null);
+    if (bytesRead === 0) return bytes.subarray(0, filled);
+    filled += bytesRead;
   }
   return undefined;
 }
+
+const readSome = promisify(read);
 
 /**
  * Throws a UsageError when others may put files of their own in the place of those in the folder, if it is there: who

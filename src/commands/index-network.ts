@@ -55,10 +55,10 @@ export class IndexNetwork {
    */
   static async of(
     options: IndexNetworkOptions,
-    { givenToken }: Pick<CommandContext, "givenToken">,
+    context: Pick<CommandContext, "givenToken" | "signal">,
   ): Promise<IndexNetwork | undefined> {
     const { network, stateFolder } = options;
-    const token = tokenOf(options, givenToken);
+    const token = await tokenOf(options, context);
     checkLinkHosts(options, token === undefined && !isForAll(options));
     const store = new NetworkStore(stateFolder);
     if (token !== undefined) {

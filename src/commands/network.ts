@@ -6,7 +6,8 @@ import { UsageError } from "../errors.ts";
 import { isLoopback } from "../loopback.ts";
 import { parseIpAddress } from "../net/ip-address.ts";
 import { isSameAddress } from "../net/same-address.ts";
-import { checkedToken, readTokenFile, tokenVariable } from "../trust/given-token.ts";
+import { unlessAborted } from "../shutdown.ts";
+import { checkedToken, readToken, tokenVariable } from "../trust/given-token.ts";
 import { identityIn } from "../trust/identity.ts";
 import { Membership } from "../trust/membership.ts";
 import { anyIndexAt, type IndexAddress, knownIndexes, type Network, openNetwork } from "../trust/network.ts";
@@ -32,10 +33,10 @@ const localIndex: readonly Address[] = [{ host: loopbackHost, port: defaultIndex
 /** Throws UsageError, and LocalIoError for what cannot be read. */
 export async function networkOf(
   options: NetworkOptions,
-  { givenToken }: Pick<CommandContext, "givenToken">,
+  context: Pick<CommandContext, "givenToken" | "signal">,
 ): Promise<Network> {
   const { index } = options;
-  const token = tokenOf(options, givenToken);
+  const token = await tokenOf(options, context);
   if (token !== undefined) return await privateNetwork(token, anyIndexAt(index ?? localIndex));
   const store = new NetworkStore(stateFolder());
   const name = options.open ? undefined : knownNetwork(options, store);
@@ -45,11 +46,14 @@ export async function networkOf(
   return { ...(await privateNetwork(known.token, indexes)), name };
 }
 
-/** The token that a machine was given, if any. Also refuses options that contradict each other. */
-export function tokenOf(
+/**
+ * The token that a machine was given, if any. Also refuses options that contradict each other. Rejects with UsageError,
+ * and with the signal's reason: a descriptor may say nothing for long.
+ */
+export async function tokenOf(
   { network, tokenFile, open }: BelongingOptions,
-  givenToken: Secret | undefined,
-): Secret | undefined {
+  { givenToken, signal }: Pick<CommandContext, "givenToken" | "signal">,
+): Promise<Secret | undefined> {
   const said = [
     ...(tokenFile === undefined ? [] : ["--token-file"]),
     ...(givenToken === undefined ? [] : [tokenVariable]),
@@ -58,7 +62,7 @@ export function tokenOf(
   ];
   if (said.length > 1)
     throw new UsageError(`${said[0]} and ${said[1]} each say which network is meant: leave one of them out`);
-  if (tokenFile !== undefined) return readTokenFile(tokenFile);
+  if (tokenFile !== undefined) return await unlessAborted(readToken(tokenFile), signal);
   return givenToken && checkedToken(givenToken);
 }
 

@@ -4,7 +4,7 @@
  */
 import { reasonOf, systemCode, UsageError } from "../errors.ts";
 import { printable } from "../printable.ts";
-import { readDescriptor, readSecretFile } from "../private-file.ts";
+import { descriptorOf, readDescriptor, readSecretFile } from "../private-file.ts";
 import { Secret } from "./secret.ts";
 import { isTokenLike, parseToken } from "./token.ts";
 
@@ -25,25 +25,41 @@ export function checkedToken(given: Secret): Secret {
   return parseToken(given.reveal(), tokenVariable);
 }
 
-/** The token in the file (or what a descriptor has, `/dev/fd/3`), behind which may be one end of line. Throws UsageError. */
-export function readTokenFile(path: string): Secret {
-  // Who put the token where its file belongs does not want to see it in a log.
-  const shown = isTokenLike(path) ? "the file of --token-file" : printable(path, 500);
-  let bytes: Uint8Array | undefined;
+/** As `readTokenFile`; of a descriptor (`/dev/fd/3`) what comes until its end, whenever that is. Rejects with UsageError. */
+export async function readToken(path: string): Promise<Secret> {
+  const fd = descriptorOf(path);
+  if (fd === undefined) return readTokenFile(path);
   try {
-    bytes = readDescriptor(path, maxFileBytes) ?? readSecretFile(path, maxFileBytes);
+    return tokenIn(await readDescriptor(fd, maxFileBytes), path);
   } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    throw new UsageError(`cannot read the token from ${shown}: ${reasonOf(error)}`, { cause: error });
+    throw explained(error, path);
   }
+}
+
+/** The token in the file, behind which may be one end of line. Throws UsageError. */
+export function readTokenFile(path: string): Secret {
+  try {
+    return tokenIn(readSecretFile(path, maxFileBytes), shown(path));
+  } catch (error) {
+    throw explained(error, shown(path));
+  }
+}
+
+/** Who put the token where its file belongs does not want to see it in a log. */
+function shown(path: string): string {
+  return isTokenLike(path) ? "the file of --token-file" : printable(path, 500);
+}
+
+function tokenIn(bytes: Uint8Array | undefined, from: string): Secret {
   if (bytes === undefined)
     throw new UsageError(
-      `cannot read the token from ${shown}: it is no regular file, or too long for a token`,
+      `cannot read the token from ${from}: it is no regular file, or too long for a token`,
     );
-  return parseToken(
-    Buffer.from(bytes)
-      .toString()
-      .replace(/\r?\n$/, ""),
-    shown,
-  );
+  const text = Buffer.from(bytes).toString();
+  return parseToken(text.replace(/\r?\n$/, ""), from);
+}
+
+function explained(error: unknown, from: string): unknown {
+  if (systemCode(error) === undefined) return error;
+  return new UsageError(`cannot read the token from ${from}: ${reasonOf(error)}`, { cause: error });
 }

@@ -24,8 +24,8 @@ const keyBlock = /-----BEGIN PRIVATE KEY-----[\s\S]+?-----END PRIVATE KEY-----\n
 const certificateBlock = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----\n/;
 
 /**
- * The identity in `folder` (which need not exist), made when there is none. Throws LocalIoError, and UsageError when others may write there. When several processes
- * make one at the same time all get the same.
+ * The identity in `folder` (which need not exist), made when there is none. Throws LocalIoError, and UsageError when others
+ * may write there. When several processes make one at the same time all get the same.
  */
 export async function identityIn(folder: string): Promise<Identity> {
   refuseSharedFolder(folder);

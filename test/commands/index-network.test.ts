@@ -47,7 +47,7 @@ async function network(
     isShared: false,
   };
   const all = { host: "127.0.0.1", stateFolder: folder.path, ...usual, ...options };
-  const made = await IndexNetwork.of(all, { givenToken });
+  const made = await IndexNetwork.of(all, { givenToken, signal: new AbortController().signal });
   if (made !== undefined) opened.push(made);
   return made;
 }

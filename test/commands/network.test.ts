@@ -60,6 +60,7 @@ async function chosen(options: Partial<NetworkOptions>, given?: string) {
   };
   const { indexes, membership } = await networkOf(all, {
     givenToken: given === undefined ? undefined : new Secret(given),
+    signal: new AbortController().signal,
   });
   return [indexes.map(({ host, fingerprints }) => [host, fingerprints]), membership?.posted().token];
 }

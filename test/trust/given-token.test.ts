@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { chmodSync, closeSync, openSync, symlinkSync } from "node:fs";
+import { chmodSync, closeSync, openSync, symlinkSync, writeSync } from "node:fs";
 import { UsageError } from "../../src/errors.ts";
-import { readTokenFile, takeGivenToken } from "../../src/trust/given-token.ts";
+import { readToken, readTokenFile, takeGivenToken } from "../../src/trust/given-token.ts";
 import { temporaryFolder } from "../library/temporary-folder.ts";
 
 const token = "abcdefghijklmnopqrstuvwxyz";
@@ -39,20 +39,36 @@ test.each([
   expect(() => readTokenFile(path)).not.toThrow(token);
 });
 
-test("what comes by a descriptor, of which nobody but who opened it knows", () => {
+test("what comes by a descriptor, of which nobody but who opened it knows", async () => {
   using folder = temporaryFolder();
   const file = folder.write("token", `${token}\n`);
   chmodSync(file, 0o644);
   for (const way of ["/dev/fd", "/proc/self/fd"]) {
     const fd = openSync(file, "r");
-    expect(readTokenFile(`${way}/${fd}`).reveal()).toBe(token);
+    expect((await readToken(`${way}/${fd}`)).reveal()).toBe(token);
     closeSync(fd);
-    expect(() => readTokenFile(`${way}/${fd}`)).toThrow("EBADF");
+    await expect(readToken(`${way}/${fd}`)).rejects.toThrow("EBADF");
   }
   const long = openSync(folder.write("long", "a".repeat(5_000)), "r");
-  expect(() => readTokenFile(`/dev/fd/${long}`)).toThrow("too long");
+  await expect(readToken(`/dev/fd/${long}`)).rejects.toThrow("too long");
   closeSync(long);
 });
+
+test.skipIf(process.platform === "win32")(
+  "a descriptor to which nobody writes yet is waited for, and everything else goes on meanwhile",
+  async () => {
+    using folder = temporaryFolder();
+    const path = folder.at("pipe");
+    expect(Bun.spawnSync(["mkfifo", path]).exitCode).toBe(0);
+    const fd = openSync(path, "r+");
+    const reading = readToken(`/dev/fd/${fd}`);
+    expect(await Promise.race([reading, Promise.resolve("else")])).toBe("else");
+    // A pipe that is open for writing has no end: only what is too much ends it here.
+    writeSync(fd, "a".repeat(5_000));
+    await expect(reading).rejects.toThrow("too long");
+    closeSync(fd);
+  },
+);
 
 test("what is no file", () => {
   using folder = temporaryFolder();
