@@ -38,8 +38,13 @@ export interface IndexDatabase {
 export function openIndexDatabase(asked: string, warn: (line: string) => void): IndexDatabase {
   const temporary = asked === inMemory ? temporaryDatabase() : undefined;
   const path = temporary?.path ?? asked;
-  const lock = lockFile(path);
+  const removeTemporary = () => {
+    if (temporary !== undefined) rmSync(temporary.folder, { recursive: true, force: true });
+  };
+  let lock: Database | undefined;
   try {
+    const held = lockFile(path);
+    lock = held;
     const database = openRebuildableDatabase({ path, migrations, mayTrust: endedInOrder }, warn);
     // What is in here is true only while its peers are connected, so a power cut costs nothing: a file damaged by
     // it is noticed at the start and replaced. Waiting for the disk cost stalls of 100 to 900 ms.
@@ -59,12 +64,13 @@ export function openIndexDatabase(asked: string, warn: (line: string) => void): 
       bytesOnDisk: () => bytesOnDisk(path),
       close() {
         database.close(true);
-        lock.close(true);
-        if (temporary !== undefined) rmSync(temporary.folder, { recursive: true, force: true });
+        held.close(true);
+        removeTemporary();
       },
     };
   } catch (error) {
-    lock.close(true);
+    lock?.close(true);
+    removeTemporary();
     throw error;
   }
 }
