@@ -134,7 +134,7 @@ export interface Catalog {
   find(name: string): FoundContent[] | Promise<FoundContent[]>;
 
   /** As `find`, as the end of a RESULT line (`encodeResultEnd`): an answer that is still true is not built again. */
-  answer(name: string): string | Promise<string>;
+  answer(name: string): Uint8Array | Promise<Uint8Array>;
 
   /** How many have a content, as far as that can be known for next to nothing: peers that have left may be counted. */
   keptTotal(content: { root: string; sizeBytes: number }): number;

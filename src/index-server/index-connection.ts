@@ -7,12 +7,20 @@ import { monotonicMs } from "../clock.ts";
 import { systemCode } from "../errors.ts";
 import type { Connection } from "../net/connection.ts";
 import type { AcceptedUser } from "../net/listener.ts";
-import { encodeFound, encodeNewSources, encodeOk, encodeResult, encodeResultEnd } from "../wire/encode.ts";
-import { leaseMs, maxIndexLineBytes } from "../wire/limits.ts";
+import {
+  encodeFound,
+  encodeNewSources,
+  encodeOk,
+  encodeResultEnd,
+  encodeResultStart,
+} from "../wire/encode.ts";
+import { leaseMs, maxBufferedBytes, maxIndexLineBytes } from "../wire/limits.ts";
 import type { FoundContent, Query, Unsubscribe, Watch } from "../wire/messages.ts";
+import { PlainQueries } from "../wire/plain-query.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
 import type { PeersRequest, StatsRequest } from "../wire/view-messages.ts";
 import { StoreError } from "./catalog.ts";
+import { errorFor } from "./error-for.ts";
 import type { IndexParts } from "./index-parts.ts";
 import { LongRequests } from "./long-requests.ts";
 import { OwnTurn } from "./own-turn.ts";
@@ -26,6 +34,8 @@ import type { FoundPush } from "./watches.ts";
 
 /** With more than this waiting to be sent, a connection is not told of new sources. */
 const maxNewsBacklogBytes = 64 * 1024;
+/** Reading the clock is a tenth of an answer that was kept. */
+const queriesPerLook = 8;
 
 export class IndexConnection implements AcceptedUser, NewsReader {
   private readonly session: IndexSession;
@@ -75,14 +85,32 @@ export class IndexConnection implements AcceptedUser, NewsReader {
 
   // --- what the connection says ---
 
-  whileReading(read: () => void): void {
-    this.turn.spend(read);
+  readingBegins(): void {
+    this.turn.start();
+  }
+
+  readingEnds(): void {
+    this.turn.stop();
   }
 
   onLine(line: Uint8Array): number {
     this.turn.look();
     this.take(line);
     return 0;
+  }
+
+  /** Of nearly all that an index is asked, thousands may come in one packet. */
+  takeLines(bytes: Uint8Array, from: number): number {
+    if (!this.session.greeted) return from;
+    const queries = new PlainQueries(bytes, from);
+    for (let taken = 0; ; taken++) {
+      if (taken % queriesPerLook === 0) this.turn.look();
+      if (this.turn.isOver || this.connection.bufferedBytes > maxBufferedBytes) break;
+      const query = queries.next();
+      if (query === undefined) break;
+      this.find(query);
+    }
+    return queries.end;
   }
 
   private take(line: Uint8Array): void {
@@ -168,7 +196,7 @@ export class IndexConnection implements AcceptedUser, NewsReader {
     const { catalog } = this.parts;
     try {
       if (subscribe === true) this.findAndSubscribe(id, name);
-      else this.whenFound(id, catalog.answer(name), (end) => this.connection.send(encodeResult(id, end)));
+      else this.whenFound(id, catalog.answer(name), (end) => this.sendResult(id, end));
     } catch (error) {
       this.refuse(id, error);
     }
@@ -189,27 +217,28 @@ export class IndexConnection implements AcceptedUser, NewsReader {
 
   /** At once when it is known at once: most are. */
   private whenFound<Result>(id: number, found: Result | Promise<Result>, use: (found: Result) => void): void {
-    if (!(found instanceof Promise)) {
-      use(found);
-      return;
-    }
-    found.then(use).catch((error: unknown) => this.refuse(id, error));
+    if (found instanceof Promise) found.then(use).catch((error: unknown) => this.refuse(id, error));
+    else use(found);
   }
 
   private subscribe(id: number, name: string, found: FoundContent[]): void {
     if (this.closed) return;
     this.parts.news.subscribe(this, id, name, found);
-    this.connection.send(encodeResult(id, encodeResultEnd(found)));
+    this.sendResult(id, encodeResultEnd(found));
+  }
+
+  private sendResult(id: number, end: Uint8Array): void {
+    this.connection.send(encodeResultStart(id));
+    this.connection.send(end);
   }
 
   private watch({ id, text }: Watch): void {
     try {
       this.parts.news.watch(this, id, text);
+      this.connection.send(encodeOk(id));
     } catch (error) {
       this.refuse(id, error);
-      return;
     }
-    this.connection.send(encodeOk(id));
   }
 
   private unsubscribe({ id, query }: Unsubscribe): void {
@@ -267,10 +296,4 @@ export class IndexConnection implements AcceptedUser, NewsReader {
     if (this.turn.isOver || this.session.full) this.connection.pause();
     else this.connection.resume();
   }
-}
-
-function errorFor(id: number, error: unknown): ProtocolError {
-  if (error instanceof ProtocolError)
-    return new ProtocolError(error.code, error.id ?? id, error.message, error.retryMs);
-  return new ProtocolError(error instanceof StoreError ? error.code : "INTERNAL", id);
 }

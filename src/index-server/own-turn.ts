@@ -1,8 +1,11 @@
 /** The turns of one connection: how much of the one it has is used up. Pure; who comes when is rounds.ts's. */
 import type { Rounds } from "./rounds.ts";
 
+/** Whoever asks a question now and then never has a turn, which would cost as much as an answer that was kept. */
+const shortMs = 0.1;
+
 export class OwnTurn {
-  /** Undefined: none has begun. */
+  /** Undefined: none has begun, because so little has been done. */
   private lengthMs: number | undefined;
   private usedMs = 0;
   /** Undefined: nothing that counts is going on. */
@@ -21,32 +24,38 @@ export class OwnTurn {
     return this.hasEnded;
   }
 
-  /** Does something that counts. */
-  spend(work: () => void): void {
-    if (this.lengthMs === undefined) this.begin();
+  /** Something begins that counts. */
+  start(): void {
     this.sinceMs = this.nowMs();
-    try {
-      work();
-    } finally {
-      this.look();
-      this.usedMs += this.nowMs() - this.sinceMs;
-      this.sinceMs = undefined;
-    }
+  }
+
+  stop(): void {
+    if (this.sinceMs === undefined) return;
+    const ms = this.nowMs() - this.sinceMs;
+    this.sinceMs = undefined;
+    this.use(ms);
+    this.usedMs += ms;
   }
 
   /** In the middle of it: whether to go on. */
   look(): void {
-    if (this.hasEnded || this.lengthMs === undefined || this.sinceMs === undefined) return;
-    if (this.usedMs + this.nowMs() - this.sinceMs <= this.lengthMs) return;
+    if (this.sinceMs !== undefined && !this.hasEnded) this.use(this.nowMs() - this.sinceMs);
+  }
+
+  /** Whether it is too much, with `ms` that do not count yet. */
+  private use(ms: number): void {
+    if (this.hasEnded || this.usedMs + ms <= (this.lengthMs ?? shortMs)) return;
+    this.lengthMs ??= this.begin();
+    if (this.usedMs + ms <= this.lengthMs) return;
     this.hasEnded = true;
     this.onChange();
   }
 
-  private begin(): void {
-    this.usedMs = 0;
-    this.lengthMs = this.rounds.begin(() => {
+  private begin(): number {
+    return this.rounds.begin(() => {
       const wasOver = this.hasEnded;
       this.lengthMs = undefined;
+      this.usedMs = 0;
       this.hasEnded = false;
       if (wasOver) this.onChange();
     });

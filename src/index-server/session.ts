@@ -9,7 +9,6 @@ import { encodeOk, encodeWelcome } from "../wire/encode.ts";
 import { claimedType } from "../wire/json.ts";
 import { maxIndexQuestionLineBytes } from "../wire/limits.ts";
 import type { List, Query, Search, Unsubscribe, Watch } from "../wire/messages.ts";
-import { decodePlainQuery } from "../wire/plain-query.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
 import type { Browse, PeersRequest, StatsRequest } from "../wire/view-messages.ts";
 import type { ChangeType } from "./catalog.ts";
@@ -94,8 +93,6 @@ export class IndexSession {
       this.hasGreeted = true;
       return { do: "answer", line: encodeWelcome(this.welcome.agent, this.welcome.epoch) };
     }
-    const query = decodePlainQuery(line);
-    if (query !== undefined) return { do: "find", query };
     const change = changeOf(line);
     if (change !== undefined) return this.onChange(change, line);
     checkLength(line, claimedType);

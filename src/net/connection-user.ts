@@ -5,8 +5,14 @@ import type { ProtocolError } from "../wire/protocol-error.ts";
 export interface ConnectionUser {
   /** One line; returns how many raw bytes follow it. A ProtocolError thrown here goes to `onProtocolError`. */
   onLine(line: Uint8Array): number;
-  /** Calls `read` at once, which hands on what has arrived: for who measures what that takes. */
-  whileReading?(read: () => void): void;
+  /**
+   * Lines lie in `bytes` from `from` on, whole but perhaps for the last one: those that it can do at once, without any
+   * body, it may take here. Returns where the first line begins that it has not taken.
+   */
+  takeLines?(bytes: Uint8Array, from: number): number;
+  /** Something has arrived, and is handed on between these two: for who measures what that takes. */
+  readingBegins?(): void;
+  readingEnds?(): void;
   /** Where the next bytes of the body that `onLine` announced are to go; at least one byte long. */
   bodyRoom?(): Uint8Array;
   /** So many bytes of the body have come and lie in the room given last. */

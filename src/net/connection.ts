@@ -10,7 +10,7 @@
 import { monotonicMs } from "../clock.ts";
 import { encodeError } from "../wire/encode.ts";
 import type { Fingerprint } from "../wire/fingerprint.ts";
-import { FrameReader } from "../wire/framing.ts";
+import { FrameReader, type FrameSink } from "../wire/framing.ts";
 import { maxBufferedBytes, maxShortLineBytes } from "../wire/limits.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
 import type { Budgets } from "./budgets.ts";
@@ -24,7 +24,7 @@ const nowhere = new Uint8Array(64 * 1024);
 /** How long the other side may take to end the connection after our last word, before it is cut. */
 const lastWordMs = 1_000;
 
-export class Connection {
+export class Connection implements FrameSink {
   private readonly reader: FrameReader;
   private user: ConnectionUser | undefined;
   private socket: Bun.Socket<Connection> | undefined;
@@ -32,10 +32,8 @@ export class Connection {
   private descriptor = -1;
   private readonly outbox: Outbox;
   private pausedByUser = false;
-  private pausedForRoom = false;
   private readonly account: ByteAccount | undefined;
   private userBytes = 0;
-  private isClosed = false;
   private ending: Timer | undefined;
   private failure: Error | undefined;
 
@@ -49,6 +47,9 @@ export class Connection {
   /** On the monotonic clock: when something last arrived. */
   lastReadMs = monotonicMs();
   bytesRead = 0;
+  closed = false;
+  /** It is we who do not read, because others keep too much. */
+  heldBack = false;
   /** Since when the other side has been in a line so long that it takes room from others; undefined: it is not. */
   longLineSinceMs: number | undefined;
 
@@ -56,14 +57,7 @@ export class Connection {
     this.user = user;
     this.account = budgets?.received.open(() => this.applyPause());
     this.outbox = new Outbox(budgets?.unsent.open(() => this.destroy()));
-    this.reader = new FrameReader(
-      {
-        onLine: (line) => this.takeLine(line),
-        bodyRoom: () => this.user?.bodyRoom?.() ?? nowhere,
-        onBody: (length) => this.user?.onBody?.(length),
-      },
-      maxLineBytes,
-    );
+    this.reader = new FrameReader(this, maxLineBytes);
   }
 
   /** For an accepted connection, whose user is made with it. Must come before anything arrives. */
@@ -73,10 +67,6 @@ export class Connection {
 
   set maxLineBytes(bytes: number) {
     this.reader.maxLineBytes = bytes;
-  }
-
-  get closed(): boolean {
-    return this.isClosed;
   }
 
   /** What waits to be taken by the kernel. */
@@ -95,11 +85,6 @@ export class Connection {
     this.applyPause();
   }
 
-  /** It is we who do not read, because others keep too much. */
-  get heldBack(): boolean {
-    return this.pausedForRoom;
-  }
-
   /** The kernel has no room for more at the moment. */
   get blocked(): boolean {
     return this.outbox.full;
@@ -107,7 +92,7 @@ export class Connection {
 
   /** Queues a line or raw bytes. Bytes must not be changed afterwards until they are sent. */
   send(data: string | Uint8Array): void {
-    if (this.isClosed || this.ending !== undefined) return;
+    if (this.closed || this.ending !== undefined) return;
     this.outbox.send(data);
   }
 
@@ -141,7 +126,7 @@ export class Connection {
    */
   pull(most: number): number {
     const { socket, descriptor } = this;
-    if (this.isClosed || socket === undefined || this.ending !== undefined) return 0;
+    if (this.closed || socket === undefined || this.ending !== undefined) return 0;
     let pulled: Pulled = { bytes: 0, ended: false };
     this.reading(() => {
       pulled = pull(descriptor, this.reader, most);
@@ -156,7 +141,7 @@ export class Connection {
 
   /** Sends what is queued, says no more, and closes when the other side does or after a second. */
   end(): void {
-    if (this.isClosed || this.ending !== undefined) return;
+    if (this.closed || this.ending !== undefined) return;
     this.reader.stop();
     this.account?.close();
     this.socket?.pause();
@@ -167,7 +152,7 @@ export class Connection {
 
   /** Closes at once; what is queued is lost. */
   destroy(error?: Error): void {
-    if (this.isClosed) return;
+    if (this.closed) return;
     this.failure ??= error;
     this.reader.stop();
     if (this.socket === undefined) this.finish(undefined);
@@ -211,8 +196,8 @@ export class Connection {
   }
 
   finish(error: Error | undefined): void {
-    if (this.isClosed) return;
-    this.isClosed = true;
+    if (this.closed) return;
+    this.closed = true;
     clearTimeout(this.ending);
     this.reader.stop();
     this.account?.close();
@@ -220,22 +205,52 @@ export class Connection {
     this.user?.onClose(this.failure ?? error);
   }
 
+  // --- what the reader says ---
+
+  /** What is wrong with one message says nothing about the next, which may be in the same packet. */
+  onLine(line: Uint8Array): number {
+    this.longLineSinceMs = undefined;
+    let bodyBytes = 0;
+    try {
+      bodyBytes = this.user!.onLine(line);
+    } catch (error) {
+      if (!(error instanceof ProtocolError) || error.fatal) throw error;
+      this.complain(error);
+    }
+    this.pauseWhenFull();
+    return bodyBytes;
+  }
+
+  takeLines(bytes: Uint8Array, from: number): number {
+    const end = this.user?.takeLines?.(bytes, from) ?? from;
+    if (end > from) {
+      this.longLineSinceMs = undefined;
+      this.pauseWhenFull();
+    }
+    return end;
+  }
+
+  bodyRoom(): Uint8Array {
+    return this.user?.bodyRoom?.() ?? nowhere;
+  }
+
+  onBody(length: number): void {
+    this.user?.onBody?.(length);
+  }
+
   // --- internal ---
 
   /** Runs the reader; all that is sent meanwhile leaves in one write. */
   private reading(read: () => void): void {
-    const work = () => {
-      this.outbox.corked = true;
-      try {
-        read();
-      } catch (error) {
-        this.complain(error);
-      }
-      this.outbox.corked = false;
-      this.outbox.flush();
-    };
-    if (this.user?.whileReading === undefined) work();
-    else this.user.whileReading(work);
+    this.user?.readingBegins?.();
+    this.outbox.cork();
+    try {
+      read();
+    } catch (error) {
+      this.complain(error);
+    }
+    this.outbox.uncork();
+    this.user?.readingEnds?.();
     this.applyPause();
   }
 
@@ -247,16 +262,16 @@ export class Connection {
   }
 
   private shutdownWhenFlushed(): void {
-    if (this.ending === undefined || this.isClosed || this.bufferedBytes > 0) return;
+    if (this.ending === undefined || this.closed || this.bufferedBytes > 0) return;
     this.socket?.shutdown();
   }
 
   /** Who does not take our answers is not read from, nor who would have us keep too much: that bounds our memory. */
   private applyPause(): void {
     if (this.outbox.isBroken) this.destroy();
-    if (this.isClosed || this.socket === undefined || this.ending !== undefined) return;
-    this.pausedForRoom = !this.hasRoom();
-    if (this.pausedByUser || this.pausedForRoom || this.bufferedBytes > maxBufferedBytes) {
+    if (this.closed || this.socket === undefined || this.ending !== undefined) return;
+    this.heldBack = !this.hasRoom();
+    if (this.pausedByUser || this.heldBack || this.bufferedBytes > maxBufferedBytes) {
       this.longLineSinceMs = undefined;
       this.reader.pause();
       this.socket.pause();
@@ -275,26 +290,10 @@ export class Connection {
   }
 
   /** One packet may hold thousands of requests: reading stops between two of them when the answers pile up. */
-  private takeLine(line: Uint8Array): number {
-    if (this.user === undefined) throw new Error("a connection without a user received a line");
-    this.longLineSinceMs = undefined;
-    const bodyBytes = this.bodyBytesAfter(line, this.user);
+  private pauseWhenFull(): void {
     if (!this.hasRoom()) this.reader.pause();
-    if (this.bufferedBytes > maxBufferedBytes) {
-      this.outbox.flush();
-      if (this.bufferedBytes > maxBufferedBytes) this.reader.pause();
-    }
-    return bodyBytes;
-  }
-
-  /** What is wrong with one message says nothing about the next, which may be in the same packet. */
-  private bodyBytesAfter(line: Uint8Array, user: ConnectionUser): number {
-    try {
-      return user.onLine(line);
-    } catch (error) {
-      if (!(error instanceof ProtocolError) || error.fatal) throw error;
-      this.complain(error);
-      return 0;
-    }
+    if (this.bufferedBytes <= maxBufferedBytes) return;
+    this.outbox.flush();
+    if (this.bufferedBytes > maxBufferedBytes) this.reader.pause();
   }
 }

@@ -6,10 +6,21 @@ import { monotonicMs } from "../clock.ts";
 import { sendFile } from "./send-file.ts";
 import type { UnsentAccount } from "./unsent-budget.ts";
 
+/** At most, of a unit of UTF-16. */
+const utf8BytesPerUnit = 3;
+
 /** What the outbox needs of a socket. */
 export interface WritableSocket {
   write(bytes: Uint8Array, offset: number, length: number): number;
 }
+
+/**
+ * What is said in one go is put together here, of all connections of a thread: the answers to a packet of questions,
+ * while they are still in a near cache. More than that is written in several goes.
+ */
+const room = Buffer.allocUnsafeSlow(64 * 1024);
+/** Who is corked and puts in; the room is empty otherwise. */
+let roomHolder: Outbox | undefined;
 
 export class Outbox {
   private socket: WritableSocket | undefined;
@@ -17,13 +28,12 @@ export class Outbox {
   private descriptor = -1;
   private readonly queue: Uint8Array[] = [];
   private queuedBytes = 0;
-  private texts: string[] = [];
-  private textBytes = 0;
+  /** Of the room, which then is ours. */
+  private roomBytes = 0;
+  private isCorked = false;
   private isFull = false;
   private hasFailed = false;
 
-  /** While set, what is sent waits for one flush. */
-  corked = false;
   /** On the monotonic clock: when the kernel last took something. */
   lastWriteMs = monotonicMs();
 
@@ -40,9 +50,25 @@ export class Outbox {
     return this.isFull;
   }
 
-  /** What waits (texts counted in UTF-16 units: a bound, not an account). */
+  /** What waits. */
   get bytes(): number {
-    return this.queuedBytes + this.textBytes;
+    return this.queuedBytes + this.roomBytes;
+  }
+
+  get corked(): boolean {
+    return this.isCorked;
+  }
+
+  /** What is sent from now on may wait for `uncork`. */
+  cork(): void {
+    this.isCorked = true;
+    roomHolder ??= this;
+  }
+
+  uncork(): void {
+    this.isCorked = false;
+    this.flush();
+    if (roomHolder === this) roomHolder = undefined;
   }
 
   /** `descriptor`: what the kernel may send files to, see `descriptorOf`. */
@@ -58,22 +84,18 @@ export class Outbox {
     this.socket = undefined;
     this.queue.length = 0;
     this.queuedBytes = 0;
-    this.texts = [];
-    this.textBytes = 0;
+    this.roomBytes = 0;
     this.account?.close();
   }
 
   /** Bytes must not be changed afterwards until they are sent. */
   send(data: string | Uint8Array): void {
-    if (typeof data === "string") {
-      this.texts.push(data);
-      this.textBytes += data.length;
-    } else {
-      this.joinTexts();
-      this.queue.push(data);
-      this.queuedBytes += data.length;
-    }
-    if (!this.corked) this.flush();
+    if (roomHolder === this && this.putIn(data)) return;
+    this.queueRoom();
+    const bytes = typeof data === "string" ? Buffer.from(data) : data;
+    this.queue.push(bytes);
+    this.queuedBytes += bytes.length;
+    if (!this.isCorked) this.flush();
   }
 
   /** Without queueing: returns how many bytes the kernel took, 0 while it is full. After a short count a drain follows. */
@@ -108,26 +130,30 @@ export class Outbox {
     this.account?.set(this.bytes, this.lastWriteMs);
   }
 
-  /** To the kernel, what it takes. */
+  /** To the kernel, what it takes. Afterwards nothing is in the room. */
   private hand(): void {
-    if (this.socket === undefined || this.isFull) return;
-    this.joinTexts();
-    while (this.queue.length > 0) {
+    while (this.queue.length > 0 && this.isOpen()) {
       const next = this.queue[0]!;
-      const taken = next.length === 0 ? 0 : this.socket.write(next, 0, next.length);
-      if (taken < 0) {
-        this.hasFailed = true;
-        return;
-      }
-      if (taken > 0) this.lastWriteMs = monotonicMs();
+      const taken = this.take(next, next.length);
+      if (taken === next.length) this.queue.shift();
+      else this.queue[0] = next.subarray(taken);
       this.queuedBytes -= taken;
-      if (taken < next.length) {
-        this.queue[0] = next.subarray(taken);
-        this.isFull = true;
-        return;
-      }
-      this.queue.shift();
     }
+    if (this.roomBytes === 0) return;
+    const taken = this.queue.length === 0 && this.isOpen() ? this.take(room, this.roomBytes) : 0;
+    this.queueRoom(taken);
+  }
+
+  private isOpen(): boolean {
+    return this.socket !== undefined && !this.isFull && !this.hasFailed;
+  }
+
+  private take(bytes: Uint8Array, length: number): number {
+    const taken = length === 0 ? 0 : this.socket!.write(bytes, 0, length);
+    if (taken < 0) this.hasFailed = true;
+    else if (taken < length) this.isFull = true;
+    if (taken > 0) this.lastWriteMs = monotonicMs();
+    return Math.max(0, taken);
   }
 
   /** Nothing waits, and the kernel may take more. */
@@ -136,12 +162,25 @@ export class Outbox {
     return this.socket !== undefined && !this.isFull && this.bytes === 0;
   }
 
-  private joinTexts(): void {
-    if (this.texts.length === 0) return;
-    const bytes = Buffer.from(this.texts.join(""));
-    this.texts = [];
-    this.textBytes = 0;
-    this.queue.push(bytes);
-    this.queuedBytes += bytes.length;
+  /** False: there is no room for it, and of what was there as much as possible has been sent. */
+  private putIn(data: string | Uint8Array): boolean {
+    const mostBytes = typeof data === "string" ? utf8BytesPerUnit * data.length : data.length;
+    if (mostBytes > room.length) return false;
+    if (mostBytes > room.length - this.roomBytes) this.flush();
+    if (typeof data === "string") this.roomBytes += room.write(data, this.roomBytes);
+    else {
+      room.set(data, this.roomBytes);
+      this.roomBytes += data.length;
+    }
+    return true;
+  }
+
+  /** Its bytes from `from` on, which are kept in order with all others. */
+  private queueRoom(from = 0): void {
+    if (from < this.roomBytes) {
+      this.queue.push(Buffer.from(room.subarray(from, this.roomBytes)));
+      this.queuedBytes += this.roomBytes - from;
+    }
+    this.roomBytes = 0;
   }
 }

@@ -86,13 +86,14 @@ function wireEntry(entry: FileEntry): object {
   return { name, size: sizeBytes, md5, root, partial: partial || undefined };
 }
 
-/** The answer to QUERY. `end` is of `encodeResultEnd`, and the same for whoever asks the same. */
-export function encodeResult(id: number, end: string): string {
-  return `{"type":"RESULT","id":${id},"contents":${end}`;
+/** The answer to QUERY, before its end. */
+export function encodeResultStart(id: number): string {
+  return `{"type":"RESULT","id":${id},"contents":`;
 }
 
-export function encodeResultEnd(contents: readonly FoundContent[]): string {
-  return `${JSON.stringify(contents.map(wireContent))}}\n`;
+/** What is the same for whoever asks the same. Not to be changed. */
+export function encodeResultEnd(contents: readonly FoundContent[]): Uint8Array {
+  return Buffer.from(`${JSON.stringify(contents.map(wireContent))}}\n`);
 }
 
 /** `id` is that of the QUERY which subscribed. */

@@ -14,6 +14,11 @@ export interface FrameSink {
    * before the next line.
    */
   onLine(line: Uint8Array): number;
+  /**
+   * Whole lines lie in `bytes` from `from` on: those that need no looking at each by itself may be taken here. Returns
+   * where the first line begins that was not.
+   */
+  takeLines?(bytes: Uint8Array, from: number): number;
   /** Where the next bytes of the body are to go; at least one byte long. */
   bodyRoom(): Uint8Array;
   /** So many bytes of the body lie in the room given last. Never 0. */
@@ -55,6 +60,11 @@ export class FrameReader {
           room.set(bytes.subarray(from, from + length));
           return length;
         });
+        continue;
+      }
+      const taken = this.unfinishedBytes === 0 ? this.sink.takeLines?.(bytes, at) : undefined;
+      if (taken !== undefined && taken > at) {
+        at = taken;
         continue;
       }
       const end = bytes.indexOf(newline, at);

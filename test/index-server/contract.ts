@@ -4,11 +4,12 @@
  */
 import { describe, expect, test } from "bun:test";
 import { type Catalog, StoreError } from "../../src/index-server/catalog.ts";
-import { encodeResult, encodeResultEnd } from "../../src/wire/encode.ts";
+import { encodeResultStart } from "../../src/wire/encode.ts";
 import type { FileName } from "../../src/wire/file-name.ts";
 import type { FileEntry, FoundContent } from "../../src/wire/messages.ts";
 import { ProtocolError } from "../../src/wire/protocol-error.ts";
 import { fileEntry, md5Of, rootOf } from "../helpers/file-entries.ts";
+import { resultLine } from "../helpers/result-line.ts";
 import { until } from "../helpers/until.ts";
 import { modelTest } from "./contract-model.ts";
 import { claimOf, lineOf, type OpenStore, Store } from "./open-store.ts";
@@ -197,8 +198,8 @@ function queryTests(open: OpenStore): void {
 
   test("an answer is what the contents are, and never an old one", async () => {
     await using store = await Store.open(open);
-    const asked = async () => encodeResult(7, await store.catalog.answer("a"));
-    const is = async () => encodeResult(7, encodeResultEnd(await store.find("a")));
+    const asked = async () => encodeResultStart(7) + Buffer.from(await store.catalog.answer("a")).toString();
+    const is = async () => resultLine(7, await store.find("a"));
     expect(await asked()).toBe(await is());
     const one = await store.peer([fileEntry("a", 1)]);
     const first = await is();
@@ -216,7 +217,7 @@ function queryTests(open: OpenStore): void {
     expect(JSON.parse(await asked())).toMatchObject({ contents: [{ total: 2 }, { total: 1 }] });
     store.catalog.leave(one);
     store.catalog.leave(two);
-    expect(await asked()).toBe(encodeResult(7, encodeResultEnd([])));
+    expect(await asked()).toBe(resultLine(7, []));
   });
 }
 

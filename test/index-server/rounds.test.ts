@@ -70,55 +70,65 @@ test("when nobody has anything to say, nothing is done any more", () => {
   expect(later).toEqual([]);
 });
 
-test("a turn is what is worked in it, not what passes: who asks little never rests", () => {
-  const { rounds, clock, slice } = open();
-  let changes = 0;
-  const turn = new OwnTurn(
-    rounds,
-    () => clock.nowMs,
-    () => changes++,
-  );
-  const work = (ms: number) =>
-    turn.spend(() => {
-      clock.nowMs += ms;
-    });
-  work(1);
-  clock.nowMs += 1_000;
-  work(2);
-  expect([turn.isOver, changes]).toEqual([false, 0]);
-  // What fails counts as well.
-  expect(() =>
-    turn.spend(() => {
-      clock.nowMs += 1;
-      throw new Error("wrong");
-    }),
-  ).toThrow("wrong");
-  expect([turn.isOver, changes]).toEqual([true, 1]);
-  work(1);
-  expect([turn.isOver, changes]).toEqual([true, 1]);
-  slice();
-  expect([turn.isOver, changes]).toEqual([false, 2]);
-  work(3);
-  expect([turn.isOver, changes]).toEqual([false, 2]);
-  slice();
-  work(3);
-  expect([turn.isOver, changes]).toEqual([false, 2]);
-});
-
-test("in the middle of work it is seen that the turn is over, once", () => {
-  const { rounds, clock } = open();
+function ownTurn() {
+  const { rounds, clock, later, slice } = open();
   const changes: number[] = [];
   const turn = new OwnTurn(
     rounds,
     () => clock.nowMs,
     () => changes.push(clock.nowMs),
   );
-  turn.spend(() => {
-    for (let i = 0; i < 6; i++) {
-      clock.nowMs++;
-      turn.look();
-    }
-  });
+  const work = (ms: number) => {
+    turn.start();
+    clock.nowMs += ms;
+    turn.stop();
+  };
+  return { turn, clock, later, slice, changes, work };
+}
+
+test("a turn is what is worked in it, not what passes: who asks little never rests", () => {
+  const { turn, clock, slice, changes, work } = ownTurn();
+  work(1);
+  clock.nowMs += 1_000;
+  work(2);
+  expect([turn.isOver, changes.length]).toEqual([false, 0]);
+  work(1);
+  expect([turn.isOver, changes.length]).toEqual([true, 1]);
+  work(1);
+  expect([turn.isOver, changes.length]).toEqual([true, 1]);
+  slice();
+  expect([turn.isOver, changes.length]).toEqual([false, 2]);
+  work(3);
+  expect([turn.isOver, changes.length]).toEqual([false, 2]);
+  slice();
+  work(3);
+  expect([turn.isOver, changes.length]).toEqual([false, 2]);
+});
+
+test("a short question begins no turn; many of them do, and then count from the first one on", () => {
+  const { turn, clock, slice, later, changes, work } = ownTurn();
+  for (let i = 0; i < 10; i++) work(1 / 128);
+  expect(later).toEqual([]);
+  for (let i = 0; i < 4; i++) work(1 / 128);
+  expect(later).toHaveLength(1);
+  work(3 - 14 / 128);
+  expect([turn.isOver, clock.nowMs]).toEqual([false, 3]);
+  work(1 / 128);
+  expect(turn.isOver).toBe(true);
+  slice();
+  expect([turn.isOver, changes.length]).toEqual([false, 2]);
+  work(1 / 16);
+  expect(later).toEqual([]);
+});
+
+test("in the middle of work it is seen that the turn is over, once", () => {
+  const { turn, clock, changes } = ownTurn();
+  turn.start();
+  for (let i = 0; i < 6; i++) {
+    clock.nowMs++;
+    turn.look();
+  }
+  turn.stop();
   // 3 ms are its turn, the next one is more.
   expect(changes).toEqual([4]);
   // Between two of its works nothing is.

@@ -246,6 +246,35 @@ describe("floods", () => {
     expect(new Set(client.answers.map(({ id }) => id)).size).toBe(count + 1);
   });
 
+  test("questions of any shape in one write are answered in their order, whatever is wrong with some", async () => {
+    const server = await start();
+    await using peer = await registered(server, 1, "a");
+    await using client = await LineClient.greeted(server.port);
+    const shapes: ((id: number) => string)[] = [
+      (id) => `{"type":"QUERY","id":${id},"name":"a"}`,
+      (id) => `{"type":"QUERY","id":${id},"name":"a"}`,
+      (id) => `{"type":"QUERY","id":${id},"name":"\\u0061"}`,
+      (id) => `{"type":"QUERY","id":${id},"name":"none"}\r`,
+      (id) => `{"type":"PING","id":${id}}`,
+      (id) => `{"type":"QUERY","id":${id},"name":7}`,
+    ];
+    const count = 3_000;
+    const lines = Array.from({ length: count }, (_, i) => shapes[i % shapes.length]!(i));
+    client.sendRaw(`${lines.join("\n")}\n`);
+    await client.until(() => client.answers.length === count + 1, "all answers");
+    expect(client.answers.slice(1).map(({ id }) => id)).toEqual(lines.map((_, i) => i));
+    const kinds = client.answers.slice(1, 1 + shapes.length);
+    expect(kinds.map(({ type, contents }) => [type, (contents as Message[] | undefined)?.length])).toEqual([
+      ["RESULT", 1],
+      ["RESULT", 1],
+      ["RESULT", 1],
+      ["RESULT", 0],
+      ["OK", undefined],
+      ["ERROR", undefined],
+    ]);
+    expect(await query(peer, "a")).toHaveLength(1);
+  });
+
   test("A01: 2 MiB without a newline end the connection; 4 KiB before HELLO", async () => {
     const server = await start();
     for (const [client, bytes] of [

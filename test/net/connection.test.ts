@@ -25,10 +25,11 @@ interface Behaviour {
   greeted?: boolean;
   onLine?: (line: string, connection: Connection) => number;
   onBody?: (piece: Uint8Array) => void;
-  whileReading?: (read: () => void) => void;
+  readingBegins?: () => void;
+  readingEnds?: () => void;
 }
 
-function serve({ greeted = true, onLine, onBody, whileReading }: Behaviour, maxConnections = 100): Server {
+function serve({ greeted = true, onLine, onBody, ...others }: Behaviour, maxConnections = 100): Server {
   const accepted: Connection[] = [];
   const closed: (Error | undefined)[] = [];
   const listener = new Listener({
@@ -43,7 +44,7 @@ function serve({ greeted = true, onLine, onBody, whileReading }: Behaviour, maxC
         onLine: (line) => onLine?.(Buffer.from(line).toString(), connection) ?? 0,
         bodyRoom: () => room,
         onBody: (length) => onBody?.(room.slice(0, length)),
-        ...(whileReading && { whileReading }),
+        ...others,
         onClose: (error) => closed.push(error),
       };
     },
@@ -106,12 +107,11 @@ describe("a connection", () => {
         if (line === "hold") connection.pause();
         return 0;
       },
-      whileReading: (read) => {
+      readingBegins: () => {
         readings++;
         depth++;
-        read();
-        depth--;
       },
+      readingEnds: () => depth--,
     });
     const { connection } = await client(server.listener.port);
     connection.send("first\nhold\nlater\n");

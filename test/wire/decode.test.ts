@@ -22,8 +22,6 @@ import {
   encodeOk,
   encodePeerRequest,
   encodePeers,
-  encodeResult,
-  encodeResultEnd,
   encodeSentNews,
   encodeStats,
   encodeWelcome,
@@ -48,6 +46,7 @@ import type {
 import { type ErrorCode, errorCodes, ProtocolError } from "../../src/wire/protocol-error.ts";
 import type { FolderEntry, RegisteredPeer, StatsAnswer } from "../../src/wire/view-messages.ts";
 import { fileEntry, rootOf, wireEntry } from "../helpers/file-entries.ts";
+import { resultLine } from "../helpers/result-line.ts";
 
 const emptyRoot = "0".repeat(64);
 
@@ -659,7 +658,7 @@ describe("what was encoded comes back", () => {
   test("answers of the index", () => {
     fc.assert(
       fc.property(idArbitrary, fc.array(contentArbitrary, { maxLength: 4 }), (id, contents) => {
-        expect(decodeIndexAnswer(line(encodeResult(id, encodeResultEnd(contents))))).toEqual({
+        expect(decodeIndexAnswer(line(resultLine(id, contents)))).toEqual({
           type: "RESULT",
           id,
           contents,
@@ -843,10 +842,7 @@ describe("the largest answers fit into a line", () => {
       total: 10_000,
       sources: Array<Source>(64).fill(source),
     };
-    const result = encodeResult(
-      Number.MAX_SAFE_INTEGER,
-      encodeResultEnd(Array<FoundContent>(100).fill(content)),
-    );
+    const result = resultLine(Number.MAX_SAFE_INTEGER, Array<FoundContent>(100).fill(content));
     expect(Buffer.byteLength(result)).toBeLessThanOrEqual(maxIndexAnswerLineBytes);
     const match = { name, sizeBytes: maxContentBytes, root: rootOf(1), sources: 10_000 };
     const matches = encodeMatches(Number.MAX_SAFE_INTEGER, Array<Match>(1_000).fill(match), true);

@@ -16,6 +16,8 @@ class Reading {
   constructor(
     maxLineBytes = 100,
     private readonly onLine: (line: string) => void = () => {},
+    /** Lines with `a` at their beginning are taken by themselves, as many as lie one behind the other. */
+    takesLines = false,
   ) {
     this.reader = new FrameReader(
       {
@@ -28,6 +30,7 @@ class Reading {
           if (this.bodyLeft === 0 && text.startsWith("body")) this.seen.push("body ");
           return this.bodyLeft;
         },
+        ...(takesLines && { takeLines: (bytes, from) => this.takeLines(bytes, from) }),
         bodyRoom: () => this.room,
         onBody: (length) => {
           expect(length).toBeGreaterThan(0);
@@ -38,6 +41,18 @@ class Reading {
       },
       maxLineBytes,
     );
+  }
+
+  private takeLines(bytes: Uint8Array, from: number): number {
+    let at = from;
+    for (;;) {
+      const end = bytes.indexOf(0x0a, at);
+      const line = Buffer.from(bytes.subarray(at, Math.max(end, 0))).toString("latin1");
+      if (this.reader.isPaused || end === -1 || !line.startsWith("a") || line.endsWith("\r")) return at;
+      this.seen.push(`line ${line}`);
+      this.onLine(line);
+      at = end + 1;
+    }
   }
 
   push(...pieces: (string | Uint8Array)[]): this {
@@ -118,6 +133,8 @@ test("any split of a stream gives what the whole gives", () => {
         const pieces = [0, ...ends].map((from, i) => stream.slice(from, ends[i] ?? stream.length));
         expect(new Reading().push(...pieces).seen).toEqual(whole);
         expect(new Reading().push(...stream.split("")).seen).toEqual(whole);
+        const taking = new Reading(100, () => {}, true);
+        expect(taking.push(...pieces).seen).toEqual(whole);
       },
     ),
   );
@@ -146,18 +163,20 @@ describe("pausing", () => {
   });
 
   test("changes nothing of what comes, wherever it happens and however much is handed on at a time", () => {
-    const stream = "a\nbody 7\nb\n\nc\r\nd\nbody 0\n\r\nbody 2\nxy\nlast\n";
+    const stream = "a\na1\na2\nbody 7\nb\n\nc\r\nd\nbody 0\n\r\na3\nbody 2\nxy\nlast\n";
     const whole = new Reading().push(stream).seen;
     fc.assert(
       fc.property(
         fc.array(fc.nat(8), { minLength: 1 }),
         fc.array(fc.boolean(), { minLength: 1 }),
         fc.array(fc.option(fc.nat(9)), { minLength: 1 }),
-        (pieces, pauses, amounts) => {
+        fc.boolean(),
+        (pieces, pauses, amounts, takesLines) => {
           let lines = 0;
-          const reading: Reading = new Reading(100, () => {
+          const pauseNow = () => {
             if (pauses[lines++ % pauses.length]) reading.reader.pause();
-          });
+          };
+          const reading: Reading = new Reading(100, pauseNow, takesLines);
           for (let at = 0, i = 0; at < stream.length; i++) {
             const end = at + (pieces[i % pieces.length] ?? 0) + 1;
             reading.push(stream.slice(at, end));

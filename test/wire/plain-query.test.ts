@@ -2,10 +2,15 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { decodeIndexRequest } from "../../src/wire/decode-index-request.ts";
 import { encodeIndexRequest } from "../../src/wire/encode.ts";
-import { decodePlainQuery } from "../../src/wire/plain-query.ts";
+import type { Query } from "../../src/wire/messages.ts";
+import { PlainQueries } from "../../src/wire/plain-query.ts";
 
-function read(text: string): ReturnType<typeof decodePlainQuery> {
-  return decodePlainQuery(Buffer.from(text, "latin1"));
+/** What is read of `bytes`, and what is left of them. */
+function read(bytes: Uint8Array, from = 0): { queries: Query[]; rest: string } {
+  const plain = new PlainQueries(bytes, from);
+  const queries: Query[] = [];
+  for (let query = plain.next(); query !== undefined; query = plain.next()) queries.push(query);
+  return { queries, rest: Buffer.from(bytes.subarray(plain.end)).toString("latin1") };
 }
 
 const longest = "n".repeat(1_024);
@@ -15,8 +20,12 @@ test.each([
   ['{"type":"QUERY","id":123456789012345,"name":""}', 123_456_789_012_345, ""],
   [`{"type":"QUERY","id":999999999999999,"name":"${longest}"}`, 999_999_999_999_999, longest],
 ])("%s is read without a parser, also where it is no Buffer", (text, id, name) => {
-  expect(read(text)).toEqual({ type: "QUERY", id, name });
-  expect(decodePlainQuery(new Uint8Array(Buffer.from(text)))).toEqual({ type: "QUERY", id, name });
+  const queries: Query[] = [{ type: "QUERY", id, name }];
+  const bytes = Buffer.from(`${text}\n`, "latin1");
+  expect(read(bytes)).toEqual({ queries, rest: "" });
+  expect(read(new Uint8Array(bytes))).toEqual({ queries, rest: "" });
+  // Without its end it is not the whole line.
+  expect(read(bytes.subarray(0, -1))).toEqual({ queries: [], rest: text });
 });
 
 test.each([
@@ -27,6 +36,7 @@ test.each([
   '{"type":"QUERY","id":1,"name":"a","subscribe":true}',
   '{"type":"QUERY","id":1,"name":"a","name":"b"}',
   '{"type":"QUERY","id":1,"name":"a"} ',
+  '{"type":"QUERY","id":1,"name":"a"}\r',
   '{"type":"QUERY","id":01,"name":"a"}',
   '{"type":"QUERY","id":-0,"name":"a"}',
   '{"type":"QUERY","id":1e3,"name":"a"}',
@@ -36,8 +46,34 @@ test.each([
   `{"type":"QUERY","id":1,"name":"${longest}n"}`,
   '{"type":"PING","id":1}',
   "",
-])("%s is left to the parser", (text) => {
-  expect(read(text)).toBeUndefined();
+])("%s is left to the parser, and so is what comes behind it", (text) => {
+  const before = '{"type":"QUERY","id":7,"name":"before"}\n';
+  const after = '{"type":"QUERY","id":8,"name":"after"}\n';
+  const left = Buffer.from(`${text}\n${after}`, "latin1");
+  expect(read(left)).toEqual({ queries: [], rest: left.toString("latin1") });
+  const all = Buffer.concat([Buffer.from(before), left]);
+  expect(read(all)).toEqual({
+    queries: [{ type: "QUERY", id: 7, name: "before" }],
+    rest: left.toString("latin1"),
+  });
+  expect(read(all, before.length).queries).toEqual([]);
+});
+
+test("however many there are, they are read piece by piece, and none twice", () => {
+  const lines = Array.from({ length: 5_000 }, (_, id) =>
+    encodeIndexRequest({ type: "QUERY", id, name: `n${id}` }),
+  );
+  const bytes = Buffer.from(lines.join(""));
+  const seen: Query[] = [];
+  let at = 0;
+  for (let pieces = 0; at < bytes.length; pieces++) {
+    expect(pieces).toBeLessThan(50);
+    const { queries, rest } = read(bytes, at);
+    expect(queries.length).toBeGreaterThan(0);
+    seen.push(...queries);
+    at = bytes.length - rest.length;
+  }
+  expect(seen.map(({ id, name }) => [id, name])).toEqual(lines.map((_, id) => [id, `n${id}`]));
 });
 
 test("any line means the same, whichever reads it", () => {
@@ -45,13 +81,19 @@ test("any line means the same, whichever reads it", () => {
   const line = fc
     .record({ id: fc.maxSafeNat(), name, put: fc.string({ maxLength: 3 }), at: fc.nat(80), cut: fc.nat(3) })
     .map(({ id, name, put, at, cut }) => {
-      const bytes = Buffer.from(encodeIndexRequest({ type: "QUERY", id, name }).trimEnd());
+      const bytes = Buffer.from(encodeIndexRequest({ type: "QUERY", id, name }));
       return Buffer.concat([bytes.subarray(0, at), Buffer.from(put), bytes.subarray(at + cut)]);
     });
   fc.assert(
     fc.property(line, (bytes) => {
-      const query = decodePlainQuery(bytes);
-      if (query !== undefined) expect(query).toEqual(decodeIndexRequest(bytes) as typeof query);
+      const { queries, rest } = read(bytes);
+      let at = 0;
+      for (const query of queries) {
+        const end = bytes.indexOf("\n", at);
+        expect(query).toEqual(decodeIndexRequest(bytes.subarray(at, end)) as Query);
+        at = end + 1;
+      }
+      expect(rest).toBe(bytes.subarray(at).toString("latin1"));
     }),
     { numRuns: 3_000 },
   );

@@ -6,26 +6,27 @@ import { lastPart } from "../../wire/file-name.ts";
 import type { FileEntry, FoundContent } from "../../wire/messages.ts";
 
 interface Answer {
-  text: string;
+  /** Of a RESULT line. */
+  end: Uint8Array;
   madeMs: number;
   roots: string[];
 }
 
 export const answerMs = 500;
 const maxAnswers = 10_000;
-const maxChars = 32 * 1024 * 1024;
+const maxBytes = 32 * 1024 * 1024;
 
 export class AnswerCache {
   private readonly answers = new Map<string, Answer>();
   private readonly namesByRoot = new Map<string, Set<string>>();
-  private chars = 0;
+  private bytes = 0;
   /** Goes on with every change: what was asked before one is not kept after it. */
   generation = 0;
 
-  get(name: string, nowMs: number): string | undefined {
+  get(name: string, nowMs: number): Uint8Array | undefined {
     const answer = this.answers.get(name);
     if (answer === undefined) return undefined;
-    if (nowMs - answer.madeMs <= answerMs) return answer.text;
+    if (nowMs - answer.madeMs <= answerMs) return answer.end;
     this.drop(name);
     return undefined;
   }
@@ -33,17 +34,17 @@ export class AnswerCache {
   /** `generation` and `nowMs` as they were when the question was put. */
   put(
     name: string,
-    text: string,
+    end: Uint8Array,
     contents: readonly FoundContent[],
     generation: number,
     nowMs: number,
   ): void {
     if (generation !== this.generation) return;
     this.drop(name);
-    if (this.answers.size >= maxAnswers || this.chars + text.length > maxChars) this.clear();
+    if (this.answers.size >= maxAnswers || this.bytes + end.length > maxBytes) this.clear();
     const roots = contents.map(({ root }) => root);
-    this.answers.set(name, { text, madeMs: nowMs, roots });
-    this.chars += text.length;
+    this.answers.set(name, { end, madeMs: nowMs, roots });
+    this.bytes += end.length;
     for (const root of roots) {
       const names = this.namesByRoot.get(root);
       if (names === undefined) this.namesByRoot.set(root, new Set([name]));
@@ -66,7 +67,7 @@ export class AnswerCache {
     this.generation++;
     this.answers.clear();
     this.namesByRoot.clear();
-    this.chars = 0;
+    this.bytes = 0;
   }
 
   // --- internal ---
@@ -75,7 +76,7 @@ export class AnswerCache {
     const answer = this.answers.get(name);
     if (answer === undefined) return;
     this.answers.delete(name);
-    this.chars -= answer.text.length;
+    this.bytes -= answer.end.length;
     for (const root of answer.roots) {
       const names = this.namesByRoot.get(root);
       names?.delete(name);

@@ -199,7 +199,7 @@ export class PostgresCatalog implements Catalog {
     return found;
   }
 
-  answer(name: string): string | Promise<string> {
+  answer(name: string): Uint8Array | Promise<Uint8Array> {
     const nowMs = monotonicMs();
     const known = this.cache.get(name, nowMs);
     return known ?? this.answerNow(name, nowMs);
@@ -253,12 +253,12 @@ export class PostgresCatalog implements Catalog {
     await Promise.all([read.close(), change.close(), background.close()]);
   }
 
-  private async answerNow(name: string, nowMs: number): Promise<string> {
+  private async answerNow(name: string, nowMs: number): Promise<Uint8Array> {
     const { generation } = this.cache;
     const found = await this.find(name);
-    const text = encodeResultEnd(found);
-    this.cache.put(name, text, found, generation, nowMs);
-    return text;
+    const end = encodeResultEnd(found);
+    this.cache.put(name, end, found, generation, nowMs);
+    return end;
   }
 
   private onChanged(peer: OwnPeer, { news, drop, replaced }: ChangeEffect): void {

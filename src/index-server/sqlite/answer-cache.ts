@@ -5,16 +5,17 @@
  */
 import type { FoundContent } from "../../wire/messages.ts";
 import { ChangeStamps } from "./change-stamps.ts";
-import type { LivePeer } from "./live-peers.ts";
+import type { LivePeer, LivePeers } from "./live-peers.ts";
 
 interface Answer {
   /** The end of a RESULT line. */
-  text: string;
+  end: Uint8Array;
   /** Where its stamps are, each followed by what it was. */
   stamps: Int32Array;
-  /** The sequence of all stamps when these were found as they were: nothing has changed while it is the same. */
-  trueAt: number;
   peers: readonly LivePeer[];
+  /** When it was last found to be true, the sequence of all stamps, and how many had left: it is, while these are the same. */
+  sequence: number;
+  departures: number;
   /** How often it may still be given: a sample of many must not send everybody to the same few. */
   uses: number;
 }
@@ -49,16 +50,19 @@ export class AnswerCache {
   /** Of these the ones that are asked for become recent again. */
   private older = new Generation();
 
-  constructor(private readonly stamps: ChangeStamps) {}
+  constructor(
+    private readonly stamps: ChangeStamps,
+    private readonly live: Pick<LivePeers, "departures">,
+  ) {}
 
   get size(): number {
     return this.recent.answers.size + this.older.answers.size;
   }
 
-  get(name: string): string | undefined {
+  get(name: string): Uint8Array | undefined {
     const answer = this.recent.answers.get(name) ?? this.again(name);
     if (answer === undefined) return undefined;
-    if (this.isTrue(answer) && answer.uses-- > 0) return answer.text;
+    if (this.isTrue(answer) && answer.uses-- > 0) return answer.end;
     this.recent.remove(name);
     return undefined;
   }
@@ -66,14 +70,14 @@ export class AnswerCache {
   /** `sequence` is that of the stamps before `contents` were read; `peers`: all that are in the answer. */
   keep(
     name: string,
-    text: string,
+    end: Uint8Array,
     {
       contents,
       peers,
       sequence,
     }: { contents: readonly FoundContent[]; peers: readonly LivePeer[]; sequence: number },
   ): void {
-    if (sequence % 2 !== 0 || text.length > maxBytes / 64) return;
+    if (sequence % 2 !== 0 || end.length > maxBytes / 64) return;
     const stamps = new Int32Array(2 + 2 * contents.length);
     this.note(stamps, 0, ChangeStamps.ofName(name));
     for (const [i, { root }] of contents.entries())
@@ -83,7 +87,8 @@ export class AnswerCache {
     const uses = isSample ? usesOfSample : Number.POSITIVE_INFINITY;
     this.recent.remove(name);
     this.older.remove(name);
-    this.add(name, { text, stamps, trueAt: sequence, peers, uses });
+    const { departures } = this.live;
+    this.add(name, { end, stamps, peers, sequence, departures, uses });
   }
 
   clear(): void {
@@ -110,12 +115,14 @@ export class AnswerCache {
 
   private isTrue(answer: Answer): boolean {
     const { sequence } = this.stamps;
-    if (answer.trueAt !== sequence) {
-      if (!this.isUnchanged(answer.stamps)) return false;
-      // A change under way, which has an odd one, may be seen by the next look.
-      if (sequence % 2 === 0) answer.trueAt = sequence;
-    }
+    const { departures } = this.live;
+    // Of most nothing else needs to be looked at, which lies in memory far from here.
+    if (answer.sequence === sequence && answer.departures === departures) return true;
+    if (!this.isUnchanged(answer.stamps)) return false;
     for (const peer of answer.peers) if (!peer.isLive) return false;
+    answer.departures = departures;
+    // A change under way, which has an odd one, may be seen by the next look.
+    if (sequence % 2 === 0) answer.sequence = sequence;
     return true;
   }
 
@@ -130,6 +137,6 @@ export class AnswerCache {
   }
 }
 
-function sizeOf(name: string, { text, stamps, peers }: Answer): number {
-  return overheadBytes + 2 * name.length + text.length + stamps.byteLength + 8 * peers.length;
+function sizeOf(name: string, { end, stamps, peers }: Answer): number {
+  return overheadBytes + 2 * name.length + end.length + stamps.byteLength + 8 * peers.length;
 }

@@ -48,10 +48,16 @@ export class LivePeers {
   private lastId = 0;
   private fileCount = 0;
   private joined = 0;
+  private left = 0;
 
   /** Nobody is here who may have anything. */
   get isEmpty(): boolean {
     return this.joined === 0;
+  }
+
+  /** How many have left so far, registered or not: as long as that is the same, who was here is. */
+  get departures(): number {
+    return this.left;
   }
 
   /** Registered ones, as in all that follows. */
@@ -123,6 +129,7 @@ export class LivePeers {
     if (!peer.isLive) return false;
     peer.isLive = false;
     this.joined--;
+    this.left++;
     this.clear(peer.slot);
     const place = this.places.get(peer);
     if (place === undefined) return true;

@@ -60,7 +60,7 @@ export class SqliteCatalog implements Catalog {
   readonly updatesAtOnce = 8;
   private readonly live = new LivePeers();
   private readonly stamps = new ChangeStamps();
-  private readonly cache = new AnswerCache(this.stamps);
+  private readonly cache = new AnswerCache(this.stamps, this.live);
   private readonly lookup: Lookup;
   private readonly nameList: NameList;
   private readonly folderNames: CatalogNames;
@@ -190,14 +190,14 @@ export class SqliteCatalog implements Catalog {
     return this.lookUp(name).contents;
   }
 
-  answer(name: string): string {
+  answer(name: string): Uint8Array {
     const known = this.cache.get(name);
     if (known !== undefined) return known;
     const { sequence } = this.stamps;
     const { contents, peers } = this.lookUp(name);
-    const text = encodeResultEnd(contents);
-    this.cache.keep(name, text, { contents, peers, sequence });
-    return text;
+    const end = encodeResultEnd(contents);
+    this.cache.keep(name, end, { contents, peers, sequence });
+    return end;
   }
 
   keptTotal({ root, sizeBytes }: { root: string; sizeBytes: number }): number {

@@ -20,8 +20,6 @@ import {
   encodeOk,
   encodePeerRequest,
   encodePeers,
-  encodeResult,
-  encodeResultEnd,
   encodeSentNews,
   encodeStats,
   encodeWelcome,
@@ -47,6 +45,7 @@ import {
   encodeClientProof,
   encodeServerProof,
 } from "../../../src/wire/proof-messages.ts";
+import { resultLine } from "../../helpers/result-line.ts";
 import { decoded, must, mustBeSame, pure, shapeOf, type Target } from "../target.ts";
 
 /** Every message that PROTOCOL.md shows. */
@@ -137,7 +136,7 @@ function encodeIndexAnswer(answer: IndexAnswer): string | undefined {
     case "OK":
       return encodeOk(answer.id, answer.held, answer.host);
     case "RESULT":
-      return encodeResult(answer.id, encodeResultEnd(answer.contents));
+      return resultLine(answer.id, answer.contents);
     case "SOURCES":
       return encodeNewSources(answer.id, answer.contents);
     case "MATCHES":

@@ -47,7 +47,8 @@ function apply(
 
 /** How many sources an answer as it is sent has, and how many there are. */
 function sourcesOf(catalog: SqliteCatalog, name: string): [answered: number, found: number] {
-  const contents = JSON.parse(catalog.answer(name).trimEnd().slice(0, -1)) as { sources: unknown[] }[];
+  const end = Buffer.from(catalog.answer(name)).toString();
+  const contents = JSON.parse(end.trimEnd().slice(0, -1)) as { sources: unknown[] }[];
   const count = (list: readonly { sources: unknown[] }[]) => list.flatMap(({ sources }) => sources).length;
   return [count(contents), count(catalog.find(name))];
 }

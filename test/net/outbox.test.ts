@@ -1,0 +1,135 @@
+/** What is sent arrives whole and in order, whatever the kernel takes at a time, and whoever else is sending. */
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { Outbox } from "../../src/net/outbox.ts";
+
+/** Takes as many bytes as it is told, one number for each write; all of them when there is none left. */
+class Kernel {
+  readonly writes: string[] = [];
+
+  constructor(readonly room: number[] = []) {}
+
+  get text(): string {
+    return this.writes.join("");
+  }
+
+  write(bytes: Uint8Array, offset: number, length: number): number {
+    const taken = Math.min(this.room.shift() ?? length, length);
+    if (taken > 0) this.writes.push(Buffer.from(bytes.subarray(offset, offset + taken)).toString("latin1"));
+    return taken;
+  }
+}
+
+function open(...room: number[]): { outbox: Outbox; kernel: Kernel } {
+  const [outbox, kernel] = [new Outbox(), new Kernel(room)];
+  outbox.open(kernel, -1);
+  return { outbox, kernel };
+}
+
+describe("corked", () => {
+  test("texts and bytes leave in one write", () => {
+    const { outbox, kernel } = open();
+    outbox.cork();
+    outbox.send("a");
+    outbox.send(Buffer.from("b"));
+    outbox.send("\u00e9");
+    expect([outbox.bytes, kernel.writes]).toEqual([4, []]);
+    outbox.uncork();
+    expect([outbox.bytes, kernel.writes]).toEqual([0, ["ab\u00c3\u00a9"]]);
+    outbox.send("c");
+    expect(kernel.text).toBe("ab\u00c3\u00a9c");
+  });
+
+  test("what the kernel does not take waits, and comes before what is sent later", () => {
+    const { outbox, kernel } = open(2);
+    outbox.cork();
+    outbox.send("first");
+    outbox.uncork();
+    expect([outbox.full, outbox.bytes, kernel.text]).toEqual([true, 3, "fi"]);
+    outbox.cork();
+    outbox.send("second");
+    outbox.uncork();
+    expect([outbox.bytes, kernel.text]).toEqual([9, "fi"]);
+    outbox.drained();
+    expect([outbox.full, outbox.bytes, kernel.text]).toEqual([false, 0, "firstsecond"]);
+  });
+
+  test("more than is put together is written in several goes", () => {
+    const { outbox, kernel } = open();
+    const texts = Array.from({ length: 300 }, (_, i) => `${i},`.repeat(200));
+    outbox.cork();
+    for (const text of texts) outbox.send(text);
+    expect(kernel.writes.length).toBeGreaterThan(1);
+    outbox.send(Buffer.alloc(300_000, "x"));
+    outbox.send("end");
+    outbox.uncork();
+    expect(kernel.text).toBe(`${texts.join("")}${"x".repeat(300_000)}end`);
+  });
+
+  test("before the socket is there, all of it is kept", () => {
+    const [outbox, kernel] = [new Outbox(), new Kernel()];
+    outbox.cork();
+    outbox.send("early");
+    outbox.uncork();
+    expect(outbox.bytes).toBe(5);
+    outbox.open(kernel, -1);
+    expect([outbox.bytes, kernel.text]).toEqual([0, "early"]);
+  });
+
+  test("nothing is sent of one that is closed meanwhile, and others are not hindered", () => {
+    const [one, other] = [open(), open()];
+    one.outbox.cork();
+    one.outbox.send("lost");
+    one.outbox.close();
+    one.outbox.uncork();
+    other.outbox.cork();
+    other.outbox.send("told");
+    other.outbox.uncork();
+    expect([one.kernel.text, other.kernel.text]).toEqual(["", "told"]);
+  });
+
+  test("a broken socket is seen, and written to no more", () => {
+    const { outbox, kernel } = open(-1);
+    outbox.cork();
+    outbox.send("a");
+    outbox.uncork();
+    outbox.send("b");
+    expect([outbox.isBroken, kernel.writes]).toEqual([true, []]);
+  });
+});
+
+test("several at once, corked within each other: each gets its own, whole and in order", () => {
+  const whose = fc.nat({ max: 2 });
+  const data = fc.oneof(
+    fc.string({ unit: "grapheme", maxLength: 30 }),
+    fc.uint8Array({ maxLength: 40 }),
+    fc.integer({ min: 20_000, max: 70_000 }).map((length) => "y".repeat(length)),
+  );
+  const step = fc.oneof(
+    { weight: 4, arbitrary: fc.record({ do: fc.constant("send" as const), whose, data }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("cork", "uncork", "drained", "flush"), whose }) },
+  );
+  const rooms = fc.array(fc.array(fc.nat({ max: 90_000 }), { maxLength: 6 }), { minLength: 3, maxLength: 3 });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), rooms, (steps, room) => {
+      const all = room.map((each) => ({ ...open(...each), said: "" }));
+      for (const each of steps) {
+        const one = all[each.whose]!;
+        if ("data" in each) {
+          one.outbox.send(each.data);
+          one.said += Buffer.from(each.data as string).toString("latin1");
+        } else one.outbox[each.do as "cork"]();
+        for (const { outbox, kernel, said } of all)
+          expect(kernel.text.length + outbox.bytes).toBe(said.length);
+      }
+      for (const { outbox, kernel, said } of all) {
+        kernel.room.length = 0;
+        outbox.uncork();
+        outbox.drained();
+        expect(kernel.text === said).toBe(true);
+        expect(outbox.bytes).toBe(0);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
