@@ -18,15 +18,14 @@ import { leaseMs, maxBufferedBytes, maxIndexLineBytes } from "../wire/limits.ts"
 import type { FoundContent, Query, Unsubscribe, Watch } from "../wire/messages.ts";
 import { PlainQueries } from "../wire/plain-query.ts";
 import { ProtocolError } from "../wire/protocol-error.ts";
-import type { PeersRequest, StatsRequest } from "../wire/view-messages.ts";
 import { StoreError } from "./catalog.ts";
 import { errorFor } from "./error-for.ts";
 import type { IndexParts } from "./index-parts.ts";
-import { LongRequests } from "./long-requests.ts";
-import { OwnTurn } from "./own-turn.ts";
+import { LongRequests, type LongRequestsOwner } from "./long-requests.ts";
+import { OwnTurn, type TurnOwner } from "./own-turn.ts";
 import { Registration } from "./registration.ts";
 import { type Change, IndexSession, isChange, type LongRequest, type Step } from "./session.ts";
-import { peersLine, statsLine } from "./show.ts";
+import { shownLine } from "./show.ts";
 import { slowAnswer } from "./slow-answers.ts";
 import type { NewsReader } from "./source-news.ts";
 import type { Push } from "./subscriptions.ts";
@@ -37,7 +36,7 @@ const maxNewsBacklogBytes = 64 * 1024;
 /** Reading the clock is a tenth of an answer that was kept. */
 const queriesPerLook = 8;
 
-export class IndexConnection implements AcceptedUser, NewsReader {
+export class IndexConnection implements AcceptedUser, NewsReader, LongRequestsOwner, TurnOwner {
   private readonly session: IndexSession;
   private readonly registration: Registration;
   private readonly longRequests: LongRequests;
@@ -50,15 +49,8 @@ export class IndexConnection implements AcceptedUser, NewsReader {
     private readonly parts: IndexParts,
   ) {
     this.session = new IndexSession(parts.welcome);
-    this.turn = new OwnTurn(parts.rounds, monotonicMs, () => this.applyPause());
-    this.longRequests = new LongRequests({
-      updatesAtOnce: parts.catalog.updatesAtOnce,
-      work: (request) => this.work(request),
-      onAnswered: (keptBytes) => {
-        connection.keptByUser(-keptBytes);
-        this.applyPause();
-      },
-    });
+    this.turn = new OwnTurn(parts.rounds, monotonicMs, this);
+    this.longRequests = new LongRequests(this);
     this.registration = new Registration(connection, parts);
   }
 
@@ -133,7 +125,7 @@ export class IndexConnection implements AcceptedUser, NewsReader {
         this.unsubscribe(step.request);
         break;
       case "show":
-        this.connection.send(this.shown(step.request));
+        this.connection.send(shownLine(step.request, this.parts, monotonicMs()));
         break;
       case "work":
         this.wait(step.request);
@@ -246,11 +238,6 @@ export class IndexConnection implements AcceptedUser, NewsReader {
     this.connection.send(encodeOk(id));
   }
 
-  private shown(request: PeersRequest | StatsRequest): string {
-    if (request.type === "STATS") return statsLine(request, this.parts.snapshot());
-    return peersLine(request, this.parts.catalog.peers(), monotonicMs());
-  }
-
   private wait(request: LongRequest): void {
     // Now: when it is done, its line is the catalog's.
     const keptBytes = "line" in request ? request.line.length : 0;
@@ -260,8 +247,13 @@ export class IndexConnection implements AcceptedUser, NewsReader {
     this.applyPause();
   }
 
-  /** Never rejects. */
-  private async work(request: LongRequest): Promise<() => void> {
+  // --- what long-requests.ts asks ---
+
+  get updatesAtOnce(): number {
+    return this.parts.catalog.updatesAtOnce;
+  }
+
+  async work(request: LongRequest): Promise<() => void> {
     try {
       const answer = await this.answerTo(request);
       this.session.onDone(request);
@@ -271,6 +263,13 @@ export class IndexConnection implements AcceptedUser, NewsReader {
       return () => this.refuse(request.id, error);
     }
   }
+
+  onAnswered(keptBytes: number): void {
+    this.connection.keptByUser(-keptBytes);
+    this.applyPause();
+  }
+
+  // --- internal ---
 
   private async answerTo(request: LongRequest): Promise<string> {
     return isChange(request)
@@ -291,7 +290,8 @@ export class IndexConnection implements AcceptedUser, NewsReader {
     this.connection.refuse(told);
   }
 
-  private applyPause(): void {
+  /** Also when a turn is over, or another one may begin. */
+  applyPause(): void {
     if (this.closed) return;
     if (this.turn.isOver || this.session.full) this.connection.pause();
     else this.connection.resume();

@@ -4,8 +4,9 @@
  */
 import type { LongRequest } from "./session.ts";
 
-export interface LongRequestsOptions {
-  updatesAtOnce: number;
+/** Whose requests they are. */
+export interface LongRequestsOwner {
+  readonly updatesAtOnce: number;
   /** Never rejects. What it resolves to says the answer. */
   work(request: LongRequest): Promise<() => void>;
   /** Requests are answered that came with so many bytes, and others begun. */
@@ -23,7 +24,7 @@ export class LongRequests {
   /** What has begun comes first. */
   private readonly waiting: Waiting[] = [];
 
-  constructor(private readonly options: LongRequestsOptions) {}
+  constructor(private readonly owner: LongRequestsOwner) {}
 
   add(request: LongRequest, keptBytes: number): void {
     this.waiting.push({ request, keptBytes, isBegun: false, answer: undefined });
@@ -42,13 +43,13 @@ export class LongRequests {
       const isUpdate = each.request.type === "UPDATE";
       if (i > 0 && !isUpdate) return;
       if (!each.isBegun) void this.work(each);
-      if (!isUpdate || i + 1 === this.options.updatesAtOnce) return;
+      if (!isUpdate || i + 1 === this.owner.updatesAtOnce) return;
     }
   }
 
   private async work(each: Waiting): Promise<void> {
     each.isBegun = true;
-    each.answer = await this.options.work(each.request);
+    each.answer = await this.owner.work(each.request);
     let [isAnswered, keptBytes] = [false, 0];
     for (let first = this.waiting[0]; first?.answer !== undefined; first = this.waiting[0]) {
       this.waiting.shift();
@@ -58,6 +59,6 @@ export class LongRequests {
     }
     if (!isAnswered) return;
     this.begin();
-    this.options.onAnswered(keptBytes);
+    this.owner.onAnswered(keptBytes);
   }
 }

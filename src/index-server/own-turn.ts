@@ -1,6 +1,12 @@
 /** The turns of one connection: how much of the one it has is used up. Pure; who comes when is rounds.ts's. */
 import type { Rounds } from "./rounds.ts";
 
+/** Whose turns they are. */
+export interface TurnOwner {
+  /** Its turn is over, or another one may begin. */
+  applyPause(): void;
+}
+
 /** Whoever asks a question now and then never has a turn, which would cost as much as an answer that was kept. */
 const shortMs = 0.1;
 
@@ -12,14 +18,13 @@ export class OwnTurn {
   private sinceMs: number | undefined;
   private hasEnded = false;
 
-  /** `onChange`: its turn is over, or another one may begin. */
   constructor(
     private readonly rounds: Rounds,
     private readonly nowMs: () => number,
-    private readonly onChange: () => void,
+    private readonly owner: TurnOwner,
   ) {}
 
-  /** Nothing more should be worked on before `onChange`. */
+  /** Nothing more should be worked on before `applyPause`. */
   get isOver(): boolean {
     return this.hasEnded;
   }
@@ -48,7 +53,7 @@ export class OwnTurn {
     this.lengthMs ??= this.begin();
     if (this.usedMs + ms <= this.lengthMs) return;
     this.hasEnded = true;
-    this.onChange();
+    this.owner.applyPause();
   }
 
   private begin(): number {
@@ -57,7 +62,7 @@ export class OwnTurn {
       this.lengthMs = undefined;
       this.usedMs = 0;
       this.hasEnded = false;
-      if (wasOver) this.onChange();
+      if (wasOver) this.owner.applyPause();
     });
   }
 }

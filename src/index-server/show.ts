@@ -2,7 +2,17 @@
 import { encodePeers, encodeStats } from "../wire/encode.ts";
 import type { PeersRequest, RegisteredPeer, StatsRequest } from "../wire/view-messages.ts";
 import type { CatalogPeer } from "./catalog.ts";
+import type { IndexParts } from "./index-parts.ts";
 import type { IndexSnapshot } from "./metrics.ts";
+
+export function shownLine(
+  request: PeersRequest | StatsRequest,
+  { catalog, snapshot }: Pick<IndexParts, "catalog" | "snapshot">,
+  nowMs: number,
+): string {
+  if (request.type === "STATS") return statsLine(request, snapshot());
+  return peersLine(request, catalog.peers(), nowMs);
+}
 
 /** At most `limit` peers whose ids come after `after`, in the order of their ids. */
 export function peersLine(

@@ -13,6 +13,12 @@ const maxOverdrafts = 8;
 /** What whoever is let in is expected to take: a line of the index protocol. */
 const expectedBytes = 1024 * 1024;
 
+/** Whose account it is. An object, and no function: there are thousands of them. */
+export interface RoomOwner {
+  /** There may be room now: try again. */
+  applyPause(): void;
+}
+
 export class ByteBudget {
   private usedBytes = 0;
   /** In the order in which they came. */
@@ -31,9 +37,8 @@ export class ByteBudget {
     return this.usedBytes;
   }
 
-  /** `onRoom` is called when the account waited and may try again. */
-  open(onRoom: () => void): ByteAccount {
-    return new ByteAccount(this, onRoom);
+  open(owner: RoomOwner): ByteAccount {
+    return new ByteAccount(this, owner);
   }
 
   // --- for ByteAccount ---
@@ -79,7 +84,7 @@ export class ByteBudget {
         else if (overdrafts-- <= 0) break;
         // To the end of the row when it has to wait all the same.
         this.waiting.delete(account);
-        account.onRoom();
+        account.owner.applyPause();
       }
     });
   }
@@ -93,7 +98,7 @@ export class ByteAccount {
 
   constructor(
     private readonly budget: ByteBudget,
-    readonly onRoom: () => void,
+    readonly owner: RoomOwner,
   ) {}
 
   get countedBytes(): number {
@@ -102,7 +107,7 @@ export class ByteAccount {
 
   /**
    * What the connection keeps now; `needsMore`: only by reading on will it be less. False: it should not read on
-   * before `onRoom`.
+   * before `applyPause`.
    */
   keep(bytes: number, needsMore: boolean): boolean {
     if (this.isClosed) return true;

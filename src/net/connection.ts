@@ -55,8 +55,8 @@ export class Connection implements FrameSink {
 
   constructor(user?: ConnectionUser, maxLineBytes: number = maxShortLineBytes, budgets?: Budgets) {
     this.user = user;
-    this.account = budgets?.received.open(() => this.applyPause());
-    this.outbox = new Outbox(budgets?.unsent.open(() => this.destroy()));
+    this.account = budgets?.received.open(this);
+    this.outbox = new Outbox(budgets?.unsent.open(this));
     this.reader = new FrameReader(this, maxLineBytes);
   }
 
@@ -267,7 +267,7 @@ export class Connection implements FrameSink {
   }
 
   /** Who does not take our answers is not read from, nor who would have us keep too much: that bounds our memory. */
-  private applyPause(): void {
+  applyPause(): void {
     if (this.outbox.isBroken) this.destroy();
     if (this.closed || this.socket === undefined || this.ending !== undefined) return;
     this.heldBack = !this.hasRoom();

@@ -4,6 +4,13 @@
  * there is more than may be, whoever has taken nothing for the longest time is cut: who reads what he asked for is never
  * that one for long. Counts; sockets are connection.ts's. Pure.
  */
+
+/** Whose account it is. An object, and no function: there are thousands of them. */
+export interface UnsentOwner {
+  /** The connection has to end; what waits on it counts no longer. */
+  destroy(): void;
+}
+
 export class UnsentBudget {
   private waitingBytes = 0;
   /** Only those of whom something waits. */
@@ -15,9 +22,8 @@ export class UnsentBudget {
     return this.waitingBytes;
   }
 
-  /** `cut` is called when the connection has to end; what waits on it counts no longer. */
-  open(cut: () => void): UnsentAccount {
-    return new UnsentAccount(this, cut);
+  open(owner: UnsentOwner): UnsentAccount {
+    return new UnsentAccount(this, owner);
   }
 
   // --- for UnsentAccount ---
@@ -30,7 +36,7 @@ export class UnsentBudget {
       const slowest = this.slowest();
       if (slowest === undefined) return;
       slowest.close();
-      slowest.cut();
+      slowest.owner.destroy();
     }
   }
 
@@ -51,7 +57,7 @@ export class UnsentAccount {
 
   constructor(
     private readonly budget: UnsentBudget,
-    readonly cut: () => void,
+    readonly owner: UnsentOwner,
   ) {}
 
   /** What waits now. */

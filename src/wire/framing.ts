@@ -25,12 +25,16 @@ export interface FrameSink {
   onBody(length: number): void;
 }
 
+/** One for all: of an array of its own each would have the buffer, too, which takes a kilobyte. */
+const nothing = new Uint8Array(0);
 const newline = 0x0a;
 const carriageReturn = 0x0d;
 
 export class FrameReader {
   /** The beginning of a line whose end has not come; grows by doubling, so that drips cost no more than bursts. */
-  private unfinished: Uint8Array = new Uint8Array(0);
+  private unfinished: Uint8Array = nothing;
+  /** What is kept for it: of a packet that is kept as it is all of that. */
+  private unfinishedRoomBytes = 0;
   private unfinishedBytes = 0;
   private bodyLeft = 0;
   private stopped = false;
@@ -105,7 +109,7 @@ export class FrameReader {
 
   /** Memory that is kept for what has not been handed on. */
   get keptBytes(): number {
-    return this.unfinished.buffer.byteLength + (this.waiting?.buffer.byteLength ?? 0);
+    return this.unfinishedRoomBytes + (this.waiting?.buffer.byteLength ?? 0);
   }
 
   /** From now on nothing is handed to the sink, also of what has arrived already. The caller pauses the socket. */
@@ -149,8 +153,7 @@ export class FrameReader {
   stop(): void {
     this.stopped = true;
     this.waiting = undefined;
-    this.unfinished = new Uint8Array(0);
-    this.unfinishedBytes = 0;
+    this.forgetUnfinished();
   }
 
   private keep(part: Uint8Array): void {
@@ -158,6 +161,7 @@ export class FrameReader {
       // It is most of a packet: kept as it is, since a copy would take its memory twice for a while.
       this.unfinished = part;
       this.unfinishedBytes = part.length;
+      this.unfinishedRoomBytes = part.buffer.byteLength;
       return;
     }
     const needed = this.unfinishedBytes + part.length;
@@ -167,9 +171,16 @@ export class FrameReader {
       );
       larger.set(this.unfinished.subarray(0, this.unfinishedBytes));
       this.unfinished = larger;
+      this.unfinishedRoomBytes = larger.length;
     }
     this.unfinished.set(part, this.unfinishedBytes);
     this.unfinishedBytes = needed;
+  }
+
+  private forgetUnfinished(): void {
+    this.unfinished = nothing;
+    this.unfinishedBytes = 0;
+    this.unfinishedRoomBytes = 0;
   }
 
   private endLine(last: Uint8Array): Uint8Array {
@@ -177,8 +188,7 @@ export class FrameReader {
     if (this.unfinishedBytes > 0) {
       this.keep(last);
       line = this.unfinished.subarray(0, this.unfinishedBytes);
-      this.unfinished = new Uint8Array(0);
-      this.unfinishedBytes = 0;
+      this.forgetUnfinished();
     }
     return line.length > 0 && line[line.length - 1] === carriageReturn ? line.subarray(0, -1) : line;
   }

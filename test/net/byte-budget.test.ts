@@ -7,18 +7,18 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 test("a little is free for everybody, also when there is no room", () => {
   const budget = new ByteBudget(0);
-  const accounts = Array.from({ length: 20 }, () => budget.open(() => {}));
+  const accounts = Array.from({ length: 20 }, () => budget.open({ applyPause: () => {} }));
   const answers = accounts.map((account) => account.keep(free + 1, false));
   expect(answers).toEqual(answers.map(() => false));
-  expect(budget.open(() => {}).keep(free, true)).toBe(true);
+  expect(budget.open({ applyPause: () => {} }).keep(free, true)).toBe(true);
   expect(budget.used).toBe(20);
 });
 
 test("who goes beyond waits, and is told when there is room", async () => {
   const told: number[] = [];
   const budget = new ByteBudget(1_000);
-  const first = budget.open(() => told.push(1));
-  const second = budget.open(() => told.push(2));
+  const first = budget.open({ applyPause: () => told.push(1) });
+  const second = budget.open({ applyPause: () => told.push(2) });
   expect(first.keep(free + 1_000, false)).toBe(true);
   expect(second.keep(free + 1, false)).toBe(false);
   expect(budget.contended).toBe(true);
@@ -39,8 +39,10 @@ test("unfinished lines that fill it are finished, a few at a time, each in its t
   let mayReadOn = 0;
   const connections: { account: ByteAccount; finish(): void }[] = [];
   for (let i = 0; i < 50; i++) {
-    const account = budget.open(() => {
-      if (account.keep(line, true)) connection.finish();
+    const account = budget.open({
+      applyPause: () => {
+        if (account.keep(line, true)) connection.finish();
+      },
     });
     const connection = {
       account,

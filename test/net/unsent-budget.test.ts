@@ -6,7 +6,7 @@ import { UnsentBudget } from "../../src/net/unsent-budget.ts";
 test("who has taken nothing for the longest time is cut, and as many as it takes", () => {
   const budget = new UnsentBudget(100);
   const cut: string[] = [];
-  const [a, b, c] = ["a", "b", "c"].map((name) => budget.open(() => cut.push(name)));
+  const [a, b, c] = ["a", "b", "c"].map((name) => budget.open({ destroy: () => void cut.push(name) }));
   a!.set(40, 3);
   b!.set(60, 1);
   expect([cut, budget.bytes]).toEqual([[], 100]);
@@ -29,10 +29,10 @@ test("who has taken nothing for the longest time is cut, and as many as it takes
 test("who has nothing waiting is not cut, however long ago it took something", () => {
   const budget = new UnsentBudget(100);
   const cut: string[] = [];
-  const idle = budget.open(() => cut.push("idle"));
+  const idle = budget.open({ destroy: () => void cut.push("idle") });
   idle.set(1, 0);
   idle.set(0, 0);
-  const greedy = budget.open(() => cut.push("greedy"));
+  const greedy = budget.open({ destroy: () => void cut.push("greedy") });
   greedy.set(101, 9);
   expect([cut, budget.bytes]).toEqual([["greedy"], 0]);
 });
@@ -48,9 +48,11 @@ test("whatever is told: never more than may be, and what is counted is what thos
       const bytes = new Map<number, number>();
       const over = new Set<number>();
       const accounts = Array.from({ length: 6 }, (_, who) =>
-        budget.open(() => {
-          over.add(who);
-          bytes.delete(who);
+        budget.open({
+          destroy: () => {
+            over.add(who);
+            bytes.delete(who);
+          },
         }),
       );
       for (const fact of all) {
