@@ -5,8 +5,11 @@
 import type { SourceConnection } from "./source.ts";
 import type { SourceTable } from "./source-table.ts";
 
-/** Under way on one connection; a server stops reading at 64. */
-export const maxRequestsPerConnection = 32;
+/**
+ * Under way on one connection. A server has 64 before it, the others wait on the line: of small files enough for both
+ * sides to go on while news of those that came make their way to the decisions, and new requests back.
+ */
+export const maxRequestsPerConnection = 256;
 /** Beside what is on the line, what a connection is asked for ahead, and what one request is to take it. */
 const aheadMs = 200;
 const requestMs = 100;

@@ -24,7 +24,7 @@ interface Seen {
 }
 
 const maxConnectionsPerSource = 4;
-const maxRequestsPerConnection = 32;
+const maxRequestsPerConnection = 256;
 /** Less than this is still silence (STATES.md). */
 const leastBytes = 4 * 1024;
 /** Sums and differences of the same times differ in the last bits. */
