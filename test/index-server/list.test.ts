@@ -158,10 +158,10 @@ describe("LIST", () => {
     const stays = open.peer(both);
     const leaver = open.peer([...both, fileEntry("alone")]);
     const steps = open.list.run("**", "", 1_000);
-    // More than the rests of looking at the first names: some holders have been looked at, and others not.
+    // More than the rests of looking at the first names: the holders of the first 100 are read, those of others not.
     const before = open.lookup.holders.rowsRead;
     while (open.lookup.holders.rowsRead === before) expect(steps.next().done).toBe(false);
-    expect(open.lookup.holders.rowsRead - before).toBeLessThan(100);
+    expect(open.lookup.holders.rowsRead - before).toBeLessThan(300);
     open.leave(leaver);
     let step = steps.next();
     while (!step.done) step = steps.next();

@@ -38,6 +38,8 @@ const rowsPerStatement = 8;
  */
 const wholePlaces = maxSourcesPerContent / 2;
 
+/** From how many holders on an entry is looked at by itself. */
+const fewHolders = 4;
 /** From how many holders on a few of them are found by chance, when one of so many live peers is such a holder. */
 const cheapHolders = 64;
 const cheapTries = 8;
@@ -58,6 +60,7 @@ const noPeers: ReadonlyMap<string, LivePeer> = new Map();
 export class HolderLookup {
   private readonly namesOf;
   private readonly holdersOf;
+  private readonly holdersOfMany;
   private readonly isHolder;
   /** Rows looked at so far: for whoever has a budget of them. */
   rowsRead = 0;
@@ -77,6 +80,10 @@ export class HolderLookup {
     );
     this.holdersOf = database.prepare<never, [entry: number, state: State, limit: number]>(
       "SELECT peer FROM holdings WHERE entry = ? AND partial = ? LIMIT ?",
+    );
+    this.holdersOfMany = database.prepare<never, [entries: string, state: State]>(
+      `SELECT entry, peer FROM json_each(?) AS wanted
+       CROSS JOIN holdings ON entry = wanted.value AND partial = ?`,
     );
     this.isHolder = database.prepare<never, [entry: number, state: State, peer: number]>(
       "SELECT peer FROM holdings WHERE entry = ? AND partial = ? AND peer = ?",
@@ -120,9 +127,29 @@ export class HolderLookup {
   fewWhole(names: readonly HeldEntry[], few: number): Holders {
     const kept = keptIn(names, whole);
     const areMany = kept > cheapHolders && this.live.size < cheapTries * kept;
-    const found = areMany ? this.findByChance(names, whole, few, noPeers) : this.find(names, whole, few);
-    const peers = this.sample(found.peers, few).map((peer) => ({ peer, partial: false }));
-    return { total: found.count, peers };
+    return this.someOf(
+      areMany ? this.findByChance(names, whole, few, noPeers) : this.find(names, whole, few),
+      few,
+    );
+  }
+
+  /**
+   * The same of many entries, each under this name alone, by their ids: only of such as few peers have, with one
+   * statement for all.
+   */
+  wholeOfEach(entries: readonly HeldEntry[], few: number): Map<number, Holders> {
+    const found = new Map<number, Map<string, LivePeer>>();
+    for (const entry of entries) if (keptIn([entry], whole) < fewHolders) found.set(entry.id, new Map());
+    const ids = JSON.stringify([...found.keys()]);
+    const rows = this.holdersOfMany.values(ids, whole) as unknown as [entry: number, slot: number][];
+    this.rowsRead += rows.length + rowsPerStatement;
+    for (const [entry, slot] of rows) {
+      const peer = this.live.at(slot);
+      if (peer !== undefined) found.get(entry)?.set(addressOf(peer), peer);
+    }
+    const holders = new Map<number, Holders>();
+    for (const [entry, peers] of found) holders.set(entry, this.someOf({ count: peers.size, peers }, few));
+    return holders;
   }
 
   /** Whether a live peer has the entry, whole (or also in part). */
@@ -131,6 +158,10 @@ export class HolderLookup {
   }
 
   // --- internal ---
+
+  private someOf({ count, peers }: Found, few: number): Holders {
+    return { total: count, peers: this.sample(peers, few).map((peer) => ({ peer, partial: false })) };
+  }
 
   private isHeldIn(entry: HeldEntry, state: State): boolean {
     if (keptIn([entry], state) === 0) return false;

@@ -33,6 +33,14 @@ interface EntryRow extends HeldEntry {
   root: Uint8Array;
   size: number;
   md5: Uint8Array;
+  /** 1 when nobody has the content under another name. */
+  alone: number;
+}
+
+/** Of names that are read together: their entries, and who has those that few have under one name, by their ids. */
+interface Read {
+  rows: Map<number, EntryRow>;
+  holders: ReadonlyMap<number, Holders>;
 }
 
 interface Hit {
@@ -57,9 +65,11 @@ export class NameList {
       );
     this.entriesFrom = entries(">=");
     this.entriesAfter = entries(">");
-    // Of many at once: running a statement costs as much as ten of its rows.
+    // Of many at once: running a statement costs as much as ten of its rows. What begins like the root is no more than
+    // one row to look at, however many there are.
     this.rowsOf = database.prepare<EntryRow, [ids: string]>(
-      `SELECT entries.id, entries.name, entries.root, size, md5, holders, partial_holders
+      `SELECT entries.id, entries.name, entries.root, size, md5, holders, partial_holders,
+         NOT EXISTS (SELECT 1 FROM entries AS other WHERE other.root_key = entries.root_key LIMIT 1 OFFSET 1) AS alone
        FROM json_each(?) AS wanted CROSS JOIN entries ON entries.id = wanted.value`,
     );
   }
@@ -76,9 +86,9 @@ export class NameList {
         if (pattern.matches(each.name)) fitting.push(each);
         if (++looked % namesBetweenRests === 0) yield;
       }
-      const rows = this.rowsById(fitting);
+      const read = this.read(fitting);
       for (const named of fitting) {
-        const found = yield* this.hitsOf(named, rows);
+        const found = yield* this.hitsOf(named, read);
         if (found.length === 0) continue;
         if (hits.length > 0 && hits.length + found.length > limit) return this.page(hits, last);
         hits.push(...found.slice(0, limit));
@@ -117,16 +127,17 @@ export class NameList {
     }
   }
 
-  private rowsById(names: readonly Named[]): Map<number, EntryRow> {
-    const byId = new Map<number, EntryRow>();
-    if (names.length === 0) return byId;
+  private read(names: readonly Named[]): Read {
+    const rows = new Map<number, EntryRow>();
+    if (names.length === 0) return { rows, holders: new Map() };
     const ids = names.flatMap(({ entries }) => entries);
-    for (const row of this.rowsOf.all(JSON.stringify(ids))) byId.set(row.id, row);
-    return byId;
+    for (const row of this.rowsOf.all(JSON.stringify(ids))) rows.set(row.id, row);
+    const alone = [...rows.values()].filter((row) => row.alone === 1);
+    return { rows, holders: this.holders.wholeOfEach(alone, maxSourcesPerListedFile) };
   }
 
   /** Most sources first. The same content with another MD5 is a lie of somebody. */
-  private *hitsOf(named: Named, rows: ReadonlyMap<number, EntryRow>): Generator<void, Hit[]> {
+  private *hitsOf(named: Named, { rows, holders: known }: Read): Generator<void, Hit[]> {
     const byContent = new Map<string, Hit>();
     for (const entry of named.entries) {
       const row = rows.get(entry);
@@ -134,7 +145,7 @@ export class NameList {
       if (row === undefined || row.holders === row.partial_holders) continue;
       const content = `${row.root.toHex()} ${row.size}`;
       if (byContent.has(content)) continue;
-      const holders = this.holdersOf(row);
+      const holders = known.get(entry) ?? this.holdersOf(row);
       if (holders.total > 0) byContent.set(content, { row, holders });
       if (this.holders.rowsRead - this.rowsAtRest < rowsBetweenRests) continue;
       this.rowsAtRest = this.holders.rowsRead;
