@@ -138,17 +138,24 @@ export class HolderLookup {
    * statement for all.
    */
   wholeOfEach(entries: readonly HeldEntry[], few: number): Map<number, Holders> {
-    const found = new Map<number, Map<string, LivePeer>>();
-    for (const entry of entries) if (keptIn([entry], whole) < fewHolders) found.set(entry.id, new Map());
-    const ids = JSON.stringify([...found.keys()]);
-    const rows = this.holdersOfMany.values(ids, whole) as unknown as [entry: number, slot: number][];
-    this.rowsRead += rows.length + rowsPerStatement;
-    for (const [entry, slot] of rows) {
-      const peer = this.live.at(slot);
-      if (peer !== undefined) found.get(entry)?.set(addressOf(peer), peer);
-    }
     const holders = new Map<number, Holders>();
-    for (const [entry, peers] of found) holders.set(entry, this.someOf({ count: peers.size, peers }, few));
+    for (const entry of entries)
+      if (keptIn([entry], whole) < fewHolders) holders.set(entry.id, { total: 0, peers: [] });
+    const rows = this.holdersOfMany.values(JSON.stringify([...holders.keys()]), whole) as unknown as [
+      entry: number,
+      slot: number,
+    ][];
+    this.rowsRead += rows.length + rowsPerStatement;
+    // Rows of one entry stand together.
+    for (let from = 0, to = 0; from < rows.length; from = to) {
+      const entry = rows[from]![0];
+      const peers = new Map<string, LivePeer>();
+      for (; rows[to]?.[0] === entry; to++) {
+        const peer = this.live.at(rows[to]![1]);
+        if (peer !== undefined) peers.set(addressOf(peer), peer);
+      }
+      holders.set(entry, this.someOf({ count: peers.size, peers }, few));
+    }
     return holders;
   }
 

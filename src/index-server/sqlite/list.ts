@@ -88,7 +88,7 @@ export class NameList {
       }
       const read = this.read(fitting);
       for (const named of fitting) {
-        const found = yield* this.hitsOf(named, read);
+        const found = hitsAtOnce(named, read) ?? (yield* this.hitsOf(named, read));
         if (found.length === 0) continue;
         if (hits.length > 0 && hits.length + found.length > limit) return this.page(hits, last);
         hits.push(...found.slice(0, limit));
@@ -174,4 +174,13 @@ export class NameList {
     }
     return { files, next };
   }
+}
+
+/** Of a name with one content that few have, as most are. Undefined: it has to be looked at. */
+function hitsAtOnce({ entries: [entry, other] }: Named, { rows, holders: known }: Read): Hit[] | undefined {
+  if (entry === undefined || other !== undefined) return undefined;
+  const row = rows.get(entry);
+  const holders = known.get(entry);
+  if (row === undefined || holders === undefined) return undefined;
+  return holders.total > 0 ? [{ row, holders }] : [];
 }
