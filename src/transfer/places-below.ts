@@ -19,12 +19,19 @@ export interface Place {
 /** What became of a folder: made now, there before, or the reason why nothing can be written there. */
 type FolderState = "made" | "there" | P2pError;
 
+/** A folder, and what the places of what is in it begin with. */
+interface Folder {
+  state: FolderState;
+  shown: string;
+  path: string;
+}
+
 /** A draft that nobody has touched for so long was left by a process that was killed. */
 const abandonedMs = 600_000;
 
 export class PlacesBelow {
   /** By name, without a slash at the end; the empty one is the folder itself. */
-  private readonly folders = new Map<string, FolderState>();
+  private readonly folders = new Map<string, Folder>();
   private readonly walked = new WalkedFolder();
   /** As it is once it is there. */
   private realTop: string | undefined;
@@ -40,24 +47,26 @@ export class PlacesBelow {
   /** Makes the folder of what has that name, whose parts can be stored here. */
   place(name: string): Place | P2pError {
     const end = name.lastIndexOf("/");
-    const state = this.stateOf(name.slice(0, Math.max(0, end)));
+    const { state, shown, path } = this.folderOf(name.slice(0, Math.max(0, end)));
     this.walked.closeSoon();
     if (typeof state !== "string") return state;
-    return { shown: this.shown(name), path: join(this.top, ...name.split("/")) };
+    const last = name.slice(end + 1);
+    return { shown: shown + last, path: path + last };
   }
 
   /** Nothing can be in it but what we have put there. */
   isNew(folderName: string): boolean {
-    return this.folders.get(folderName) === "made";
+    return this.folders.get(folderName)?.state === "made";
   }
 
-  private stateOf(name: string): FolderState {
+  private folderOf(name: string): Folder {
     const known = this.folders.get(name);
     if (known !== undefined) return known;
     const state = name === "" ? this.makeTop() : this.makeBelow(name);
-    this.folders.set(name, state);
+    const folder = { state, shown: beginningIn(this.output, name), path: beginningIn(this.top, name) };
+    this.folders.set(name, folder);
     if (state === "there") this.removeAbandoned(name);
-    return state;
+    return folder;
   }
 
   private makeTop(): FolderState {
@@ -73,7 +82,7 @@ export class PlacesBelow {
   private makeBelow(name: string): FolderState {
     const parts = name.split("/");
     const last = parts.pop() ?? "";
-    const above = this.stateOf(parts.join("/"));
+    const above = this.folderOf(parts.join("/")).state;
     if (typeof above !== "string") return above;
     let path = "";
     try {
@@ -114,4 +123,9 @@ export class PlacesBelow {
       }
     } catch {}
   }
+}
+
+/** Of all that lies in the folder of that name. */
+function beginningIn(top: string, folder: string): string {
+  return join(top, ...folder.split("/"), "x").slice(0, -1);
 }

@@ -14,6 +14,8 @@ export class NamePattern {
   readonly prefix: string;
   /** Only the prefix itself fits. */
   readonly isName: boolean;
+  /** All of a folder, or everything: what is longer than the prefix fits. */
+  private readonly isFolder: boolean;
   private readonly parts: string[];
 
   constructor(pattern: string) {
@@ -21,13 +23,14 @@ export class NamePattern {
     const magic = whole.search(/[*?]/);
     this.prefix = magic === -1 ? whole : whole.slice(0, magic);
     this.isName = magic === -1;
+    this.isFolder = whole === this.prefix + anyParts && (this.prefix === "" || this.prefix.endsWith("/"));
     this.parts = whole.split("/");
   }
 
   matches(name: string): boolean {
-    return (
-      name.startsWith(this.prefix) && (this.isName ? name === this.prefix : this.partsFit(name.split("/")))
-    );
+    if (!name.startsWith(this.prefix)) return false;
+    if (this.isName) return name === this.prefix;
+    return this.isFolder ? name.length > this.prefix.length : this.partsFit(name.split("/"));
   }
 
   private partsFit(names: readonly string[]): boolean {
