@@ -131,7 +131,7 @@ export class UploadConnection implements AcceptedUser, Uploading {
     }
     if (this.over) return;
     if (this.connection.blocked) this.context.queue.blocked(this.id);
-    if (!this.session.full) this.connection.resume();
+    if (this.session.hasRoom) this.connection.resume();
   }
 
   goOnLater(): void {

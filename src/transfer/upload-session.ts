@@ -88,6 +88,11 @@ export class UploadSession {
     return this.distrusted || this.waiting.length >= maxWaitingRequests;
   }
 
+  /** Reading should go on: the next ones come many at a time, not one for each that is served. */
+  get hasRoom(): boolean {
+    return !this.distrusted && this.waiting.length <= maxWaitingRequests / 2;
+  }
+
   // --- facts ---
 
   /** Throws nothing: what is wrong with the line is answered in its turn. */

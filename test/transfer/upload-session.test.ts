@@ -169,6 +169,18 @@ describe("an upload session", () => {
     expect(served.full).toBe(false);
   });
 
+  test("is full until half of what waited is served, so that lines are not read one by one", () => {
+    const served = session();
+    for (let id = 0; id < maxWaitingRequests; id++) tell(served, { type: "HASHES", id, root });
+    for (let left = maxWaitingRequests; left > maxWaitingRequests / 2; left--) {
+      expect(served.hasRoom).toBe(false);
+      expect(served.next()).toEqual({ do: "find", root });
+      served.onFound(content);
+      expect(served.next()).toMatchObject({ do: "send" });
+    }
+    expect(served.hasRoom).toBe(true);
+  });
+
   // A path cannot even be said in this protocol.
   const ranges: [string, Record<string, unknown>, string][] = [
     ["a path", { root: "../../etc/passwd" }, "BAD_HASH"],

@@ -1,7 +1,9 @@
 /** What a line says its type is, without parsing it. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { claimedType } from "../../src/wire/json.ts";
+import { claimedType, parseLine } from "../../src/wire/json.ts";
+import { maxKeysPerObject } from "../../src/wire/limits.ts";
+import { ProtocolError } from "../../src/wire/protocol-error.ts";
 
 function claimed(text: string): string | undefined {
   return claimedType(Buffer.from(text));
@@ -49,4 +51,38 @@ test("of any object it is what parsing it says", () => {
       expect(found).toBe((type ?? undefined) as string);
     }),
   );
+});
+
+/** What it is read as, or the code of what is wrong with it. */
+function read(line: string): unknown {
+  try {
+    return parseLine(Buffer.from(line));
+  } catch (error) {
+    if (error instanceof ProtocolError) return error.code;
+    throw error;
+  }
+}
+
+test("a short line is taken as a long one", () => {
+  const blanks = " ".repeat(1_000);
+  fc.assert(
+    fc.property(fc.json({ maxDepth: 20 }), (line) => {
+      expect(read(line)).toEqual(read(line + blanks));
+    }),
+  );
+});
+
+test.each([
+  ["as many fields as there may be", `{${Array(maxKeysPerObject).fill('"":1').join()}}`, { "": 1 }],
+  [
+    "one field more",
+    `{${Array(maxKeysPerObject + 1)
+      .fill('"":1')
+      .join()}}`,
+    "TOO_MANY",
+  ],
+  ["deeply nested, short", `{"a":${"[".repeat(100)}`, "TOO_DEEP"],
+  ["deeply nested objects", '{"":'.repeat(40), "TOO_DEEP"],
+])("%s", (_, line, expected) => {
+  expect(read(line)).toEqual(expected);
 });
