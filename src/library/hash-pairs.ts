@@ -26,6 +26,12 @@ export function hashPairsFor(bytes: number): HashPairs | undefined {
   return askedBytes > worthBytes ? hashPairs() : undefined;
 }
 
+/** So many bytes will probably be asked for: it is looked for now, when nothing else waits. */
+export function expectHashPairs(): void {
+  askedBytes += worthBytes;
+  hashPairs();
+}
+
 /**
  * Before the thread ends, which would leave the memory behind, or rests. Counting begins anew; who still calls what it
  * was given has the code looked for again.

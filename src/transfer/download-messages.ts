@@ -28,6 +28,8 @@ export interface DownloadJob {
 
 export type ToDownloadWorker =
   | DownloadJob
+  /** Much will be hashed: make ready for it. */
+  | { kind: "prepare" }
   /** 32 bytes a chunk, checked against the root. Before it nothing can be verified. */
   | { kind: "chunk-hashes"; hashes: Uint8Array }
   /** Resume: say which of these chunks on disk are right. Answered by `on-disk`. */

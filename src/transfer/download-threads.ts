@@ -87,9 +87,13 @@ export class DownloadThreads {
     readonly keepsConnections: boolean,
   ) {}
 
-  /** Starts so many that nobody has to wait for them later. */
+  /** Starts so many that nobody has to wait for them later, and has them make ready for much to hash. */
   prepare(count: number): void {
-    while (this.idle.length + this.lent < Math.min(count, this.most)) this.idle.push(new DownloadThread());
+    while (this.idle.length + this.lent < Math.min(count, this.most)) {
+      const thread = new DownloadThread();
+      thread.send({ kind: "prepare" });
+      this.idle.push(thread);
+    }
   }
 
   /** Up to `wanted` threads, at least one, as soon as there is one. */

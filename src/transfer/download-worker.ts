@@ -3,7 +3,7 @@
  * does what the downloader says; sockets, hashing and writing happen here and the bytes never leave.
  */
 import { monotonicMs } from "../clock.ts";
-import { freeHashPairs } from "../library/hash-pairs.ts";
+import { expectHashPairs, freeHashPairs } from "../library/hash-pairs.ts";
 import { AddressGate } from "../net/gate.ts";
 import { RateLimit } from "../net/rate-limit.ts";
 import { Membership } from "../trust/membership.ts";
@@ -38,6 +38,7 @@ const parked = new ParkedConnections();
 self.onmessage = ({ data }: MessageEvent<ToDownloadWorker[]>) => {
   for (const message of data) {
     if (message.kind === "job") job = begin(message);
+    else if (message.kind === "prepare") expectHashPairs();
     else if (message.kind === "close-all") closeAll();
     else if (job !== undefined) perform(message, job);
   }
@@ -91,7 +92,7 @@ function report(): void {
   }
 }
 
-type ForJob = Exclude<ToDownloadWorker, { kind: "job" | "close-all" }>;
+type ForJob = Exclude<ToDownloadWorker, { kind: "job" | "prepare" | "close-all" }>;
 
 function perform(message: ForJob, running: Job): void {
   const { context, links } = running;

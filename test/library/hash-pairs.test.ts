@@ -2,7 +2,7 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
-import { freeHashPairs, hashPairsFor } from "../../src/library/hash-pairs.ts";
+import { expectHashPairs, freeHashPairs, hashPairsFor } from "../../src/library/hash-pairs.ts";
 import { canHashPairs } from "../helpers/can-hash-pairs.ts";
 
 beforeEach(freeHashPairs);
@@ -36,6 +36,11 @@ test("it is looked for once more than 16 MiB are to be hashed in all, and anew a
     expect(hashPairsFor(0) !== undefined).toBe(canHashPairs);
     freeHashPairs();
   }
+});
+
+test("where much is expected it is there from the first byte on", () => {
+  expectHashPairs();
+  expect(hashPairsFor(1) !== undefined).toBe(canHashPairs);
 });
 
 describe.if(canHashPairs)("pairs of messages", () => {
