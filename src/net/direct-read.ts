@@ -14,6 +14,8 @@ export const fastBytes = 128 * 1024;
  * half a MiB the long way, and 4 MiB cost 4 % more than this.
  */
 const maxBytes = 16 * 1024 * 1024;
+/** The same of small bodies: what has come is told, and more is asked for, long before nothing is under way any more. */
+const maxBodies = 64;
 /** For the line after a body, and the little of the next body that comes with it. */
 const lineAhead = new Uint8Array(1024);
 
@@ -22,7 +24,7 @@ const lineAhead = new Uint8Array(1024);
  * read. Throws what the reader throws.
  */
 export function readOn(fd: number, reader: FrameReader): number {
-  return fd >= 0 && reader.isInBody ? readAtMost(fd, reader, maxBytes).bytes : 0;
+  return fd >= 0 && reader.isInBody ? readAtMost(fd, reader, maxBytes, maxBodies).bytes : 0;
 }
 
 export interface Pulled {
@@ -41,10 +43,12 @@ export function pull(fd: number, reader: FrameReader, most: number): Pulled {
   return readAtMost(fd, reader, most);
 }
 
-function readAtMost(fd: number, reader: FrameReader, most: number): Pulled {
+function readAtMost(fd: number, reader: FrameReader, most: number, mostBodies = Infinity): Pulled {
   let bytes = 0;
+  let bodies = 0;
   while (bytes < most && !reader.isPaused) {
     const left = most - bytes;
+    if (!reader.isInBody && ++bodies > mostBodies) break;
     const read = reader.isInBody
       ? reader.fill((room) => readNow(fd, room.subarray(0, left)))
       : readLines(fd, reader, left);
