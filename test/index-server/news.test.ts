@@ -112,12 +112,12 @@ describe("a subscribed connection", () => {
   });
 });
 
-test("a crowd of 150 that comes at once finds itself within a second", async () => {
+/** How soon: subscriptions.test.ts, in virtual time. */
+test("a crowd of 150 that comes at once finds itself, and nobody asks again", async () => {
   const server = await start();
   await registered(server, wireEntry("film"));
   const crowd: LineClient[] = [];
   for (let i = 0; i < 150; i++) crowd.push(await greeted(server));
-  const startMs = performance.now();
   for (const [i, client] of crowd.entries()) {
     client.send({ type: "QUERY", id: 1, name: "film", subscribe: true });
     client.send({ type: "REGISTER", id: 2, port: 30_000 + i, files: [part("film")] });
@@ -128,7 +128,6 @@ test("a crowd of 150 that comes at once finds itself within a second", async () 
     return new Set([...first, ...toldOf(client, 1)]).size;
   };
   for (const client of crowd) await client.until(() => knownTo(client) >= 8, "eight others");
-  expect(performance.now() - startMs).toBeLessThan(1_000);
 }, 20_000);
 
 describe("LIST", () => {
