@@ -443,6 +443,32 @@ function limitTests(open: OpenStore): void {
     expect(store.catalog.counts.files).toBe(8);
   });
 
+  test("of UPDATEs that are under way together only those are refused that are too much", async () => {
+    await using store = await Store.open(open, limits);
+    const peer = await store.peer(files(2));
+    const updates = [
+      store.update(peer, files(2, "x")),
+      store.update(peer, files(2, "y"), [], 98),
+      store.update(peer, [fileEntry("z")], ["x0"]),
+      store.update(peer, [fileEntry("last")]),
+      store.update(peer, [fileEntry("x1", "changed"), fileEntry("beyond")], [], 99),
+    ];
+    const ends = await Promise.all(
+      updates.slice(0, store.catalog.updatesAtOnce).map((update) => refusalOf(update)),
+    );
+    expect(ends.map((end) => end instanceof ProtocolError && `${end.code} ${end.id}`)).toEqual([
+      false,
+      "TOO_MANY 98",
+      false,
+      false,
+      "TOO_MANY 99",
+    ]);
+    expect(peer.files).toBe(5);
+    expect(store.catalog.counts.files).toBe(5);
+    for (const name of ["f0", "f1", "x1", "z", "last"]) expect(await store.found(name)).toHaveLength(1);
+    for (const name of ["x0", "y0", "y1", "beyond"]) expect(await store.found(name)).toEqual([]);
+  });
+
   test("what only changes, or goes and comes in one, is not more", async () => {
     await using store = await Store.open(open, limits);
     const peer = await store.peer(files(5));

@@ -51,7 +51,7 @@ const slotsPerProcess = 2n ** 32n;
 
 export class PostgresCatalog implements Catalog {
   readonly storage = "postgresql";
-  readonly updatesAtOnce = 1;
+  readonly updatesAtOnce = 8;
   private readonly members: Members;
   private readonly changes: Changes;
   private readonly lookup: Lookup;
@@ -173,7 +173,7 @@ export class PostgresCatalog implements Catalog {
     this.recount();
     this.cache.clear();
     if (own.slot !== undefined) this.members.remove(own.slot);
-    const departure = own.last
+    const departure = (own.served ?? Promise.resolve())
       .then(async () => {
         if (own.slot === undefined) return;
         await this.parts.pools.background.run(leave, [own.slot, own.id]);
@@ -263,16 +263,17 @@ export class PostgresCatalog implements Catalog {
 
   private onChanged(peer: OwnPeer, { news, drop, replaced }: ChangeEffect): void {
     const { listener, process } = this.parts;
+    const files = news.map(({ file }) => file);
     this.members.add(peer.slot!, peer);
     const before = this.ownFiles;
     this.recount();
     this.moreRows += this.ownFiles - before;
     if (replaced.length > 0 || drop === undefined || drop.length > 0) this.cache.clear();
-    else this.cache.came(news);
-    this.totals.came(news);
+    else this.cache.came(files);
+    this.totals.came(files);
     this.chores.wake();
     if (process.hasOthers) this.news.tell();
-    const wanted = news.filter((file) => listener.wants(file));
+    const wanted = files.filter((file) => listener.wants(file));
     if (wanted.length > 0) tellArrived(listener, peer, wanted);
   }
 

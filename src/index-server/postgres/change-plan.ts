@@ -8,14 +8,15 @@ import type { Held } from "./own-peer.ts";
 /** A row of `holdings`, with its entry. */
 export interface HeldFile extends DigestedFile {
   nameKey: string;
-  entry: string;
+  entry: bigint;
 }
 
-/** As the line says it: what is there twice counts as it is there last, and who is added is not removed. */
+/** As one line says it, or several: what is there twice counts as it is there last, and who is added is not removed. */
 export interface Change {
-  add: readonly KeyedFile[];
+  /** By the keys of their names. */
+  readonly add: ReadonlyMap<string, KeyedFile>;
   /** Keys of names; undefined: whatever is not added. */
-  remove: readonly string[] | undefined;
+  readonly remove: ReadonlySet<string> | undefined;
 }
 
 export interface ChangePlan {
@@ -25,9 +26,9 @@ export interface ChangePlan {
   drop: readonly string[] | undefined;
   keep: readonly string[];
   /** Entries that are another's row now. */
-  replaced: readonly string[];
+  replaced: readonly bigint[];
   /** What the peer could not be asked for before: new there, another content, or whole now and not before. */
-  news: readonly FileEntry[];
+  news: readonly KeyedFile[];
   files: number;
   digest: LibraryDigest;
 }
@@ -42,12 +43,40 @@ export function changeOf(
   keyOf: (name: string) => string,
 ): Change {
   const added = new Map<string, KeyedFile>();
-  for (const file of new Map(add.map((file) => [file.name, file])).values()) {
+  for (const file of add) {
     const one = keyed(file);
     added.set(one.nameKey, one);
   }
-  const removed = remove && [...new Set(remove.map(keyOf))].filter((key) => !added.has(key));
-  return { add: [...added.values()], remove: removed };
+  const removed = remove && new Set(remove.map(keyOf).filter((key) => !added.has(key)));
+  return { add: added, remove: removed };
+}
+
+/** What comes of the first one and then the second, an UPDATE. */
+export function joined(first: Change, second: Change): Change {
+  const add = new Map(first.add);
+  const remove = first.remove && new Set(first.remove);
+  for (const key of second.remove ?? []) {
+    add.delete(key);
+    remove?.add(key);
+  }
+  for (const [key, one] of second.add) {
+    add.set(key, one);
+    remove?.delete(key);
+  }
+  return { add, remove };
+}
+
+/** Whether what one of them does to a name may depend on the other. */
+export function haveNamesInCommon(one: Change, other: Change): boolean {
+  if (one.remove === undefined || other.remove === undefined) return true;
+  for (const key of namesOf(one)) if (other.add.has(key) || other.remove.has(key)) return true;
+  return false;
+}
+
+/** Keys of all of them. */
+export function* namesOf({ add, remove }: Change): Generator<string> {
+  yield* add.keys();
+  yield* remove ?? [];
 }
 
 /** `before`: what the peer has under the names of the change. */
@@ -57,11 +86,11 @@ export function planChange(
   before: ReadonlyMap<string, HeldFile>,
 ): ChangePlan {
   const put: KeyedFile[] = [];
-  const replaced: string[] = [];
-  const news: FileEntry[] = [];
+  const replaced: bigint[] = [];
+  const news: KeyedFile[] = [];
   const isAnew = remove === undefined;
   const digest = isAnew ? new LibraryDigest() : LibraryDigest.of(held.digest.bytes, held.files);
-  for (const one of add) {
+  for (const one of add.values()) {
     const old = before.get(one.nameKey);
     const { file } = one;
     if (old !== undefined && old.entry === one.entry && isPartial(old) === isPartial(file)) {
@@ -72,10 +101,10 @@ export function planChange(
     if (old !== undefined && !isAnew) digest.remove(old);
     digest.add(file);
     if (old !== undefined && old.entry !== one.entry) replaced.push(old.entry);
-    if (old?.entry !== one.entry || !isPartial(file)) news.push(file);
+    if (old?.entry !== one.entry || !isPartial(file)) news.push(one);
   }
-  const keep = isAnew ? add.map(({ nameKey }) => nameKey) : [];
-  const drop = held.files === 0 ? [] : remove?.filter((key) => before.has(key));
+  const keep = isAnew ? [...add.keys()] : [];
+  const drop = held.files === 0 ? [] : remove && [...remove].filter((key) => before.has(key));
   for (const key of drop ?? []) digest.remove(before.get(key)!);
   return { put, drop, keep, replaced, news, files: digest.count, digest };
 }

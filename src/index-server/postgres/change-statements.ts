@@ -1,7 +1,7 @@
 /** The SQL of changes.ts. What it is for is said there. */
 import type { ChangePlan } from "./change-plan.ts";
 import { bytesArray, plainArray, rootKey, textArray } from "./keys.ts";
-import type { OwnPeer } from "./own-peer.ts";
+import type { Held, OwnPeer } from "./own-peer.ts";
 
 export const versionOf = "SELECT version FROM peers WHERE id = $1::bigint AND session = $2";
 
@@ -61,7 +61,8 @@ const text = (owner: string, drop: string) => `WITH ${shared},
   gone AS (DELETE FROM holdings h USING owner WHERE h.peer = $1::bigint AND ${drop} RETURNING h.entry),
   look AS (INSERT INTO unsettled(entry) SELECT id FROM fresh UNION ALL SELECT entry FROM gone
     UNION ALL SELECT r.entry FROM owner, unnest($20::bigint[]) AS r(entry)),
-  told AS (INSERT INTO news(process, peer, files) SELECT $4::bigint, id, $21::text FROM owner WHERE $21::text IS NOT NULL)
+  told AS (INSERT INTO news(process, peer, name_keys)
+    SELECT $4::bigint, id, $21::bigint[] FROM owner WHERE $21::bigint[] IS NOT NULL)
   SELECT count(*) FROM owner WHERE $19::bigint IS NULL OR $19::bigint IS NOT NULL`;
 
 const texts = {
@@ -69,19 +70,27 @@ const texts = {
   update: { named: text(updatePeer, dropNamed), others: text(updatePeer, dropOthers) },
 };
 
+export interface Statement {
+  text: string;
+  values: unknown[];
+}
+
 interface Given {
   peer: OwnPeer;
+  /** What its row says before. */
+  held: Held;
   slot: string;
   process: string;
   port: number;
   version: string;
   plan: ChangePlan;
+  /** Other processes are to hear of what is new. */
+  isToTell: boolean;
 }
 
-/** `news`: null when there are none to tell. */
-export function change({ peer, slot, process, port, version, plan }: Given, news: string | null) {
-  const { held, id, host } = peer;
-  const put = [...plan.put].sort((a, b) => (BigInt(a.entry) < BigInt(b.entry) ? -1 : 1));
+export function change({ peer, held, slot, process, port, version, plan, isToTell }: Given): Statement {
+  const { id, host } = peer;
+  const put = [...plan.put].sort((a, b) => (a.entry < b.entry ? -1 : 1));
   const files = put.map(({ file }) => file);
   const { named, others } = held.version === undefined ? texts.insert : texts.update;
   const values = [
@@ -105,7 +114,7 @@ export function change({ peer, slot, process, port, version, plan }: Given, news
     plainArray(files.map(({ partial }) => partial === true)),
     held.version ?? null,
     plainArray(plan.replaced),
-    news,
+    isToTell && plan.news.length > 0 ? plainArray(plan.news.map(({ nameKey }) => nameKey)) : null,
     peer.fingerprint ?? "",
   ];
   return { text: plan.drop === undefined ? others : named, values };

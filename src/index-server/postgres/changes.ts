@@ -1,67 +1,56 @@
 /**
- * REGISTER and UPDATE. A change is one statement, so that it happens as a whole or not at all, wherever a connection or
- * the server ends; and it only takes effect on the version of the peer's row that it was made for. So one of which
- * nobody knows whether it happened is simply looked at again, and one that a frozen server wakes up with does nothing.
+ * REGISTER and UPDATE: whose turn it is, and what is written in one go. The more files a statement has, the less each of
+ * them takes: so UPDATEs of a peer that wait are joined; and while PostgreSQL writes some, the next are made ready. How
+ * a change gets into the tables, change-writer.ts knows.
  */
+import { setImmediate } from "node:timers/promises";
+import { monotonicMs } from "../../clock.ts";
 import { decodeIndexRequest } from "../../wire/decode-index-request.ts";
-import { LibraryDigest } from "../../wire/library-digest.ts";
-import type { FileEntry, LibraryClaim, Register, Update } from "../../wire/messages.ts";
+import type { Register, Update } from "../../wire/messages.ts";
 import { ProtocolError } from "../../wire/protocol-error.ts";
-import { type Applied, type CatalogLimits, type ChangeType, StoreError } from "../catalog.ts";
-import {
-  type Change,
-  type ChangeEffect,
-  type ChangePlan,
-  changeOf,
-  type HeldFile,
-  planChange,
-} from "./change-plan.ts";
-import * as statements from "./change-statements.ts";
-import type { Pool } from "./database.ts";
-import { keyed, keyOf, plainArray } from "./keys.ts";
-import { hexOf } from "./lookup.ts";
-import { nothingHeld, type OwnPeer } from "./own-peer.ts";
+import { type Applied, type ChangeType, StoreError } from "../catalog.ts";
+import { type Change, changeOf, haveNamesInCommon, joined } from "./change-plan.ts";
+import { type ChangeParts, ChangeWriter, heldAfter, type PreparedChange } from "./change-writer.ts";
+import { keyed, keyOf } from "./keys.ts";
+import type { Held, OwnPeer } from "./own-peer.ts";
+import { Pace } from "./pace.ts";
 import { Turns } from "./turns.ts";
-
-export interface ChangesParts {
-  readonly process: string;
-  readonly pool: Pool;
-  readonly limits: CatalogLimits;
-  /** Rows of all peers, wherever they are connected. */
-  rowsOfAll(): number;
-  /** Whether another process wants to know what comes. */
-  hasOthers(): boolean;
-  /** Peers that left here are so in the database as well, as far as that could be said. */
-  departures(): Promise<unknown>;
-  newSlot(): string;
-  newVersion(): string;
-  /** A change has been made: the peer is to be found with what it has now. */
-  changed(peer: OwnPeer, effect: ChangeEffect): void;
-  /** What a peer had there it has no more. */
-  abandoned(slot: string): void;
-  /** The peer has all that it had once. */
-  resumed(peer: OwnPeer): void;
-}
+import type { WaitingChange } from "./waiting-changes.ts";
 
 /** Of different peers at once: PostgreSQL works on as many. */
 const changesAtOnce = 3;
-/** The row of the peer was not as expected, or nobody knows what happened: so often it is looked at anew. */
-const maxAttempts = 3;
+
+interface Request {
+  readonly waiting: WaitingChange;
+  readonly asked: Register | Update;
+  readonly change: Change;
+}
+
+/** What is written in one go: a REGISTER, or UPDATEs that followed each other. */
+interface Group {
+  readonly requests: readonly [Request, ...Request[]];
+  readonly change: Change;
+  /** As far as it could be made ready. */
+  readonly prepared?: PreparedChange | undefined;
+}
 
 export class Changes {
   private readonly turns = new Turns(changesAtOnce);
+  private readonly pace = new Pace();
+  private readonly writer: ChangeWriter;
   /** Not applied yet. */
   waiting = 0;
 
-  constructor(private readonly parts: ChangesParts) {}
+  constructor(parts: ChangeParts) {
+    this.writer = new ChangeWriter(parts);
+  }
 
   apply(peer: OwnPeer, type: ChangeType, line: Uint8Array): Promise<Applied> {
     this.waiting++;
-    const applied = peer.last
-      .then(() => this.turns.run(() => this.applyNow(peer, type, line)))
-      .finally(() => this.waiting--);
-    peer.last = applied.catch(() => {});
-    return applied;
+    const { promise, resolve, reject } = Promise.withResolvers<Applied>();
+    peer.waiting.add({ type, line, done: resolve, failed: reject });
+    peer.served ??= this.serve(peer);
+    return promise.finally(() => this.waiting--);
   }
 
   get isBusy(): boolean {
@@ -70,151 +59,141 @@ export class Changes {
 
   // --- internal ---
 
-  private async applyNow(peer: OwnPeer, type: ChangeType, line: Uint8Array): Promise<Applied> {
-    const request = decodeIndexRequest(line);
-    const { id } = request;
-    if (request.type !== type) throw new ProtocolError("BAD_MESSAGE", id);
-    if (request.type === "REGISTER" && request.library !== undefined) {
-      return { id, held: await this.claim(peer, request.port, request.library) };
-    }
-    await this.change(peer, request);
-    return { id, held: undefined };
+  /** Never rejects. */
+  private async serve(peer: OwnPeer): Promise<void> {
+    let begun: Group | undefined;
+    do {
+      const former = begun;
+      begun = await this.turns.run(() => this.serveTurn(peer, former));
+    } while (begun !== undefined || peer.waiting.first !== undefined);
+    peer.served = undefined;
   }
 
-  private async change(peer: OwnPeer, request: Register | Update): Promise<void> {
-    const isRegister = request.type === "REGISTER";
-    const [add, remove] = isRegister ? [request.files, undefined] : [request.add, request.remove];
-    const change = changeOf(add, remove, keyed, keyOf);
-    const port = isRegister ? request.port : peer.port;
-    for (let attempt = 1; ; attempt++) {
-      if (peer.hasLeft) throw new StoreError("RETRY");
-      if (peer.isUncertain) await this.readHeld(peer);
-      if (!isRegister && !peer.isRegistered) throw new ProtocolError("BAD_STATE", request.id);
-      const plan = planChange(change, peer.held, await this.readNamed(peer, change));
-      this.checkRoom(peer, plan, request.id);
-      const version = await this.write(peer, port, plan);
-      if (version !== undefined) {
-        peer.held = { version, files: plan.files, digest: plan.digest };
-        peer.port = port;
-        if (!peer.hasLeft) this.parts.changed(peer, plan);
+  /** For as long as nobody else waits for a turn. Returns what it has begun by then. */
+  private async serveTurn(peer: OwnPeer, begun: Group | undefined): Promise<Group | undefined> {
+    let group = begun ?? (await this.gather(peer));
+    while (group !== undefined) {
+      const isReady = group.prepared !== undefined || peer.isUncertain;
+      const ready = isReady ? group : await this.prepared(peer, group, peer.held);
+      if (ready === undefined) return undefined;
+      const written = this.carryOut(peer, ready);
+      const next = this.turns.areWanted ? undefined : await this.gatherNext(peer, ready, written);
+      await written;
+      if (this.turns.areWanted) return next;
+      group = next;
+    }
+    return undefined;
+  }
+
+  /** What comes until `before` is written, made for what the peer will hold then. */
+  private async gatherNext(peer: OwnPeer, before: Group, written: Promise<void>): Promise<Group | undefined> {
+    const group = await this.gather(peer, written);
+    if (group === undefined || before.prepared === undefined) return group;
+    if (haveNamesInCommon(before.change, group.change)) return group;
+    return await this.prepared(peer, group, heldAfter(before.prepared));
+  }
+
+  /** Undefined when that failed, and was told. */
+  private async prepared(peer: OwnPeer, group: Group, held: Held): Promise<Group | undefined> {
+    if (isClaim(group)) return group;
+    try {
+      return { ...group, prepared: await this.writer.prepare(peer, toWrite(group), held) };
+    } catch (error) {
+      this.fail(group, error);
+      return undefined;
+    }
+  }
+
+  /**
+   * Takes what waits, as far as it can be written in one go; and with `end`, what comes until then. Decoded line by line,
+   * because others are answered in between, and only now: what waits is as small as it came.
+   */
+  private async gather(peer: OwnPeer, end?: Promise<void>): Promise<Group | undefined> {
+    let group: Group | undefined;
+    let hasEnded = false;
+    void end?.then(() => {
+      hasEnded = true;
+    });
+    for (;;) {
+      const { first } = peer.waiting;
+      const isEnd = end === undefined || hasEnded;
+      if (first === undefined && isEnd) return group;
+      if (group !== undefined && (hasEnded || this.isWhole(group, first?.type))) return group;
+      if (first === undefined) {
+        await peer.waiting.arrival(end!);
+        continue;
+      }
+      const request = requestOf(peer, peer.waiting.take()!);
+      if (request !== undefined) group = extended(group, request);
+      await setImmediate();
+    }
+  }
+
+  /** Whether a request of that kind that waits has to wait for another turn. */
+  private isWhole({ requests: [first], change }: Group, next: ChangeType | undefined): boolean {
+    if (first.asked.type === "REGISTER" || next === "REGISTER" || this.turns.areWanted) return true;
+    return change.add.size + (change.remove?.size ?? 0) >= this.pace.files;
+  }
+
+  /** Writes and answers it. Never rejects. */
+  private async carryOut(peer: OwnPeer, group: Group): Promise<void> {
+    const { requests, change } = group;
+    const startMs = monotonicMs();
+    try {
+      const held = await this.written(peer, group);
+      this.pace.took(change.add.size, monotonicMs() - startMs);
+      for (const { waiting, asked } of requests) waiting.done({ id: asked.id, held });
+    } catch (error) {
+      if (error instanceof ProtocolError && requests.length > 1) {
+        // Nothing was done of it; and some of them alone are not too much.
+        for (const one of requests) await this.carryOut(peer, extended(undefined, one));
         return;
       }
-      if (attempt === maxAttempts) throw new StoreError("RETRY");
-      peer.isUncertain = true;
+      this.fail(group, error);
     }
   }
 
-  /** The new version; undefined when the row was not as expected. */
-  private async write(peer: OwnPeer, port: number, plan: ChangePlan): Promise<string | undefined> {
-    const { pool, process, newVersion, newSlot, hasOthers } = this.parts;
-    peer.slot ??= newSlot();
-    const version = newVersion();
-    peer.isUncertain = true;
-    const news = hasOthers() ? newsOf(plan.news) : null;
-    const { text, values } = statements.change({ peer, slot: peer.slot, process, port, version, plan }, news);
-    const [row] = await pool.run(text, values);
-    if (Number(row?.[0]) === 0) {
-      // Perhaps a former run of this very statement, whose answer was lost.
-      const [now] = await pool.run(statements.versionOf, [peer.slot, peer.id]);
-      if (String(now?.[0]) !== version) return undefined;
-    }
-    peer.isUncertain = false;
-    return version;
+  private fail({ requests }: Group, error: unknown): void {
+    if (error instanceof StoreError) this.pace.failed();
+    for (const { waiting } of requests) waiting.failed(error);
   }
 
-  private checkRoom(peer: OwnPeer, plan: ChangePlan, id: number): void {
-    const { limits, rowsOfAll } = this.parts;
-    const more = plan.files - peer.held.files;
-    if (more <= 0) return;
-    if (plan.files > limits.filesPerPeer) throw new ProtocolError("TOO_MANY", id);
-    if (rowsOfAll() + more > limits.filesPerIndex) throw new ProtocolError("STORAGE_FULL", id);
-  }
-
-  /** What the peer has under the names of the change. */
-  private async readNamed(peer: OwnPeer, { add, remove }: Change): Promise<Map<string, HeldFile>> {
-    const named = new Map<string, HeldFile>();
-    if (peer.held.files === 0 || peer.slot === undefined) return named;
-    const keys = [...add.map(({ nameKey }) => nameKey), ...(remove ?? [])];
-    const rows = await this.parts.pool.run(statements.heldUnder, [peer.slot, plainArray(keys)]);
-    for (const [nameKey, entry, partial, name, size, md5, root] of rows) {
-      named.set(String(nameKey), {
-        nameKey: String(nameKey),
-        entry: String(entry),
-        partial: partial === true,
-        name: String(name),
-        sizeBytes: Number(size),
-        md5: hexOf(md5),
-        root: hexOf(root),
-      });
-    }
-    return named;
-  }
-
-  private async readHeld(peer: OwnPeer): Promise<void> {
-    if (peer.slot === undefined) return;
-    const [row] = await this.parts.pool.run(statements.stateOf, [peer.slot, peer.id]);
-    peer.isUncertain = false;
-    if (row === undefined) {
-      // Else it is not made yet.
-      if (peer.held.version !== undefined) peer.disown();
-      return;
-    }
-    const [version, files, digest] = row;
-    const count = Number(files);
-    peer.held = { version: String(version), files: count, digest: LibraryDigest.of(digest as Buffer, count) };
-  }
-
-  // --- a library by its digest ---
-
-  private async claim(peer: OwnPeer, port: number, library: LibraryClaim): Promise<boolean> {
-    if (peer.isUncertain) await this.readHeld(peer);
-    const isSame = peer.held.version !== undefined && peer.held.digest.hex === library.digest;
-    if (isSame && peer.held.files === library.files && peer.port === port) return true;
-    if (library.files > 0 && (await this.adopt(peer, port, library))) return true;
-    // Whatever it had under this session goes in the background, as what it had under another.
-    if (peer.slot !== undefined && peer.held.files > 0) await this.letGo(peer, peer.slot);
-    const held = library.files === 0 && new LibraryDigest().hex === library.digest;
-    await this.change(peer, { type: "REGISTER", id: 0, port, files: [] });
-    return held;
-  }
-
-  /** Makes the rows of a peer that left the ones of this session, if there are any with that digest. */
-  private async adopt(peer: OwnPeer, port: number, { digest, files }: LibraryClaim): Promise<boolean> {
-    const { pool, process, newVersion, hasOthers, departures, abandoned } = this.parts;
-    await departures();
-    const version = newVersion();
-    const bytes = `\\x${digest}`;
-    const news = hasOthers() ? true : null;
-    const values = [process, peer.id, version, peer.host, port, bytes, files, news, peer.fingerprint ?? ""];
-    let [row] = await pool.run(statements.adopt, values);
-    // As above: it may have run before.
-    row ??= (await pool.run(statements.adopted, [peer.id, version]))[0];
-    if (row === undefined) return false;
-    const former = peer.slot;
-    peer.slot = String(row[0]);
-    peer.held = { version, files, digest: LibraryDigest.of(Buffer.from(digest, "hex"), files) };
-    peer.port = port;
-    peer.isUncertain = false;
-    if (former !== undefined && former !== peer.slot) {
-      abandoned(former);
-      await pool.run(statements.leave, [former, peer.id]);
-    }
-    if (!peer.hasLeft) this.parts.resumed(peer);
-    return true;
-  }
-
-  private async letGo(peer: OwnPeer, slot: string): Promise<void> {
-    this.parts.abandoned(slot);
-    await this.parts.pool.run(statements.leave, [slot, peer.id]);
-    peer.slot = undefined;
-    peer.held = nothingHeld();
+  /** Of a REGISTER with a digest: whether the peer has what it describes. */
+  private async written(peer: OwnPeer, group: Group): Promise<boolean | undefined> {
+    const { asked } = group.requests[0];
+    if (asked.type === "REGISTER" && asked.library !== undefined)
+      return await this.writer.claim(peer, asked.port, asked.library);
+    await this.writer.write(peer, toWrite(group), group.prepared);
+    return undefined;
   }
 }
 
-/** As `news` has it. */
-function newsOf(files: readonly FileEntry[]): string | null {
-  if (files.length === 0) return null;
-  return JSON.stringify(
-    files.map(({ name, sizeBytes, md5, root, partial }) => [name, sizeBytes, md5, root, partial ? 1 : 0]),
-  );
+/** Undefined when it is refused, or in vain. */
+function requestOf(peer: OwnPeer, waiting: WaitingChange): Request | undefined {
+  try {
+    if (peer.hasLeft) throw new StoreError("RETRY");
+    const asked = decodeIndexRequest(waiting.line);
+    if (asked.type !== waiting.type) throw new ProtocolError("BAD_MESSAGE", asked.id);
+    const change =
+      asked.type === "REGISTER"
+        ? changeOf(asked.files, undefined, keyed, keyOf)
+        : changeOf(asked.add, asked.remove, keyed, keyOf);
+    return { waiting, asked, change };
+  } catch (error) {
+    waiting.failed(error);
+    return undefined;
+  }
+}
+
+function extended(group: Group | undefined, request: Request): Group {
+  if (group === undefined) return { requests: [request], change: request.change };
+  return { requests: [...group.requests, request], change: joined(group.change, request.change) };
+}
+
+function isClaim({ requests: [{ asked }] }: Group): boolean {
+  return asked.type === "REGISTER" && asked.library !== undefined;
+}
+
+function toWrite({ requests: [{ asked }], change }: Group) {
+  return { id: asked.id, change, newPort: asked.type === "REGISTER" ? asked.port : undefined };
 }

@@ -11,22 +11,29 @@ interface Content {
 export class KeptTotals {
   private readonly totals = new Map<string, number>();
 
-  get({ root, sizeBytes }: Content): number {
-    return this.totals.get(`${root} ${sizeBytes}`) ?? 0;
+  get(content: Content): number {
+    return this.totals.get(keyOf(content)) ?? 0;
   }
 
   found(contents: readonly FoundContent[]): void {
-    for (const content of contents) this.set(content, content.total);
+    for (const content of contents) this.set(keyOf(content), content.total);
   }
 
   came(files: readonly FileEntry[]): void {
-    for (const file of files) this.set(file, this.get(file) + 1);
+    for (const file of files) {
+      const key = keyOf(file);
+      this.set(key, (this.totals.get(key) ?? 0) + 1);
+    }
   }
 
   // --- internal ---
 
-  private set({ root, sizeBytes }: Content, total: number): void {
+  private set(key: string, total: number): void {
     if (this.totals.size >= maxContents) this.totals.clear();
-    this.totals.set(`${root} ${sizeBytes}`, total);
+    this.totals.set(key, total);
   }
+}
+
+function keyOf({ root, sizeBytes }: Content): string {
+  return `${root} ${sizeBytes}`;
 }

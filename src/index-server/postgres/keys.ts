@@ -1,4 +1,4 @@
-/** 64 bits that stand for a name, a content or an entry in the tables, as the text of a bigint; and lists of values. */
+/** 64 bits that stand for a name, a content or an entry in the tables; and lists of values. */
 import { lastPart } from "../../wire/file-name.ts";
 import { maxNameBytes } from "../../wire/limits.ts";
 import type { FileEntry } from "../../wire/messages.ts";
@@ -14,7 +14,7 @@ export interface KeyedFile {
   nameKey: string;
   lastKey: string;
   /** Of the row of `entries`: the same for the same name, content and MD5, whoever has it. */
-  entry: string;
+  entry: bigint;
 }
 
 export function keyed(file: FileEntry): KeyedFile {
@@ -35,19 +35,19 @@ export function rootKey(root: string): string {
   return BigInt.asIntN(64, BigInt(`0x${root.slice(0, 16)}`)).toString();
 }
 
-function entryKey({ name, sizeBytes, md5, root }: FileEntry): string {
+function entryKey({ name, sizeBytes, md5, root }: FileEntry): bigint {
   message.write(root, 0, "hex");
   message.write(md5, 32, "hex");
   message.writeBigUInt64BE(BigInt(sizeBytes), sizeAt);
   const end = nameAt + message.write(name, nameAt);
   Bun.SHA256.hash(message.subarray(0, end), digest);
-  return digest.readBigInt64BE(0).toString();
+  return digest.readBigInt64BE(0);
 }
 
 // --- array parameters, as PostgreSQL writes them ---
 
 /** Of numbers and booleans. */
-export function plainArray(values: Iterable<string | number | boolean>): string {
+export function plainArray(values: Iterable<string | number | bigint | boolean>): string {
   return `{${[...values].join(",")}}`;
 }
 

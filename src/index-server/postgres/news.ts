@@ -8,7 +8,7 @@ import type { FileName } from "../../wire/file-name.ts";
 import type { FileEntry } from "../../wire/messages.ts";
 import { type CatalogListener, type CatalogPeer, StoreError } from "../catalog.ts";
 import { sourceOf } from "./choose-sources.ts";
-import type { Pool } from "./database.ts";
+import type { Pool, Row } from "./database.ts";
 import { plainArray } from "./keys.ts";
 import { hexOf } from "./lookup.ts";
 import type { Members } from "./members.ts";
@@ -28,6 +28,7 @@ const maxToldSlots = 300;
 const lateMs = 15_000;
 const rowsRead = 20;
 const filesRead = 2_000;
+const heldColumns = "e.name, e.size, e.md5, e.root, h.partial";
 
 export class News {
   /** Rows that were read, since when; all of smaller numbers than `floor` were. */
@@ -117,19 +118,19 @@ export class News {
   }
 
   private async readSome(): Promise<number> {
-    const files = this.isAnyWanted ? "files" : "''";
+    const names = this.isAnyWanted ? "name_keys::text" : "''";
     const rows = await this.pool.run(
-      `SELECT id, peer, ${files} FROM news WHERE id > $1::bigint AND process <> $2::bigint
+      `SELECT id, peer, ${names} FROM news WHERE id > $1::bigint AND process <> $2::bigint
          AND NOT (id = ANY($3::bigint[])) ORDER BY id LIMIT ${rowsRead}`,
       [this.floor, this.process, plainArray(this.read.keys())],
     );
     const nowMs = monotonicMs();
     for (const [id] of rows) this.read.set(String(id), nowMs);
     this.raiseFloor(nowMs);
-    for (const [, slot, text] of rows) {
-      if (text === "") continue;
-      if (text === null) await this.readWhole(String(slot));
-      else await this.tellFiles(String(slot), (JSON.parse(String(text)) as NewsFile[]).map(fileOf));
+    for (const [, slot, nameKeys] of rows) {
+      if (nameKeys === "") continue;
+      if (nameKeys === null) await this.readWhole(String(slot));
+      else await this.readNamed(String(slot), String(nameKeys));
     }
     return rows.length;
   }
@@ -142,22 +143,28 @@ export class News {
     }
   }
 
+  /** As far as the peer has them still. `nameKeys`: an array, as PostgreSQL writes it. */
+  private async readNamed(slot: string, nameKeys: string): Promise<void> {
+    const rows = await this.pool.run(
+      `SELECT ${heldColumns} FROM holdings h JOIN entries e ON e.id = h.entry
+       WHERE h.peer = $1::bigint AND h.name_key = ANY($2::bigint[])`,
+      [slot, nameKeys],
+    );
+    await this.tellFiles(slot, rows.map(fileOf));
+  }
+
   private async readWhole(slot: string): Promise<void> {
     let after: string | null = null;
     while (this.isAnyWanted && !this.closed) {
       const rows = await this.pool.run(
-        `SELECT h.name_key, e.name, e.size, e.md5, e.root, h.partial
-         FROM holdings h JOIN entries e ON e.id = h.entry
+        `SELECT ${heldColumns}, h.name_key FROM holdings h JOIN entries e ON e.id = h.entry
          WHERE h.peer = $1::bigint AND ($2::bigint IS NULL OR h.name_key > $2::bigint)
          ORDER BY h.name_key LIMIT ${filesRead}`,
         [slot, after],
       );
-      const files = rows.map(([, name, size, md5, root, partial]) =>
-        fileOf([String(name), Number(size), hexOf(md5), hexOf(root), partial === true ? 1 : 0]),
-      );
-      await this.tellFiles(slot, files);
+      await this.tellFiles(slot, rows.map(fileOf));
       if (rows.length < filesRead) return;
-      after = String(rows.at(-1)?.[0]);
+      after = String(rows.at(-1)?.at(-1));
     }
   }
 
@@ -178,11 +185,9 @@ export function tellArrived(listener: CatalogListener, peer: CatalogPeer, files:
   }
 }
 
-type NewsFile = [name: string, sizeBytes: number, md5: string, root: string, partial: 0 | 1];
-
-function fileOf([name, sizeBytes, md5, root, partial]: NewsFile): FileEntry {
-  const file = { name: name as FileName, sizeBytes, md5, root };
-  return partial === 1 ? { ...file, partial: true } : file;
+function fileOf([name, size, md5, root, partial]: Row): FileEntry {
+  const file = { name: name as FileName, sizeBytes: Number(size), md5: hexOf(md5), root: hexOf(root) };
+  return partial === true ? { ...file, partial: true } : file;
 }
 
 /** It was told where it happened, and what was to be done is done the next time. */

@@ -1,6 +1,7 @@
 /** Opens the catalog that a `postgres://` URL names: reaches the server, makes the tables, and joins the others. */
 import catalogSql from "../../../migrations/postgres/001-catalog.sql" with { type: "text" };
 import fingerprintsSql from "../../../migrations/postgres/002-fingerprints.sql" with { type: "text" };
+import newsSql from "../../../migrations/postgres/003-news.sql" with { type: "text" };
 import { LocalIoError } from "../../errors.ts";
 import { maxFilesPerIndex, maxFilesPerPeer } from "../../wire/limits.ts";
 import { type Catalog, type CatalogLimits, StoreError } from "../catalog.ts";
@@ -47,7 +48,7 @@ export async function openPostgresCatalog(
     background: pool(backgroundConnections, { synchronous_commit: "off" }),
   };
   try {
-    await migrate(pools.background, [catalogSql, fingerprintsSql]);
+    await migrate(pools.background, [catalogSql, fingerprintsSql, newsSql]);
     const { chance, keepLeftMs = usualTimes.keepMs } = options;
     const times = { ...usualTimes, keepMs: keepLeftMs, ...options.times };
     const process = await ProcessRow.begin(pools.background, times);

@@ -2,6 +2,7 @@
 import type { Fingerprint } from "../../wire/fingerprint.ts";
 import { LibraryDigest } from "../../wire/library-digest.ts";
 import type { CatalogPeer } from "../catalog.ts";
+import { WaitingChanges } from "./waiting-changes.ts";
 
 /** What its row says of what it holds. */
 export interface Held {
@@ -19,8 +20,9 @@ export class OwnPeer implements CatalogPeer {
   /** A change was said to have failed, and may not have: the row is to be read first. */
   isUncertain = false;
   hasLeft = false;
-  /** The changes of a peer come one after the other; never rejects. */
-  last: Promise<unknown> = Promise.resolve();
+  readonly waiting = new WaitingChanges();
+  /** Until nothing of it is begun or waits; never rejects. */
+  served: Promise<void> | undefined;
 
   constructor(
     /** Also its `session` in the database. */

@@ -4,6 +4,11 @@ export class Turns {
 
   constructor(private free: number) {}
 
+  /** Somebody waits for a turn. */
+  get areWanted(): boolean {
+    return this.waiting.length > 0;
+  }
+
   async run<Result>(work: () => Promise<Result>): Promise<Result> {
     if (this.free > 0) this.free--;
     else await new Promise<void>((begin) => this.waiting.push(begin));
