@@ -83,7 +83,7 @@ export class PostgresCatalog implements Catalog {
     this.chores = new Chores(process.id, pools.background, {
       keepMs: times.keepMs,
       isFull: () => rowsOfAll() >= limits.filesPerIndex,
-      isBusy: () => this.changes.isBusy,
+      isBusy: () => this.changes.isBusy || this.lookup.isBusy,
       onNames: (more) => {
         this.moreNames += more;
       },

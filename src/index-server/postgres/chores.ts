@@ -20,7 +20,7 @@ export interface ChoresOptions {
   keepMs: number;
   /** Whether rows are so many that they should go at once. */
   isFull(): boolean;
-  /** Whether anybody waits for a change. */
+  /** Whether anybody waits for a change or an answer. */
   isBusy(): boolean;
   /** So many names more, or less. */
   onNames(more: number): void;
@@ -62,8 +62,8 @@ export class Chores {
           !this.closed && (await this.settleSome());
           startMs = monotonicMs()
         ) {
-          // What nobody waits for gets a third of the time.
-          if (this.options.isBusy()) await Bun.sleep(Math.min(maxRestMs, 2 * (monotonicMs() - startMs)));
+          // What nobody waits for gets a fifth of the time.
+          if (this.options.isBusy()) await Bun.sleep(Math.min(maxRestMs, 4 * (monotonicMs() - startMs)));
         }
         while (!this.closed && (await this.purgeSome()));
       }

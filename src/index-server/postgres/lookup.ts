@@ -11,7 +11,8 @@ import type { FoundContent } from "../../wire/messages.ts";
 import { type CatalogPeer, StoreError } from "../catalog.ts";
 import { addressOf, chooseSources } from "./choose-sources.ts";
 import type { Pool, Row } from "./database.ts";
-import { keyOf, plainArray } from "./keys.ts";
+import { JointQuestions } from "./joint-questions.ts";
+import { keyOf, plainArray, textArray } from "./keys.ts";
 import type { Members } from "./members.ts";
 
 /** From so many rows on a name is crowded. */
@@ -32,10 +33,17 @@ const holdersOfEntry = `LATERAL (SELECT ${slots("NOT partial")} AS whole, ${slot
 
 const columns = "e.name, e.size, e.md5, e.root, h.whole, h.partial";
 
-/** An array, because a join is planned from statistics, and there are none when a million files have just come. */
-const find = (by: string) => `SELECT ${columns} FROM entries e, ${holdersOfEntry}
-  WHERE e.root_key = ANY(ARRAY(SELECT root_key FROM entries WHERE ${by} = $1 LIMIT ${maxEntries + 1}))
-  LIMIT ${maxEntries + 1}`;
+/**
+ * Arrays of roots, because a join is planned from statistics, and there are none when a million files have just come. That
+ * of keys is made once more, so that the plan does not depend on how many they are: else each statement is planned anew.
+ */
+const find = (by: string, type: string) => `SELECT asked.key, found.*
+  FROM unnest(ARRAY(SELECT unnest($1::${type}[]))) AS asked(key), LATERAL (
+    SELECT ${columns} FROM entries e, ${holdersOfEntry}
+    WHERE e.root_key = ANY(ARRAY(SELECT root_key FROM entries WHERE ${by} = asked.key LIMIT ${maxEntries + 1}))
+    LIMIT ${maxEntries + 1}) found`;
+const findByName = find("name", "text");
+const findByLastPart = find("last_key", "bigint");
 
 /** The contents that most live peers have, as far as is told apart. */
 const rank = (by: string) => `SELECT root_key FROM (
@@ -70,20 +78,30 @@ export class Lookup {
   /** Answers for crowded names that are being made, and who waits to make one. */
   private readonly crowded = new Map<string, Promise<Entry[]>>();
   private turn: Promise<unknown> = Promise.resolve();
+  private readonly byName: JointQuestions;
+  private readonly byLastPart: JointQuestions;
 
   constructor(
     private readonly pool: Pool,
     private readonly members: Members,
     private readonly chance: () => number,
-  ) {}
+  ) {
+    this.byName = new JointQuestions((names) => pool.run(findByName, [textArray(names)]));
+    this.byLastPart = new JointQuestions((keys) => pool.run(findByLastPart, [plainArray(keys)]));
+  }
+
+  /** Whether anybody waits for an answer. */
+  get isBusy(): boolean {
+    return this.byName.isBusy || this.byLastPart.isBusy;
+  }
 
   async find(name: string): Promise<FoundContent[]> {
     // PostgreSQL has no NUL in a text, and no name has one.
     if (name.includes("\0")) return [];
     const isWhole = name.includes("/");
-    const [by, key] = isWhole ? ["name", name] : ["last_key", keyOf(name)];
-    let entries = (await this.pool.run(find(by), [key])).map(entryOf);
-    if (entries.length > maxEntries) entries = await this.findCrowded(by, key);
+    const key = isWhole ? name : keyOf(name);
+    let entries = (await (isWhole ? this.byName : this.byLastPart).rowsOf(key)).map(entryOf);
+    if (entries.length > maxEntries) entries = await this.findCrowded(isWhole ? "name" : "last_key", key);
     if (entries.length === 0) return [];
     await this.members.meet(slotsOf(entries));
     // From here to the end nobody can leave.
