@@ -533,6 +533,36 @@ function orderTests(open: OpenStore): void {
     expect(await store.find("turn")).toEqual([]);
   });
 
+  test("of large changes that are under way together as well, and what is held is what they come to", async () => {
+    await using store = await Store.open(open);
+    const peer = await store.peer([], "10.0.0.1", 5);
+    const anew = files(2_000, "a").map(({ name }) => fileEntry(name, `${name} anew`));
+    const updates = [
+      ...["a", "b", "c", "d"].map((prefix) => () => store.update(peer, files(2_000, prefix))),
+      () => store.update(peer, anew),
+      () => store.update(peer, files(2_000, "e")),
+      () => store.update(peer, files(2_000, "f")),
+      () => store.update(peer, files(1_997, "c"), ["b0", "d0", "d1"]),
+    ];
+    const { updatesAtOnce } = store.catalog;
+    for (let i = 0; i < updates.length; i += updatesAtOnce)
+      await Promise.all(updates.slice(i, i + updatesAtOnce).map((update) => update()));
+    const others = ["b", "c", "d", "e", "f"].flatMap((prefix) => files(2_000, prefix));
+    const library = [...anew, ...others].filter(({ name }) => !["b0", "d0", "d1"].includes(name));
+    expect(peer.files).toBe(library.length);
+    expect(await store.found("a7")).toEqual([`${short("a7 anew")} 1 [a7] 5`]);
+    for (const [name, count] of [
+      ["b0", 0],
+      ["c0", 1],
+      ["d1", 0],
+      ["d2", 1],
+    ] as const)
+      expect(await store.found(name)).toHaveLength(count);
+    store.catalog.leave(peer);
+    const again = store.catalog.join("10.0.0.1");
+    expect(await store.claim(again, claimOf(library), 5)).toMatchObject({ held: true });
+  });
+
   test("many peers that register the same files at once all have them", async () => {
     await using store = await Store.open(open);
     const same = files(300);

@@ -170,20 +170,54 @@ describeWithPostgres("two processes over one PostgreSQL", (running) => {
     await other.close({ timeout: 0 });
   });
 
+  /** In `peers`, `entries`, `holdings`, `names` and `unsettled`. */
+  async function rowsOf(url: string): Promise<string | undefined> {
+    const [row] = await running.server.ask(
+      `SELECT (SELECT count(*) FROM peers), (SELECT count(*) FROM entries), (SELECT count(*) FROM holdings),
+         (SELECT count(*) FROM names), (SELECT count(*) FROM unsettled)`,
+      new URL(url).pathname.slice(1),
+    );
+    return row?.join(" ");
+  }
+
+  test("of what was being made ready for a peer that left meanwhile nothing stays", async () => {
+    const url = await running.stores.url();
+    await using store = await openShared(url, { ...brisk, keepMs: 300 });
+    const peer = await store.peer(files(1_000));
+    const other = new SQL(url, { max: 1 });
+    const end = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    // Nothing is written meanwhile, as if it took long.
+    const removal = other.begin(async (run) => {
+      await run.unsafe("SELECT id FROM turns WHERE id = 1 FOR UPDATE");
+      begun.resolve();
+      await end.promise;
+    });
+    await begun.promise;
+    // Twice as many as go into one statement.
+    const updates = Array.from({ length: 8 }, (_, i) => store.update(peer, files(2_000, `more${i} `)));
+    const ends = Promise.allSettled(updates);
+    const entriesAhead = "SELECT count(*) FROM entries WHERE name LIKE 'more%'";
+    const database = new URL(url).pathname.slice(1);
+    await until(async () => {
+      const [row] = await running.server.ask(entriesAhead, database);
+      return row?.[0] === "8000";
+    });
+    store.catalog.leave(peer);
+    end.resolve();
+    await removal;
+    await other.close({ timeout: 0 });
+    await ends;
+    await until(async () => (await rowsOf(url)) === "0 0 0 0 0", 30_000);
+    expect(store.catalog.counts).toEqual({ peers: 0, files: 0, names: 0 });
+  });
+
   test("rows of who left for good go, names and entries with them, whoever of the two removes them", async () => {
     const url = await running.stores.url();
     const times = { ...brisk, keepMs: 300 };
     await using a = await openShared(url, times);
     await using b = await openShared(url, times);
-    const database = new URL(url).pathname.slice(1);
-    const rows = async () => {
-      const [row] = await running.server.ask(
-        `SELECT (SELECT count(*) FROM peers), (SELECT count(*) FROM entries), (SELECT count(*) FROM holdings),
-           (SELECT count(*) FROM names), (SELECT count(*) FROM unsettled)`,
-        database,
-      );
-      return row?.join(" ");
-    };
+    const rows = () => rowsOf(url);
     const peers = await Promise.all([a.peer(files(3_000)), b.peer(files(2_000, "g")), b.peer(files(10))]);
     await until(async () => (await rows()) === "3 5000 5010 5000 0", 15_000);
     a.catalog.leave(peers[0]);

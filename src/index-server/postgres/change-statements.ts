@@ -46,14 +46,26 @@ const dropNamed = "h.name_key = ANY($17::bigint[])";
 const dropOthers =
   "NOT EXISTS (SELECT 1 FROM unnest($17::bigint[]) AS keep(name_key) WHERE keep.name_key = h.name_key)";
 
+const insertEntries = (
+  source: string,
+  first: number,
+) => `INSERT INTO entries(id, name, last_key, root_key, size, md5, root)
+    SELECT f.id, f.name, f.last_key, f.root_key, f.size, f.md5, f.root FROM ${source}
+      unnest(${["bigint", "text", "bigint", "bigint", "bigint", "bytea", "bytea"].map((type, i) => `$${first + i}::${type}[]`).join(", ")})
+        AS f(id, name, last_key, root_key, size, md5, root)
+    ON CONFLICT (id) DO NOTHING RETURNING id`;
+
+/**
+ * Most of the work on a change that can be done at any time: entries that nobody holds are in no answer, and go again when
+ * they are looked at.
+ */
+const entriesAhead = `WITH fresh AS (${insertEntries("", 1)})
+  INSERT INTO unsettled(entry) SELECT id FROM fresh`;
+
 /** Sorted by id everywhere, so that no two changes wait for each other. Returns 1 when it took effect, else 0. */
 const text = (owner: string, drop: string) => `WITH ${shared},
   owner AS (${owner}),
-  fresh AS (INSERT INTO entries(id, name, last_key, root_key, size, md5, root)
-    SELECT f.id, f.name, f.last_key, f.root_key, f.size, f.md5, f.root FROM owner,
-      unnest($9::bigint[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bytea[], $15::bytea[])
-        AS f(id, name, last_key, root_key, size, md5, root)
-    ON CONFLICT (id) DO NOTHING RETURNING id),
+  fresh AS (${insertEntries("owner,", 9)}),
   put AS (INSERT INTO holdings(peer, name_key, entry, partial)
     SELECT $1::bigint, f.name_key, f.entry, f.partial FROM owner,
       unnest($16::bigint[], $9::bigint[], $18::boolean[]) AS f(name_key, entry, partial)
@@ -88,11 +100,21 @@ interface Given {
   isToTell: boolean;
 }
 
-export function change({ peer, held, slot, process, port, version, plan, isToTell }: Given): Statement {
+/** The statement that makes a change; and one that may be run before it, so that it has less to do. */
+export function change({ peer, held, slot, process, port, version, plan, isToTell }: Given) {
   const { id, host } = peer;
   const put = [...plan.put].sort((a, b) => (a.entry < b.entry ? -1 : 1));
   const files = put.map(({ file }) => file);
   const { named, others } = held.version === undefined ? texts.insert : texts.update;
+  const entries = [
+    plainArray(put.map(({ entry }) => entry)),
+    textArray(files.map(({ name }) => name)),
+    plainArray(put.map(({ lastKey }) => lastKey)),
+    plainArray(files.map(({ root }) => rootKey(root))),
+    plainArray(files.map(({ sizeBytes }) => sizeBytes)),
+    bytesArray(files.map(({ md5 }) => md5)),
+    bytesArray(files.map(({ root }) => root)),
+  ];
   const values = [
     slot,
     id,
@@ -102,13 +124,7 @@ export function change({ peer, held, slot, process, port, version, plan, isToTel
     port,
     plan.files,
     `\\x${plan.digest.hex}`,
-    plainArray(put.map(({ entry }) => entry)),
-    textArray(files.map(({ name }) => name)),
-    plainArray(put.map(({ lastKey }) => lastKey)),
-    plainArray(files.map(({ root }) => rootKey(root))),
-    plainArray(files.map(({ sizeBytes }) => sizeBytes)),
-    bytesArray(files.map(({ md5 }) => md5)),
-    bytesArray(files.map(({ root }) => root)),
+    ...entries,
     plainArray(put.map(({ nameKey }) => nameKey)),
     plainArray(plan.drop ?? plan.keep),
     plainArray(files.map(({ partial }) => partial === true)),
@@ -117,5 +133,8 @@ export function change({ peer, held, slot, process, port, version, plan, isToTel
     isToTell && plan.news.length > 0 ? plainArray(plan.news.map(({ nameKey }) => nameKey)) : null,
     peer.fingerprint ?? "",
   ];
-  return { text: plan.drop === undefined ? others : named, values };
+  return {
+    change: { text: plan.drop === undefined ? others : named, values },
+    ahead: { text: entriesAhead, values: entries },
+  };
 }

@@ -6,7 +6,7 @@
  */
 import { LibraryDigest } from "../../wire/library-digest.ts";
 import type { LibraryClaim } from "../../wire/messages.ts";
-import { ProtocolError } from "../../wire/protocol-error.ts";
+import { type ErrorCode, ProtocolError } from "../../wire/protocol-error.ts";
 import { type CatalogLimits, StoreError } from "../catalog.ts";
 import {
   type Change,
@@ -58,6 +58,8 @@ export interface PreparedChange {
   readonly slot: string;
   readonly version: string;
   readonly statement: statements.Statement;
+  /** May be run before. */
+  readonly ahead: statements.Statement;
 }
 
 /** The row of the peer was not as expected, or nobody knows what happened: so often it is looked at anew. */
@@ -75,8 +77,18 @@ export class ChangeWriter {
     const { slot } = peer;
     const version = newVersion();
     const isToTell = hasOthers();
-    const statement = statements.change({ peer, held, slot, process, port, version, plan, isToTell });
-    return { held, plan, port, slot, version, statement };
+    const given = { peer, held, slot, process, port, version, plan, isToTell };
+    const { change: statement, ahead } = statements.change(given);
+    return { held, plan, port, slot, version, statement, ahead };
+  }
+
+  /** As `prepare`, with time to spare: PostgreSQL writes something else of this peer, and may as well write on. */
+  async prepareAhead(peer: OwnPeer, given: ChangeToWrite, held: Held): Promise<PreparedChange> {
+    const prepared = await this.prepare(peer, given, held);
+    const { plan, ahead } = prepared;
+    if (plan.put.length > 0 && this.lackOfRoom(held, plan) === undefined)
+      await this.parts.pool.run(ahead.text, ahead.values);
+    return prepared;
   }
 
   /** `ready`: for what the peer may have by now. Rejects with StoreError, or with ProtocolError when it is refused. */
@@ -87,7 +99,8 @@ export class ChangeWriter {
       if (given.newPort === undefined && !peer.isRegistered) throw new ProtocolError("BAD_STATE", given.id);
       const isReady = attempt === 1 && ready !== undefined && ready.held.version === peer.held.version;
       const prepared = isReady ? ready : await this.prepare(peer, given, peer.held);
-      this.checkRoom(peer, prepared.plan, given.id);
+      const lack = this.lackOfRoom(peer.held, prepared.plan);
+      if (lack !== undefined) throw new ProtocolError(lack, given.id);
       if (await this.run(peer, prepared)) {
         peer.held = heldAfter(prepared);
         peer.port = prepared.port;
@@ -128,12 +141,12 @@ export class ChangeWriter {
     return true;
   }
 
-  private checkRoom(peer: OwnPeer, plan: ChangePlan, id: number): void {
+  private lackOfRoom(held: Held, plan: ChangePlan): ErrorCode | undefined {
     const { limits, rowsOfAll } = this.parts;
-    const more = plan.files - peer.held.files;
-    if (more <= 0) return;
-    if (plan.files > limits.filesPerPeer) throw new ProtocolError("TOO_MANY", id);
-    if (rowsOfAll() + more > limits.filesPerIndex) throw new ProtocolError("STORAGE_FULL", id);
+    const more = plan.files - held.files;
+    if (more <= 0) return undefined;
+    if (plan.files > limits.filesPerPeer) return "TOO_MANY";
+    return rowsOfAll() + more > limits.filesPerIndex ? "STORAGE_FULL" : undefined;
   }
 
   /** What the peer has under the names of the change. */

@@ -32,6 +32,7 @@ interface Group {
   readonly change: Change;
   /** As far as it could be made ready. */
   readonly prepared?: PreparedChange | undefined;
+  readonly preparedMs?: number | undefined;
 }
 
 export class Changes {
@@ -74,7 +75,7 @@ export class Changes {
     let group = begun ?? (await this.gather(peer));
     while (group !== undefined) {
       const isReady = group.prepared !== undefined || peer.isUncertain;
-      const ready = isReady ? group : await this.prepared(peer, group, peer.held);
+      const ready = isReady ? group : await this.prepared(peer, group);
       if (ready === undefined) return undefined;
       const written = this.carryOut(peer, ready);
       const next = this.turns.areWanted ? undefined : await this.gatherNext(peer, ready, written);
@@ -85,19 +86,30 @@ export class Changes {
     return undefined;
   }
 
-  /** What comes until `before` is written, made for what the peer will hold then. */
+  /** What comes until `before` is written; if it is enough by then, made for what the peer will hold. */
   private async gatherNext(peer: OwnPeer, before: Group, written: Promise<void>): Promise<Group | undefined> {
+    let isWritten = false;
+    void written.then(() => {
+      isWritten = true;
+    });
     const group = await this.gather(peer, written);
-    if (group === undefined || before.prepared === undefined) return group;
+    if (group === undefined || isWritten || before.prepared === undefined) return group;
     if (haveNamesInCommon(before.change, group.change)) return group;
     return await this.prepared(peer, group, heldAfter(before.prepared));
   }
 
-  /** Undefined when that failed, and was told. */
-  private async prepared(peer: OwnPeer, group: Group, held: Held): Promise<Group | undefined> {
+  /** `ahead`: what the peer will hold, when that is still being written. Undefined when it failed, and that was told. */
+  private async prepared(peer: OwnPeer, group: Group, ahead?: Held): Promise<Group | undefined> {
     if (isClaim(group)) return group;
+    const { writer } = this;
+    const given = toWrite(group);
+    const startMs = monotonicMs();
     try {
-      return { ...group, prepared: await this.writer.prepare(peer, toWrite(group), held) };
+      const prepared =
+        ahead === undefined
+          ? await writer.prepare(peer, given, peer.held)
+          : await writer.prepareAhead(peer, given, ahead);
+      return { ...group, prepared, preparedMs: monotonicMs() - startMs };
     } catch (error) {
       this.fail(group, error);
       return undefined;
@@ -137,11 +149,11 @@ export class Changes {
 
   /** Writes and answers it. Never rejects. */
   private async carryOut(peer: OwnPeer, group: Group): Promise<void> {
-    const { requests, change } = group;
+    const { requests, change, preparedMs = 0 } = group;
     const startMs = monotonicMs();
     try {
       const held = await this.written(peer, group);
-      this.pace.took(change.add.size, monotonicMs() - startMs);
+      this.pace.took(change.add.size, Math.max(preparedMs, monotonicMs() - startMs));
       for (const { waiting, asked } of requests) waiting.done({ id: asked.id, held });
     } catch (error) {
       if (error instanceof ProtocolError && requests.length > 1) {
