@@ -76,7 +76,9 @@ describeWithPostgres("a PostgreSQL in trouble", (running) => {
     let refusals: { code: string; ms: number }[];
     try {
       const asked = [store.find("f1"), store.find("f2"), store.update(peer, files(5, "g"), ["f0"])];
-      refusals = await Promise.all(asked.map(refusal));
+      // It comes when the one before has begun, and does not have to wait for two deadlines.
+      const later = Bun.sleep(100).then(() => refusal(store.update(peer, files(5, "h"))));
+      refusals = await Promise.all([...asked.map(refusal), later]);
     } finally {
       running.server.freeze("SIGCONT");
     }

@@ -111,7 +111,7 @@ export class Changes {
           : await writer.prepareAhead(peer, given, ahead);
       return { ...group, prepared, preparedMs: monotonicMs() - startMs };
     } catch (error) {
-      this.fail(group, error);
+      this.fail(peer, group, error);
       return undefined;
     }
   }
@@ -161,13 +161,16 @@ export class Changes {
         for (const one of requests) await this.carryOut(peer, extended(undefined, one));
         return;
       }
-      this.fail(group, error);
+      this.fail(peer, group, error);
     }
   }
 
-  private fail({ requests }: Group, error: unknown): void {
-    if (error instanceof StoreError) this.pace.failed();
+  private fail(peer: OwnPeer, { requests }: Group, error: unknown): void {
     for (const { waiting } of requests) waiting.failed(error);
+    if (!(error instanceof StoreError)) return;
+    this.pace.failed();
+    // What came after them would wait as long once more, and might be done before them.
+    for (let next = peer.waiting.take(); next !== undefined; next = peer.waiting.take()) next.failed(error);
   }
 
   /** Of a REGISTER with a digest: whether the peer has what it describes. */
