@@ -81,7 +81,9 @@ export class FoldedName {
   private lastWordsMade: string | undefined;
   private readonly lastAt: number;
 
-  constructor(name: string) {
+  /** `given`: the name itself. */
+  constructor(readonly given: string) {
+    const name = given;
     this.folded = isAscii.test(name) ? name.toUpperCase() : name.split("/").map(foldPart).join("/");
     this.lastAt = this.folded.lastIndexOf("/") + 1;
   }

@@ -3,36 +3,47 @@
  */
 import { ProtocolError } from "../../wire/protocol-error.ts";
 
+/** Candidates come group of words by group of words (search-candidates.ts), in each in the order of entry ids. */
+export interface Place {
+  group: number;
+  entry: number;
+}
+
 /**
- * A search walks through stages, each in the order of entry ids, window by window; what is in a window comes in the
+ * A search walks through stages, each in the order of places, window by window; what is in a window comes in the
  * order of its rank. (search-run.ts says what the stages are.)
  */
 export interface Cursor {
   stage: number;
-  /** The window begins behind this id … */
-  after: number;
-  /** … and ends with this one; 0: it has not been begun. */
-  upTo: number;
+  /** The window begins behind this place … */
+  after: Place;
+  /** … and ends with this one; undefined: it has not been begun. */
+  upTo: Place | undefined;
   /** How many of the window's candidates have been looked at. */
   position: number;
 }
 
-const form = /^([0-9])\.([0-9a-z]{1,11})\.([0-9a-z]{1,11})\.([0-9a-z]{1,4})\.([0-9a-z]{1,7})$/;
+export function isBehind(a: Place, b: Place): boolean {
+  return a.group === b.group ? a.entry > b.entry : a.group > b.group;
+}
 
-export function encodeCursor({ stage, after, upTo, position }: Cursor, text: string): string {
-  return [stage, after, upTo, position, hashOf(text)].map((number) => number.toString(36)).join(".");
+const form = /^([0-9])((?:\.[0-9a-z]{1,11}){4})\.([0-9a-z]{1,4})\.([0-9a-z]{1,7})$/;
+const noPlace: Place = { group: 0, entry: 0 };
+
+export function encodeCursor({ stage, after, upTo = noPlace, position }: Cursor, text: string): string {
+  const numbers = [stage, after.group, after.entry, upTo.group, upTo.entry, position, hashOf(text)];
+  return numbers.map((number) => number.toString(36)).join(".");
 }
 
 /** Throws ProtocolError BAD_SEARCH when it is none of a search with this text. */
 export function decodeCursor(cursor: string, text: string): Cursor {
-  const parts = form
-    .exec(cursor)
-    ?.slice(1)
-    .map((part) => Number.parseInt(part, 36));
-  const [stage = 0, after = 0, upTo = 0, position = 0, hash] = parts ?? [];
-  if (hash !== hashOf(text) || !Number.isSafeInteger(after) || !Number.isSafeInteger(upTo))
+  const isOne = form.test(cursor);
+  const numbers = cursor.split(".").map((part) => Number.parseInt(part, 36));
+  const [stage = 0, afterGroup = 0, afterEntry = 0, group = 0, entry = 0, position = 0, hash] = numbers;
+  if (!isOne || hash !== hashOf(text) || !numbers.every(Number.isSafeInteger))
     throw new ProtocolError("BAD_SEARCH", null, "after: not the next of an answer to this search");
-  return { stage, after, upTo, position };
+  const upTo = group === 0 && entry === 0 ? undefined : { group, entry };
+  return { stage, after: { group: afterGroup, entry: afterEntry }, upTo, position };
 }
 
 /** FNV-1a. */

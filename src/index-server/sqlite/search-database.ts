@@ -5,6 +5,7 @@
 import type { Database } from "bun:sqlite";
 import { rmSync } from "node:fs";
 import namesSql from "../../../migrations/search/001-names.sql" with { type: "text" };
+import wordsSql from "../../../migrations/search/002-words.sql" with { type: "text" };
 import { reasonOf } from "../../errors.ts";
 import { CorruptDatabaseError, openDatabase } from "../../sqlite.ts";
 import { FoldedName } from "../../wire/search-fold.ts";
@@ -32,7 +33,7 @@ export function removeSearchDatabase(path: string): void {
 
 /** Not read from end to end: 4 s for 3.75 million names, before which nothing would be found. */
 function open(path: string): Database {
-  return openDatabase({ path, migrations: [namesSql], mayTrust: () => true });
+  return openDatabase({ path, migrations: [namesSql, wordsSql], mayTrust: () => true });
 }
 
 /** Undefined when it was of no use and is gone. */

@@ -5,8 +5,7 @@
 import type { Database } from "bun:sqlite";
 import type { FileName } from "../../wire/file-name.ts";
 import type { Match } from "../../wire/messages.ts";
-import { FoldedName } from "../../wire/search-fold.ts";
-import { isPeerMeant, matchesFolded, type Ranked, rank } from "../../wire/search-match.ts";
+import { isPeerMeant, type Ranked } from "../../wire/search-match.ts";
 import type { SearchQuery } from "../../wire/search-query.ts";
 import type { LiveBits } from "./live-peers.ts";
 
@@ -21,15 +20,22 @@ export const entriesAtOnce = 64;
 
 export type Hit = Match & Ranked;
 
-/** One name of the content of `entry`. `peers`: who has it whole under this name, joined by commas. */
-type NamedEntry = [
-  entry: number,
+/** What fits, in the order of search-match.ts by its folded name. */
+export interface RankedCandidate extends Ranked {
+  id: number;
+  /** The name as it was given. */
+  shown: string;
+  sizeBytes: number;
+}
+
+/** `peers`: who has it whole under this name, joined by commas. `names`: entries with such a root, this one among them, as well. */
+type HeldEntry = [
   id: number,
-  name: string,
   whole: number,
   sizeBytes: number,
   root: Uint8Array,
   peers: string | null,
+  names: string,
 ];
 
 /** Peers that a search means or does not mean, as slots. */
@@ -40,7 +46,7 @@ export interface MeantPeers {
 }
 
 export class SearchHolders {
-  private readonly namesOfContents;
+  private readonly entries;
   private readonly holders;
   private readonly peers;
 
@@ -48,15 +54,13 @@ export class SearchHolders {
     database: Database,
     private readonly live: LiveBits,
   ) {
-    this.namesOfContents = database.prepare<NamedEntry, [entries: string]>(
-      `SELECT mine.id, other.id, other.name, other.holders - other.partial_holders, other.size, other.root,
+    this.entries = database.prepare<HeldEntry, [ids: string]>(
+      `SELECT e.id, e.holders - e.partial_holders, e.size, e.root,
          (SELECT group_concat(peer) FROM (
-            SELECT peer FROM holdings WHERE entry = other.id AND partial = 0 LIMIT ${fewHolders}))
-       FROM json_each(?) AS asked CROSS JOIN entries AS mine ON mine.id = asked.value
-         CROSS JOIN entries AS other ON other.id IN (
-           SELECT mine.id UNION ALL
-           SELECT id FROM (SELECT id FROM entries WHERE root_key = mine.root_key LIMIT ${maxNamesRead}))
-       WHERE other.root = mine.root AND other.size = mine.size`,
+            SELECT peer FROM holdings WHERE entry = e.id AND partial = 0 LIMIT ${fewHolders})),
+         (SELECT group_concat(id) FROM (
+            SELECT id FROM entries WHERE root_key = e.root_key LIMIT ${maxNamesRead}))
+       FROM json_each(?) AS asked CROSS JOIN entries AS e ON e.id = asked.value`,
     );
     this.holders = database.prepare<[peers: string | null], [entry: number]>(
       `SELECT group_concat(peer) FROM (
@@ -84,42 +88,50 @@ export class SearchHolders {
    * At most `entriesAtOnce`, in their order. An entry is left out when it is gone, or nobody live has it whole under this
    * name. Sources are those of its content, under whatever name.
    */
-  hitsOf(entries: readonly number[], query: SearchQuery, meant: MeantPeers): Hit[] {
-    const rows = this.namesOfContents.values(JSON.stringify(entries)) as NamedEntry[];
-    const byEntry = Map.groupBy(rows, ([entry]) => entry);
-    return entries.flatMap((entry) => this.hitOf(entry, byEntry.get(entry) ?? [], query, meant) ?? []);
+  hitsOf(candidates: readonly RankedCandidate[], meant: MeantPeers): Hit[] {
+    const own = this.read(candidates.map(({ id }) => id));
+    const others = this.read([...new Set([...own.values()].flatMap(otherNames))]);
+    return candidates.flatMap((candidate) => {
+      const entry = own.get(candidate.id);
+      if (entry === undefined) return [];
+      const names = otherNames(entry).map((id) => others.get(id));
+      const same = names.filter((other): other is HeldEntry => isSameContent(entry, other));
+      return this.hitOf(candidate, entry, same, meant) ?? [];
+    });
   }
 
+  private read(ids: readonly number[]): Map<number, HeldEntry> {
+    if (ids.length === 0) return new Map();
+    const rows = this.entries.values(JSON.stringify(ids)) as HeldEntry[];
+    return new Map(rows.map((row) => [row[0], row]));
+  }
+
+  /** `others`: the content under other names. */
   private hitOf(
-    entry: number,
-    names: readonly NamedEntry[],
-    query: SearchQuery,
+    { rank, shown, sizeBytes }: RankedCandidate,
+    entry: HeldEntry,
+    others: readonly HeldEntry[],
     meant: MeantPeers,
   ): Hit | undefined {
     const isOfPeers = meant.wanted.length + meant.unwanted.length > 0;
-    const holders = new Set<number>();
-    let own: Ranked | undefined;
-    let kept = 0;
-    for (const [, id, name, whole, , , peers] of names) {
-      const here = this.liveHolders(id, whole, peers, isOfPeers);
-      for (const peer of here) holders.add(peer);
-      kept += whole;
-      const isMeant = meant.wanted.every((some) => here.some((peer) => some.has(peer)));
-      if (id !== entry || here.length === 0 || !isMeant) continue;
-      const folded = new FoldedName(name);
-      if (matchesFolded(query, folded)) own = { rank: rank(query, folded), sources: 0, name };
+    const here = this.liveHolders(entry, isOfPeers);
+    if (here.length === 0) return undefined;
+    if (!meant.wanted.every((some) => here.some((peer) => some.has(peer)))) return undefined;
+    const holders = new Set(here);
+    let kept = entry[1];
+    for (const other of others) {
+      for (const peer of this.liveHolders(other, isOfPeers)) holders.add(peer);
+      kept += other[1];
     }
-    if (own === undefined) return undefined;
     if (meant.unwanted.some((peers) => holders.values().some((peer) => peers.has(peer)))) return undefined;
-    const [, , , , sizeBytes, root] = names[0]!;
     const sources = kept <= fewHolders ? holders.size : kept;
-    return { name: own.name as FileName, root: root.toHex(), sizeBytes, sources, rank: own.rank };
+    return { name: shown as FileName, root: entry[3].toHex(), sizeBytes, sources, rank };
   }
 
-  private liveHolders(entry: number, whole: number, few: string | null, areAllAsked: boolean): number[] {
+  private liveHolders([id, whole, , , few]: HeldEntry, areAllAsked: boolean): number[] {
     const found = this.liveAmong(few);
     if (whole <= fewHolders || (found.length > 0 && !areAllAsked)) return found;
-    return this.liveAmong((this.holders.values(entry) as [string | null][])[0]?.[0] ?? null);
+    return this.liveAmong((this.holders.values(id) as [string | null][])[0]?.[0] ?? null);
   }
 
   private liveAmong(peers: string | null): number[] {
@@ -129,4 +141,18 @@ export class SearchHolders {
       .map(Number)
       .filter((peer) => this.live.has(peer));
   }
+}
+
+/** Entries whose content may be the same. */
+function otherNames([id, , , , , names]: HeldEntry): number[] {
+  // As it nearly always is.
+  if (!names.includes(",")) return [];
+  return names
+    .split(",")
+    .map(Number)
+    .filter((other) => other !== id);
+}
+
+function isSameContent([, , sizeBytes, root]: HeldEntry, other: HeldEntry | undefined): boolean {
+  return other !== undefined && other[2] === sizeBytes && Buffer.compare(other[3], root) === 0;
 }

@@ -1,10 +1,10 @@
 /**
- * One SEARCH, as a generator that rests after every piece of work: candidates in the order of their ids are gathered
+ * One SEARCH, as a generator that rests after every piece of work: candidates in the order of their places are gathered
  * into windows, what is in a window is ranked, and a page is filled window by window.
  *
- * Up to `windowSize` hits are ranked all together. Of more, those that the search says exactly come first, then those
+ * Up to `mostTogether` hits are ranked all together. Of more, those that the search says exactly come first, then those
  * at whose words' beginnings it is, then the others: stages, each a walk of its own, because what fits best must not
- * depend on how old it is. (Where hardly any word begins so, the last two are one.) Within a stage the oldest `windowSize` are ranked together, then the next.
+ * depend on how old it is. Within a stage the first `windowSize` are ranked together, then the next.
  */
 import { maxContentBytes } from "../../wire/limits.ts";
 import type { Match } from "../../wire/messages.ts";
@@ -20,11 +20,16 @@ import {
 } from "../../wire/search-match.ts";
 import { parseSearch, type SearchQuery, type SizeCondition } from "../../wire/search-query.ts";
 import type { SearchCandidates, SizeRange, Source } from "./search-candidates.ts";
-import { type Cursor, decodeCursor, encodeCursor } from "./search-cursor.ts";
-import { entriesAtOnce, type Hit, type MeantPeers, type SearchHolders } from "./search-holders.ts";
+import { type Cursor, decodeCursor, encodeCursor, isBehind, type Place } from "./search-cursor.ts";
+import {
+  entriesAtOnce,
+  type Hit,
+  type MeantPeers,
+  type RankedCandidate,
+  type SearchHolders,
+} from "./search-holders.ts";
 import type { Candidate } from "./search-tail.ts";
-import { anyOf, type LookUp, lookUpOf, stemCode, stemCodesOf, type Where } from "./search-text.ts";
-import type { TrigramSample } from "./trigram-sample.ts";
+import { lookUpOf, stemCode, stemCodesOf } from "./search-text.ts";
 
 export interface SearchRequest {
   text: string;
@@ -39,10 +44,10 @@ export interface SearchPage {
   next: string | undefined;
 }
 
-/** Ranked together. */
-const windowSize = 128;
-/** Where so many may fit, it is not tried to rank all of them together. */
-const manyCandidates = 20 * windowSize;
+/** So many at most are ranked all together … */
+const mostTogether = 128;
+/** … and of more, so many: each costs a page of the database, and a page of hits is about as many. */
+const windowSize = 64;
 /** A candidate of the worst name and the worst glob takes 0.2 ms. */
 const comparedBetweenRests = 16;
 /** More peers than these are looked for among the names' holders. */
@@ -53,22 +58,12 @@ const together = 0;
 const exact = 1;
 const beginnings = 2;
 const others = 3;
-/** `beginnings` and `others` as one. */
-const rest = 4;
-/** When of so many compared in `beginnings` so few are: it is rather the middles of words. */
-const comparedInVain = 512;
-const fewOfThem = 64;
 
 interface Gathered {
-  ranked: Ranked[];
-  /** Everything up to this entry has been looked at. */
-  upTo: number;
+  ranked: RankedCandidate[];
+  /** Everything up to here has been looked at. */
+  upTo: Place;
   isLast: boolean;
-  isInVain?: boolean;
-}
-
-interface Ranked extends Candidate {
-  rank: Rank;
 }
 
 export class SearchRun {
@@ -85,7 +80,6 @@ export class SearchRun {
     private readonly request: SearchRequest,
     private readonly candidates: SearchCandidates,
     private readonly holders: SearchHolders,
-    private readonly sample: TrigramSample,
     private readonly isSpent: (times?: number) => boolean,
   ) {
     this.query = parseSearch(request.text);
@@ -96,9 +90,8 @@ export class SearchRun {
 
   *run(): Generator<void, SearchPage> {
     const { after, text, limit } = this.request;
-    let cursor = after === "" ? start(this.firstStage) : decodeCursor(after, text);
-    const mayBe = this.stages.includes(beginnings) ? [...this.stages, rest] : this.stages;
-    if (!mayBe.includes(cursor.stage)) decodeCursor("", text);
+    let cursor = after === "" ? start(this.stages[0]!) : decodeCursor(after, text);
+    if (!this.stages.includes(cursor.stage)) decodeCursor("", text);
     while (this.hits.length < limit && !this.isSpent()) {
       const next = yield* this.window(cursor, limit);
       if (next === undefined) return this.page(undefined);
@@ -123,18 +116,18 @@ export class SearchRun {
   /** Adds hits of the window at `cursor`; returns where to go on, undefined for nowhere. */
   private *window(cursor: Cursor, limit: number): Generator<void, Cursor | undefined> {
     const { stage } = cursor;
-    const { ranked, upTo, isLast, isInVain } = yield* this.gather(cursor);
-    const isFirst = cursor.upTo === 0 && cursor.after === 0;
-    // Too many to rank together.
-    if (stage === together && isFirst && !isLast && this.stages.length > 1) return start(this.stages[1]!);
-    if (isInVain) return start(rest);
+    const gathered = yield* this.gather(cursor);
+    if (gathered === undefined) return start(this.stages[1]!);
+    const { ranked, upTo, isLast } = gathered;
     ranked.sort(inOrder);
     let { position } = cursor;
-    while (position < ranked.length && this.hits.length < limit && !this.isSpent()) {
+    while (position < ranked.length && this.hits.length < limit) {
+      // Some of it in any case: who only gathers would do so again for the next page.
+      if (position > cursor.position && this.isSpent()) break;
       const end = position + Math.min(entriesAtOnce, limit - this.hits.length);
-      const entries = ranked.slice(position, end).map(({ id }) => id);
-      position += entries.length;
-      for (const hit of this.holders.hitsOf(entries, this.query, this.meant)) {
+      const some = ranked.slice(position, end);
+      position += some.length;
+      for (const hit of this.holders.hitsOf(some, this.meant)) {
         // The same with another MD5 is a lie of somebody.
         const content = `${hit.root} ${hit.sizeBytes} ${hit.name}`;
         if (this.shown.has(content)) continue;
@@ -144,34 +137,39 @@ export class SearchRun {
       yield;
     }
     if (position < ranked.length) return { ...cursor, upTo, position };
-    if (!isLast) return { stage, after: upTo, upTo: 0, position: 0 };
-    const isOnly = stage === together || stage === rest;
-    const nextStage = isOnly ? undefined : this.stages[this.stages.indexOf(stage) + 1];
+    if (!isLast) return { stage, after: upTo, upTo: undefined, position: 0 };
+    const nextStage = stage === together ? undefined : this.stages[this.stages.indexOf(stage) + 1];
     return nextStage === undefined ? undefined : start(nextStage);
   }
 
-  /** The candidates of a window; all of it when it was begun before, else as many as there is time for. */
-  private *gather({ stage, after, upTo: end }: Cursor): Generator<void, Gathered> {
-    const ranked: Ranked[] = [];
-    const isBegun = end > 0;
-    const mayBeInVain = stage === beginnings && !isBegun && after === 0;
+  /**
+   * The candidates of a window; all of it when it was begun before, else as many as there is time for. Undefined when
+   * they are too many to rank all together.
+   */
+  private *gather({ stage, after, upTo: end }: Cursor): Generator<void, Gathered | undefined> {
+    const ranked: RankedCandidate[] = [];
+    const mayBeMany = stage !== together || this.stages.length === 1 || end !== undefined || !isStart(after);
+    const most = mayBeMany ? windowSize : Number.POSITIVE_INFINITY;
     let compared = 0;
     for (const piece of this.candidates.pieces(this.sourceOf(stage), after, sizesOf(this.query))) {
       yield;
       if (piece === undefined) continue;
+      if (piece.areMany && !mayBeMany) return undefined;
       for (const candidate of piece.candidates) {
-        if (isBegun && candidate.id > end) return { ranked, upTo: end, isLast: false };
-        // Of a window that was begun, too: where it ends is what somebody says.
-        if (ranked.length === windowSize) return { ranked, upTo: ranked.at(-1)!.id, isLast: false };
+        const place = { group: piece.group, entry: candidate.id };
+        if (end !== undefined && isBehind(place, end)) return { ranked, upTo: end, isLast: false };
         if (++compared % comparedBetweenRests === 0) yield;
         const found = this.rankIn(stage, candidate);
-        if (found !== undefined) ranked.push({ ...candidate, rank: found });
+        if (found === undefined) continue;
+        if (ranked.length === mostTogether) return undefined;
+        ranked.push(rankedAs(candidate, found));
+        // Of a window that was begun, too: where it ends is what somebody says.
+        if (ranked.length === most) return { ranked, upTo: place, isLast: false };
       }
       if (piece.isLast) return { ranked, upTo: piece.upTo, isLast: true };
-      if (isBegun && piece.upTo >= end) return { ranked, upTo: end, isLast: false };
-      const isInVain = mayBeInVain && compared > comparedInVain && ranked.length < fewOfThem;
-      if (isInVain) return { ranked, upTo: piece.upTo, isLast: false, isInVain };
-      if (this.isSpent(isBegun ? 4 : 1)) return { ranked, upTo: piece.upTo, isLast: false };
+      if (end !== undefined && !isBehind(end, piece.upTo)) return { ranked, upTo: end, isLast: false };
+      if (this.isSpent(end === undefined ? 1 : 4))
+        return mayBeMany ? { ranked, upTo: piece.upTo, isLast: false } : undefined;
     }
     return { ranked, upTo: after, isLast: true };
   }
@@ -180,9 +178,7 @@ export class SearchRun {
   private rankIn(stage: number, { name, sizeBytes }: Candidate): Rank | undefined {
     if (!matchesFolded(this.query, name) || !matchesSize(this.query, sizeBytes)) return undefined;
     const found = rank(this.query, name);
-    if (stage === together) return found;
-    const own = this.stageOf(found, name);
-    return own === stage || (stage === rest && own !== exact) ? found : undefined;
+    return stage === together || this.stageOf(found, name) === stage ? found : undefined;
   }
 
   private stageOf(found: Rank, name: Candidate["name"]): number {
@@ -197,26 +193,15 @@ export class SearchRun {
     const hasWords = this.query.exact.length > 2;
     if (!hasWords || this.peersWalked !== undefined) return [together];
     const staged = this.codes.size > 0 ? [exact, beginnings, others] : [beginnings, others];
-    // Words of one and two letters are not in the full text: to look for them anywhere is to look at all entries.
-    return this.lookUp("anywhere") === undefined ? staged : [together, ...staged];
-  }
-
-  /** The first stage of the first page. */
-  private get firstStage(): number {
-    const [first, second] = this.stages;
-    const areMany = (this.lookUp("anywhere")?.candidates ?? 0) > manyCandidates;
-    return (first === together && areMany ? second : first) ?? together;
+    // Words of one and two letters are not looked up: to look for them anywhere is to look at all entries.
+    return lookUpOf(this.query, "anywhere") === undefined ? staged : [together, ...staged];
   }
 
   private sourceOf(stage: number): Source {
     if (this.peersWalked !== undefined) return { kind: "peers", slots: this.peersWalked };
-    if (stage === exact) return { kind: "text", match: anyOf(this.codes), isRare: true };
-    const lookUp = this.lookUp(stage === beginnings ? "at beginnings of words" : "anywhere");
-    return lookUp === undefined ? { kind: "entries" } : { kind: "text", match: lookUp.match };
-  }
-
-  private lookUp(where: Where): LookUp | undefined {
-    return lookUpOf(this.query, where, this.sample.rarityOf, this.candidates.lastEntry);
+    if (stage === exact) return { kind: "text", patterns: [], words: [...this.codes] };
+    const lookUp = lookUpOf(this.query, stage === beginnings ? "at beginnings of words" : "anywhere");
+    return lookUp === undefined ? { kind: "entries" } : { kind: "text", ...lookUp };
   }
 
   /** Whose files are looked through, when a `peer:` means so few. */
@@ -227,12 +212,19 @@ export class SearchRun {
 }
 
 function start(stage: number): Cursor {
-  return { stage, after: 0, upTo: 0, position: 0 };
+  return { stage, after: { group: 0, entry: 0 }, upTo: undefined, position: 0 };
 }
 
-function inOrder(a: Ranked, b: Ranked): number {
-  const name = (of: Ranked) => ({ rank: of.rank, sources: of.holders, name: of.name.folded });
-  return compareRanked(name(a), name(b)) || a.id - b.id;
+function isStart({ group, entry }: Place): boolean {
+  return group === 0 && entry === 0;
+}
+
+function rankedAs({ id, name, sizeBytes, holders }: Candidate, found: Rank): RankedCandidate {
+  return { id, rank: found, sources: holders, name: name.folded, shown: name.given, sizeBytes };
+}
+
+function inOrder(a: RankedCandidate, b: RankedCandidate): number {
+  return compareRanked(a, b) || a.id - b.id;
 }
 
 function sizesOf({ wanted }: SearchQuery): SizeRange {

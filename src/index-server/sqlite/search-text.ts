@@ -1,6 +1,6 @@
 /**
- * What of a name goes into the full text, and what is looked up there for a search: trigrams, of which the rarest few
- * are enough, because what is found is compared with the search anyway. Pure.
+ * What of a name goes into the full text, and what is looked up there for a search: words. What is found is compared
+ * with the search anyway, so that a look-up may find too much, but never too little. Pure.
  */
 import type { FoldedName } from "../../wire/search-fold.ts";
 import { atBeginning } from "../../wire/search-match.ts";
@@ -11,7 +11,7 @@ export function searchTextOf(name: FoldedName): string {
   return name.words + stemCode(name.stemWords);
 }
 
-/** One trigram: letters of private use, which are in no word, for 20 bits of a hash (FNV-1a). */
+/** One word of letters of private use, which are in no other word, for 20 bits of a hash (FNV-1a). */
 export function stemCode(stemWords: string): string {
   let hash = 0x811c9dc5;
   for (let i = 0; i < stemWords.length; i++) hash = Math.imul(hash ^ stemWords.charCodeAt(i), 0x01000193);
@@ -38,51 +38,22 @@ const maxStemsLookedUp = 8;
 
 export type Where = "anywhere" | "at beginnings of words";
 
-/** How many of 10,000 names have a trigram. */
-export type RarityOf = (trigram: string) => number;
-
-/** Lists that are compared with each other, two for a word: another costs more than it spares (measured). */
-const maxTrigrams = 3;
-/** So few candidates are compared sooner than another list is read. */
-const fewCandidates = 64;
-
+/** Every name that fits has a word for each of the patterns, and one of `words` when there are any. */
 export interface LookUp {
-  /** For MATCH. */
-  match: string;
-  /** About how many names have these trigrams, as if words had nothing to do with each other. */
-  candidates: number;
+  patterns: readonly Pattern[];
+  words: readonly string[];
 }
 
-/** Every name that fits has these trigrams. Undefined when nothing of the search is long enough. */
-export function lookUpOf(
-  query: SearchQuery,
-  where: Where,
-  rarityOf: RarityOf,
-  names: number,
-): LookUp | undefined {
-  const lists = requiredTexts(query, where).map((text) => rarestFirst(text, rarityOf));
-  const chosen = new Set<string>();
-  let candidates = names;
-  for (let round = 0; lists.some((list) => list.length > round); round++) {
-    const next = lists
-      .flatMap((list) => list.slice(round, round + 1))
-      .sort((a, b) => rarityOf(a) - rarityOf(b));
-    for (const trigram of next) {
-      if (chosen.size >= maxTrigrams || (round > 0 && candidates <= fewCandidates)) break;
-      if (chosen.has(trigram)) continue;
-      chosen.add(trigram);
-      // Trigrams of one word come together: the others hardly make it rarer.
-      if (round === 0) candidates *= rarityOf(trigram) / 10_000;
-    }
-  }
-  if (chosen.size > 0) return { match: [...chosen].map(quoted).join(" AND "), candidates };
-  const match = endingsText(query);
-  return match === undefined ? undefined : { match, candidates: names };
-}
+/** Part of a word, with a space where the word begins or ends: `ART` is in `START`, `ART ` at its end, ` ART ` is not. */
+export type Pattern = string;
 
-/** `"A" OR "B"`: one of the codes. */
-export function anyOf(trigrams: Iterable<string>): string {
-  return Array.from(trigrams, quoted).join(" OR ");
+/** Undefined when nothing of the search is long enough. */
+export function lookUpOf(query: SearchQuery, where: Where): LookUp | undefined {
+  const patterns = new Set(requiredTexts(query, where).flatMap(patternsOf).filter(canBeLookedUp));
+  if (patterns.size > 0) return { patterns: [...patterns], words: [] };
+  // By itself only: endings are in so many names that to compare them is sooner done.
+  const type = query.wanted.find((condition) => condition.kind === "type");
+  return type === undefined ? undefined : { patterns: [], words: [...type.endings] };
 }
 
 /** Texts that the words of every fitting name contain. */
@@ -94,28 +65,51 @@ function requiredTexts({ wanted }: SearchQuery, where: Where): string[] {
   });
 }
 
-/** Of a `type:`, the endings, each with one trigram of it. */
-function endingsText({ wanted }: SearchQuery): string | undefined {
-  const type = wanted.find((condition) => condition.kind === "type");
-  if (type === undefined) return undefined;
-  const trigrams = Array.from(type.endings, (ending) =>
-    (ending.length < 3 ? ` ${ending} ` : ending).slice(0, 3),
-  );
-  return anyOf(new Set(trigrams));
+/** Of words with spaces between them; those at its ends may be parts of words. */
+function patternsOf(text: string): Pattern[] {
+  const parts = text.split(" ");
+  return parts.flatMap((part, i) => {
+    if (part === "") return [];
+    return [`${i > 0 ? " " : ""}${part}${i < parts.length - 1 ? " " : ""}`];
+  });
 }
 
-function rarestFirst(text: string, rarityOf: RarityOf): string[] {
-  return [...new Set(trigramsOf(text))]
-    .sort((a, b) => rarityOf(a) - rarityOf(b))
-    .slice(0, 1 + text.trim().split(" ").length);
+function canBeLookedUp(pattern: Pattern): boolean {
+  return wholeWordOf(pattern) !== undefined || [...pattern].length >= 3;
 }
 
-/** By code points, as SQLite sees them. */
-export function trigramsOf(text: string): string[] {
-  const letters = [...text];
-  return Array.from({ length: Math.max(0, letters.length - 2) }, (_, i) => letters.slice(i, i + 3).join(""));
+/** The word, if the pattern is all of one. */
+export function wholeWordOf(pattern: Pattern): string | undefined {
+  return pattern.startsWith(" ") && pattern.endsWith(" ") ? pattern.slice(1, -1) : undefined;
 }
 
-function quoted(trigram: string): string {
-  return `"${trigram}"`;
+export function hasPattern(word: string, pattern: Pattern): boolean {
+  return ` ${word} `.includes(pattern);
+}
+
+// --- for MATCH ---
+
+/** One of the words, or of the codes. */
+export function anyOf(words: Iterable<string>): string {
+  return Array.from(words, quoted).join(" OR ");
+}
+
+/** For each list one of its words. */
+export function allOf(lists: readonly (readonly string[])[]): string {
+  return lists.map((words) => `(${anyOf(words)})`).join(" AND ");
+}
+
+/** Trigrams of a pattern (by code points, as SQLite sees them) that together are all of it. */
+export function trigramsOf(pattern: Pattern): string {
+  const letters = [...pattern];
+  const trigrams = new Set<string>();
+  for (let at = 0; at < letters.length; at += 3) {
+    const begin = Math.min(at, letters.length - 3);
+    trigrams.add(quoted(letters.slice(begin, begin + 3).join("")));
+  }
+  return [...trigrams].join(" AND ");
+}
+
+function quoted(term: string): string {
+  return `"${term}"`;
 }

@@ -9,27 +9,43 @@ import { searchTextOf } from "./search-text.ts";
 /** In one transaction: fewer parts of the text are written, and fewer merged. A second of work; nobody waits for it. */
 const namesPerTransaction = 40_000;
 const namesRead = 100;
+/** Words stay when their names go; so many more than there can be in names, and all is made anew. */
+const maxSpareWords = 1_000_000;
+const wordsPerName = 16;
+/** Words that are known to be in the vocabulary: most words of names are among the last so many that came. */
+const maxKnownWords = 65_536;
 
 export class SearchUpkeep {
   private readonly next;
   private readonly insert;
   private readonly remove;
+  private readonly addWord;
+  private readonly addParts;
   private readonly setIndexedTo;
   private readonly removed: number[] = [];
+  private readonly knownWords = new Set<string>();
+  private readonly names;
   private indexedTo: number;
+  private words: number;
 
   /** `source` is the index's database, only read. */
   constructor(
     private readonly database: Database,
     source: Database,
+    private readonly spareWords = maxSpareWords,
   ) {
+    const number = (sql: string) => Number(database.query(sql).values()[0]?.[0]);
     this.next = source.prepare<[number, string], [after: number]>(
       `SELECT id, name FROM entries WHERE id > ? ORDER BY id LIMIT ${namesRead}`,
     );
     this.insert = database.prepare("INSERT INTO names(rowid, words) VALUES (?, ?)");
     this.remove = database.prepare("DELETE FROM names WHERE rowid = ?");
+    this.addWord = database.prepare("INSERT INTO words(word) VALUES (?) ON CONFLICT DO NOTHING");
+    this.addParts = database.prepare("INSERT INTO parts(rowid, word) VALUES (?, ?)");
     this.setIndexedTo = database.prepare("UPDATE state SET indexed_to = ?");
-    this.indexedTo = Number(database.query("SELECT indexed_to FROM state").values()[0]?.[0]);
+    this.names = source.prepare<{ names: number }, []>("SELECT names FROM totals");
+    this.indexedTo = number("SELECT indexed_to FROM state");
+    this.words = number("SELECT max(id) FROM words");
   }
 
   get upTo(): number {
@@ -45,14 +61,17 @@ export class SearchUpkeep {
   *run(): Generator<void, void> {
     for (let isDone = false; !isDone; ) {
       this.database.run("BEGIN IMMEDIATE");
-      const before = this.indexedTo;
+      const before = { indexedTo: this.indexedTo, words: this.words };
       const gone = this.removed.splice(0, namesPerTransaction);
       try {
+        if (this.words > this.spareWords + wordsPerName * (this.names.get()?.names ?? 0)) this.clear();
         isDone = yield* this.transaction(gone);
         this.setIndexedTo.run(this.indexedTo);
         this.database.run("COMMIT");
       } catch (error) {
-        this.indexedTo = before;
+        this.indexedTo = before.indexedTo;
+        this.words = before.words;
+        this.knownWords.clear();
         this.removed.push(...gone);
         // After some errors SQLite has rolled back by itself.
         if (this.database.inTransaction) this.database.run("ROLLBACK");
@@ -71,7 +90,9 @@ export class SearchUpkeep {
     for (let count = 0; count < namesPerTransaction; ) {
       const rows = this.next.values(this.indexedTo) as [number, string][];
       for (const [id, name] of rows) {
-        this.insert.run(id, searchTextOf(new FoldedName(name)));
+        const folded = new FoldedName(name);
+        this.insert.run(id, searchTextOf(folded));
+        for (const word of folded.words.split(" ")) this.know(word);
         this.indexedTo = id;
       }
       count += rows.length;
@@ -79,5 +100,24 @@ export class SearchUpkeep {
       yield;
     }
     return false;
+  }
+
+  private know(word: string): void {
+    const { knownWords } = this;
+    if (word === "" || knownWords.has(word)) return;
+    if (knownWords.size === maxKnownWords) knownWords.clear();
+    knownWords.add(word);
+    const { changes, lastInsertRowid } = this.addWord.run(word);
+    if (changes === 0) return;
+    this.words = Number(lastInsertRowid);
+    this.addParts.run(lastInsertRowid, ` ${word} `);
+  }
+
+  private clear(): void {
+    for (const table of ["names", "parts"])
+      this.database.run(`INSERT INTO ${table}(${table}) VALUES ('delete-all')`);
+    this.database.run("DELETE FROM words");
+    this.indexedTo = this.words = 0;
+    this.knownWords.clear();
   }
 }

@@ -14,7 +14,6 @@ import { SearchHolders } from "./search-holders.ts";
 import type { FromSearchWorker, SearchPaths, ToSearchWorker, Trouble } from "./search-messages.ts";
 import { type SearchPage, type SearchRequest, SearchRun } from "./search-run.ts";
 import { SearchTail } from "./search-tail.ts";
-import { sampleNames, TrigramSample } from "./trigram-sample.ts";
 
 declare const self: Worker;
 
@@ -43,10 +42,6 @@ interface Running {
 let databases: Database | undefined;
 let candidates: SearchCandidates;
 let holders: SearchHolders;
-let sample = new TrigramSample();
-let sampling: Generator<void, TrigramSample> | undefined;
-/** How many entries there were when the sample was taken. */
-let sampledEntries = 0;
 const waiting = new Map<number, Asked>();
 const running = new Map<number, Running>();
 let isWorking = false;
@@ -83,8 +78,6 @@ function open({ database, search }: SearchPaths, live: LiveBits): void {
     candidates = new SearchCandidates(databases, new SearchTail(databases));
     holders = new SearchHolders(databases, live);
     tell({ type: "opened" });
-    resample(databases);
-    void work();
   } catch (error) {
     complain(error, "again");
   }
@@ -93,14 +86,13 @@ function open({ database, search }: SearchPaths, live: LiveBits): void {
 /** Never rejects. */
 async function work(): Promise<void> {
   isWorking = true;
-  while (databases !== undefined && (waiting.size + running.size > 0 || sampling !== undefined)) {
+  while (waiting.size + running.size > 0) {
     for (const asked of waiting.values()) {
       if (running.size >= maxRunning) break;
       waiting.delete(asked.id);
       begin(asked);
     }
     for (const search of running.values()) turn(search);
-    if (waiting.size + running.size === 0) resample(databases);
     // Messages come in between.
     await setImmediate();
   }
@@ -123,7 +115,7 @@ function begin({ id, request, cameMs }: Asked): void {
 
 /** What is wrong with the request is thrown with its first step. */
 function* stepsOf(request: SearchRequest, isOver: (times?: number) => boolean): Generator<void, SearchPage> {
-  return yield* new SearchRun(request, candidates, holders, sample, isOver).run();
+  return yield* new SearchRun(request, candidates, holders, isOver).run();
 }
 
 function isSpent({ usedMs, turnBeganMs }: Running, times = 1): boolean {
@@ -154,25 +146,6 @@ function refuse(id: number, error: unknown): void {
     tell({ type: "refused", id, code: error.code, message: error.message });
   } else {
     tell({ type: "refused", id, code: codeForPeer(error), message: "" });
-    complain(error);
-  }
-}
-
-/** A little, when nobody is asking: anew whenever there are twice as many names. */
-function resample(database: Database): void {
-  try {
-    if (sampling === undefined) {
-      const { lastEntry } = candidates;
-      if (lastEntry < 2 * sampledEntries || lastEntry < 1_000) return;
-      sampledEntries = lastEntry;
-      sampling = sampleNames(database, lastEntry);
-    }
-    const step = sampling.next();
-    if (step.done !== true) return;
-    sample = step.value;
-    sampling = undefined;
-  } catch (error) {
-    sampling = undefined;
     complain(error);
   }
 }

@@ -3,7 +3,7 @@ import { resolve, sep } from "node:path";
 import { CommandTemplate } from "../../../src/commands/command-template.ts";
 import { UsageError } from "../../../src/errors.ts";
 import { decodeCursor, encodeCursor } from "../../../src/index-server/sqlite/search-cursor.ts";
-import { lookUpOf, searchTextOf } from "../../../src/index-server/sqlite/search-text.ts";
+import { hasPattern, lookUpOf, searchTextOf } from "../../../src/index-server/sqlite/search-text.ts";
 import { keysOfName, keysOfType, keysOfWords } from "../../../src/index-server/watch-keys.ts";
 import { printable } from "../../../src/printable.ts";
 import { FolderPlanner } from "../../../src/transfer/folder-plan.ts";
@@ -129,7 +129,7 @@ const patternTarget: Target = {
 
 // --- searches ---
 
-/** What looks names up by trigrams or keys finds every name that fits. */
+/** What looks names up by words or keys finds every name that fits. */
 function trySearch(text: string, names: readonly string[]): string {
   const result = decoded(() => parseSearch(text));
   if ("refusal" in result) return result.refusal;
@@ -138,9 +138,8 @@ function trySearch(text: string, names: readonly string[]): string {
     if (condition.kind === "size")
       must(Number.isFinite(condition.minBytes) && Number.isFinite(condition.maxBytes), "a size that is none");
   matchesSize(query, 1_000);
-  const lookUps = (["anywhere", "at beginnings of words"] as const).map((where) =>
-    lookUpOf(query, where, () => 5, 1_000),
-  );
+  lookUpOf(query, "at beginnings of words");
+  const lookUp = lookUpOf(query, "anywhere");
   const fitting = names.flatMap(listed).map(({ name }) => {
     const folded = new FoldedName(name);
     if (!matchesFolded(query, folded)) return "";
@@ -149,21 +148,17 @@ function trySearch(text: string, names: readonly string[]): string {
     for (const key of keysOfWords(query)) must(keys.has(key), `${name} has no key ${key}`);
     const types = keysOfType(query);
     must(types.length === 0 || types.some((key) => keys.has(key)), `${name} has no such ending`);
-    const match = lookUps[0]?.match;
-    if (match !== undefined) must(hasTrigrams(searchTextOf(folded), match), `${name} has not ${match}`);
+    const words = searchTextOf(folded).trim().split(" ");
+    for (const pattern of lookUp?.patterns ?? [])
+      must(
+        words.some((word) => hasPattern(word, pattern)),
+        `${name} has no word with "${pattern}"`,
+      );
+    const some = lookUp?.words ?? [];
+    must(some.length === 0 || some.some((word) => words.includes(word)), `${name} has none of ${some}`);
     return "fits";
   });
   return `${shapeOf(query).slice(0, 200)} ${fitting.join()}`;
-}
-
-/** `"ABC" AND "DEF"`, or with OR. */
-function hasTrigrams(text: string, match: string): boolean {
-  const trigrams = [...match.matchAll(/"((?:[^"]|"")*)"/g)].map(([, trigram = ""]) =>
-    trigram.replaceAll('""', '"'),
-  );
-  return match.includes(" OR ")
-    ? trigrams.some((each) => text.includes(each))
-    : trigrams.every((each) => text.includes(each));
 }
 
 const searchTarget: Target = {
@@ -193,7 +188,8 @@ const cursorTarget: Target = {
   maxBytes: 2 * maxPageMarkBytes,
   seeds: () =>
     ["ubuntu", "", "a b"].map(
-      (text) => `${encodeCursor({ stage: 1, after: 17, upTo: 99, position: 3 }, text)}\n${text}`,
+      (text) =>
+        `${encodeCursor({ stage: 1, after: { group: 0, entry: 17 }, upTo: { group: 5, entry: 99 }, position: 3 }, text)}\n${text}`,
     ),
   inCheck: 1_000,
   begin: pure((input) => {

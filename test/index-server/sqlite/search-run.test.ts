@@ -9,7 +9,6 @@ import { SearchHolders } from "../../../src/index-server/sqlite/search-holders.t
 import { SearchRun } from "../../../src/index-server/sqlite/search-run.ts";
 import { SearchTail } from "../../../src/index-server/sqlite/search-tail.ts";
 import { SearchUpkeep } from "../../../src/index-server/sqlite/search-upkeep.ts";
-import { sampleNames, TrigramSample } from "../../../src/index-server/sqlite/trigram-sample.ts";
 import type { Match } from "../../../src/wire/messages.ts";
 import { FoldedName } from "../../../src/wire/search-fold.ts";
 import {
@@ -28,18 +27,17 @@ import { type Held, SearchEntries } from "./search-entries.ts";
 class Searched implements Disposable {
   private readonly folder = temporaryFolder();
   readonly entries: SearchEntries;
-  private readonly text: Database;
+  readonly text: Database;
   private readonly upkeep: SearchUpkeep;
   private readonly databases: Database;
   private readonly candidates: SearchCandidates;
   private readonly holders: SearchHolders;
-  private sample = new TrigramSample();
 
-  constructor() {
+  constructor(spareWords?: number) {
     const path = join(this.folder.path, "index.db");
     this.entries = new SearchEntries(path);
     this.text = openSearchDatabase(searchPathOf(path), this.entries.database, () => {});
-    this.upkeep = new SearchUpkeep(this.text, this.entries.database);
+    this.upkeep = new SearchUpkeep(this.text, this.entries.database, spareWords);
     this.databases = new Database(path, { readonly: true });
     this.databases.run("ATTACH ? AS search", [searchPathOf(path)]);
     this.candidates = new SearchCandidates(this.databases, new SearchTail(this.databases));
@@ -49,24 +47,12 @@ class Searched implements Disposable {
   index(removed: number[] = []): void {
     this.upkeep.forget(removed);
     for (const _ of this.upkeep.run());
-    const sampling = sampleNames(this.databases, this.candidates.lastEntry);
-    for (let step = sampling.next(); ; step = sampling.next()) {
-      if (step.done !== true) continue;
-      this.sample = step.value;
-      return;
-    }
   }
 
   /** `steps`: after so many the time is over. */
   page(text: string, { limit = 50, after = "", steps = Number.POSITIVE_INFINITY } = {}) {
     let done = 0;
-    const run = new SearchRun(
-      { text, after, limit },
-      this.candidates,
-      this.holders,
-      this.sample,
-      () => done > steps,
-    );
+    const run = new SearchRun({ text, after, limit }, this.candidates, this.holders, () => done > steps);
     const running = run.run();
     for (let step = running.next(); ; step = running.next(), done++)
       if (step.done === true) return step.value;
@@ -234,6 +220,71 @@ test("of thousands in which it is in the middle of words, and begins others that
   const found = searched.all("abcd", { limit: 100 }).map(({ name }) => name as string);
   expect(found[0]).toBe("abcd");
   expect(found.toSorted()).toEqual([...many.map(({ name }) => name), "abcd", "my abcde"].sort());
+});
+
+/** Words that have both `abcd` and `wxyz`: more than are looked up at once. */
+const manyWords = Array.from({ length: 150 }, (_, i) => `abcd${i}wxyz`);
+
+test("of hundreds of words that a search may mean, each name comes once, whichever of them it has", () => {
+  searched = new Searched();
+  const { entries } = searched;
+  const names = manyWords.flatMap((word, i) => [
+    `song ${word}`,
+    `${word} and ${manyWords[(i * 7 + 70) % manyWords.length]} ${i}`,
+    `${manyWords[149 - i]}, ${word}; ${manyWords[i % 5]}, pqrs ${i}`,
+  ]);
+  entries.add(names.slice(0, 400).map((name, i) => ({ name, content: i + 1 })));
+  searched.index();
+  entries.add(names.slice(400).map((name, i) => ({ name, content: i + 1_000 })));
+  for (const [text, expected] of [
+    ["abcd", names],
+    ["bcd1", names.filter((name) => name.includes("bcd1"))],
+    ["abcd wxyz", names],
+    ["pqrs wxyz", names.filter((name) => name.includes("pqrs"))],
+    ["abcd -pqrs", names.filter((name) => !name.includes("pqrs"))],
+    ["abcd1*", names.filter((name) => name.startsWith("abcd1"))],
+  ] as const)
+    for (const options of [{ limit: 1_000 }, { limit: 7 }, { limit: 50, steps: 5 }]) {
+      const found = searched.all(text, options).map(({ name }) => name as string);
+      expect(found.sort()).toEqual(expected.toSorted());
+    }
+});
+
+test("pages go on where they were while words and names come", () => {
+  searched = new Searched();
+  const { entries } = searched;
+  const add = (from: number, to: number) =>
+    entries.add(
+      manyWords.slice(from, to).map((word, i) => ({ name: `song ${word}`, content: from + i + 1 })),
+    );
+  add(0, 100);
+  searched.index();
+  const found: string[] = [];
+  for (let after: string | undefined = "", come = 100; after !== undefined; come += 10) {
+    const { matches, next }: ReturnType<Searched["page"]> = searched.page("abcd", { limit: 9, after });
+    found.push(...matches.map(({ name }) => name));
+    after = next;
+    add(come, come + 10);
+    searched.index();
+  }
+  expect(found.toSorted()).toEqual(manyWords.map((word) => `song ${word}`).sort());
+});
+
+test("words whose names are gone are forgotten when they are too many", () => {
+  searched = new Searched(40);
+  const { entries, text } = searched;
+  const words = () => Number(text.query("SELECT count(*) FROM words").values()[0]?.[0]);
+  const gone = entries.add(manyWords.map((name, i) => ({ name, content: i + 1 })));
+  entries.add([{ name: "stays", content: 1_000 }]);
+  entries.database.run("UPDATE totals SET names = 151");
+  searched.index();
+  for (const id of gone) entries.remove(id);
+  entries.database.run("UPDATE totals SET names = 1");
+  expect(words()).toBe(151);
+  searched.index(gone);
+  expect(words()).toBe(1);
+  expect(shown(searched.all("tay"))).toEqual(["stays 1"]);
+  expect(searched.all("abcd")).toEqual([]);
 });
 
 test("what is in the full text and not in the index, or held by nobody live, or in part only, is not found", () => {
