@@ -73,10 +73,12 @@ test("a database in use is right, and counted", async () => {
 });
 
 test.each([
-  ["UPDATE entries SET holders = holders + 1 WHERE id % 10 = 1", /^15 entries whose number of holders /],
+  ["UPDATE entries SET kept = kept + 1 WHERE id % 10 = 1", /^15 entries whose number of holders /],
   ["UPDATE entries SET partial_holders = 0", /^\d+ entries whose number of partial holders /],
   ["DELETE FROM holdings WHERE entry IN (SELECT entry FROM holdings LIMIT 1)", /^1 entries whose number /],
   ["DELETE FROM entries WHERE id = (SELECT min(id) FROM entries)", /^1 holdings of an entry /],
+  ["DELETE FROM roots WHERE entry % 10 = 1", /^15 entries that are not found by their root$/],
+  ["UPDATE entries SET popularity = 9 WHERE id % 10 = 1", /^15 roots of an entry /],
   ["DELETE FROM peers WHERE port = 7002", /^100 holdings of a peer /],
 ])("found: %s", async (sql, problem) => {
   await fill(await start());

@@ -49,6 +49,17 @@ const rowChecks: readonly RowCheck[] = [
     wrong: "entries whose number of partial holders is not that of their partial holdings",
   },
   {
+    needs: ["roots.entry"],
+    sql: `SELECT (SELECT count(*) FROM entries) - count(*) FROM roots`,
+    wrong: "entries that are not found by their root",
+  },
+  {
+    needs: ["roots.entry"],
+    sql: `SELECT count(*) FROM roots WHERE NOT EXISTS (
+            SELECT 1 FROM entries WHERE id = roots.entry AND popularity = roots.popularity)`,
+    wrong: "roots of an entry that is not there, or is otherwise popular",
+  },
+  {
     needs: ["peers.files"],
     sql: `SELECT count(*) FROM peers
           WHERE live = 1 AND files <> (SELECT count(*) FROM holdings WHERE peer = peers.id)`,
@@ -104,5 +115,5 @@ function pageProblems(database: Database): string[] {
 
 function hasColumn(database: Database, column: string): boolean {
   const [table = "", name = ""] = column.split(".");
-  return database.query("SELECT 1 FROM pragma_table_info(?) WHERE name = ?").values(table, name).length > 0;
+  return database.query("SELECT 1 FROM pragma_table_xinfo(?) WHERE name = ?").values(table, name).length > 0;
 }

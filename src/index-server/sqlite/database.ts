@@ -7,6 +7,7 @@ import { rmSync, statSync } from "node:fs";
 import catalogSql from "../../../migrations/index/001-catalog.sql" with { type: "text" };
 import partialSql from "../../../migrations/index/002-partial-holdings.sql" with { type: "text" };
 import slotsSql from "../../../migrations/index/003-slots.sql" with { type: "text" };
+import evenRowsSql from "../../../migrations/index/004-even-rows.sql" with { type: "text" };
 import { printable } from "../../printable.ts";
 import { openRebuildableDatabase } from "../../sqlite.ts";
 import type { ErrorCode } from "../../wire/protocol-error.ts";
@@ -14,7 +15,7 @@ import { lockFile } from "./database-lock.ts";
 import { temporaryDatabase } from "./temporary-folder.ts";
 
 /** What makes the tables; so many are the newest schema. */
-export const migrations: readonly string[] = [catalogSql, partialSql, slotsSql];
+export const migrations: readonly string[] = [catalogSql, partialSql, slotsSql, evenRowsSql];
 
 export const inMemory = ":memory:";
 

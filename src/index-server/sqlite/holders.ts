@@ -75,8 +75,8 @@ export class HolderLookup {
       HeldEntry,
       [rootKey: number, root: Uint8Array, size: number, limit: number]
     >(
-      `SELECT id, holders, partial_holders FROM entries WHERE root_key = ? AND root = ? AND size = ?
-       ORDER BY popularity DESC LIMIT ?`,
+      `SELECT e.id, e.holders, e.partial_holders FROM roots CROSS JOIN entries AS e ON e.id = roots.entry
+       WHERE roots.root_key = ? AND e.root = ? AND e.size = ? ORDER BY roots.popularity DESC LIMIT ?`,
     );
     this.holdersOf = database.prepare<never, [entry: number, state: State, limit: number]>(
       "SELECT peer FROM holdings WHERE entry = ? AND partial = ? LIMIT ?",

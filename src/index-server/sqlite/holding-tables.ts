@@ -86,7 +86,7 @@ export class HoldingTables {
       return { entry: same[0], isNews: partial === 0 };
     }
     const entry = same === undefined ? this.addEntry(file, partial, rows.length === 0) : same[0];
-    if (same !== undefined) this.setHolders(entry, same[4] + 1, same[5] + partial, same[6]);
+    if (same !== undefined) this.setHolders(entry, root, same[4] + 1, same[5] + partial, same[6]);
     statements.addHolding.run(entry, slot, partial);
     holder.digest.add(file);
     this.totals.holdings++;
@@ -104,10 +104,11 @@ export class HoldingTables {
     digest.remove({ name, root, md5, sizeBytes: size, partial: partial === 1 });
     this.listener.fileChanged(name, root);
     if (holders > 1) {
-      this.setHolders(entry, holders - 1, partial_holders - partial, popularity);
+      this.setHolders(entry, root, holders - 1, partial_holders - partial, popularity);
       return;
     }
     statements.removeEntry.run(entry);
+    statements.removeRoot.run(shortKey(root), popularity, entry);
     this.listener.entryRemoved(entry);
     if (statements.hasName.get(name) === null) totals.names--;
   }
@@ -150,7 +151,8 @@ export class HoldingTables {
     const { statements, totals, root, md5 } = this;
     if (isNew || statements.hasName.get(name) === null) totals.names++;
     const id = ++totals.lastEntry;
-    statements.addEntry.run(id, name, lastKey(name), shortKey(root), sizeBytes, md5, root, partial);
+    statements.addEntry.run(id, name, lastKey(name), sizeBytes, md5, root, partial);
+    statements.addRoot.run(shortKey(root), id);
     return id;
   }
 
@@ -159,16 +161,24 @@ export class HoldingTables {
     const [entry, , , , holders, partialHolders, popularity] = same;
     statements.removeHolding.run(entry, 1 - partial, slot);
     statements.addHolding.run(entry, slot, partial);
-    this.setHolders(entry, holders, partialHolders + (partial === 1 ? 1 : -1), popularity);
+    this.setHolders(entry, this.root, holders, partialHolders + (partial === 1 ? 1 : -1), popularity);
     digest.remove({ ...file, partial: partial === 0 });
     digest.add(file);
     this.listener.fileChanged(file.name, this.root);
   }
 
-  private setHolders(entry: number, holders: number, partial: number, popularity: number): void {
+  private setHolders(
+    entry: number,
+    root: Uint8Array,
+    holders: number,
+    partial: number,
+    popularity: number,
+  ): void {
     this.statements.setHolders.run(holders, partial, entry);
     const rightPopularity = popularityOf(holders);
-    if (rightPopularity !== popularity) this.statements.setPopularity.run(rightPopularity, entry);
+    if (rightPopularity === popularity) return;
+    this.statements.setPopularity.run(rightPopularity, entry);
+    this.statements.setRootPopularity.run(rightPopularity, shortKey(root), popularity, entry);
   }
 }
 
@@ -177,7 +187,7 @@ function fileOf({ name, size, md5, root, partial }: HeldFileRow): FileEntry {
   return partial === 1 ? { ...file, partial: true } : file;
 }
 
-/** Logarithm to the base of 2, rounded down. */
+/** 0: one holder; 1: up to 7; from there on with each doubling one more. 0 and 1 take no room, and few have more. */
 function popularityOf(holders: number): number {
-  return 31 - Math.clz32(holders);
+  return holders === 1 ? 0 : Math.max(1, 30 - Math.clz32(holders));
 }

@@ -8,6 +8,7 @@ import type { Match } from "../../wire/messages.ts";
 import { isPeerMeant, type Ranked } from "../../wire/search-match.ts";
 import type { SearchQuery } from "../../wire/search-query.ts";
 import type { LiveBits } from "./live-peers.ts";
+import { shortKey } from "./name-key.ts";
 
 /** Holders of one name that are read. Of more, the kept number counts, which forgets late those that left. */
 const fewHolders = 64;
@@ -28,15 +29,8 @@ export interface RankedCandidate extends Ranked {
   sizeBytes: number;
 }
 
-/** `peers`: who has it whole under this name, joined by commas. `names`: entries with such a root, this one among them, as well. */
-type HeldEntry = [
-  id: number,
-  whole: number,
-  sizeBytes: number,
-  root: Uint8Array,
-  peers: string | null,
-  names: string,
-];
+/** `peers`: who has it whole under this name, joined by commas. */
+type HeldEntry = [id: number, whole: number, sizeBytes: number, root: Uint8Array, peers: string | null];
 
 /** Peers that a search means or does not mean, as slots. */
 export interface MeantPeers {
@@ -47,6 +41,7 @@ export interface MeantPeers {
 
 export class SearchHolders {
   private readonly entries;
+  private readonly withRoots;
   private readonly holders;
   private readonly peers;
 
@@ -57,10 +52,13 @@ export class SearchHolders {
     this.entries = database.prepare<HeldEntry, [ids: string]>(
       `SELECT e.id, e.holders - e.partial_holders, e.size, e.root,
          (SELECT group_concat(peer) FROM (
-            SELECT peer FROM holdings WHERE entry = e.id AND partial = 0 LIMIT ${fewHolders})),
-         (SELECT group_concat(id) FROM (
-            SELECT id FROM entries WHERE root_key = e.root_key LIMIT ${maxNamesRead}))
+            SELECT peer FROM holdings WHERE entry = e.id AND partial = 0 LIMIT ${fewHolders}))
        FROM json_each(?) AS asked CROSS JOIN entries AS e ON e.id = asked.value`,
+    );
+    this.withRoots = database.prepare<[entries: string | null], [rootKeys: string]>(
+      `SELECT (SELECT group_concat(entry) FROM (
+         SELECT entry FROM roots WHERE root_key = asked.value LIMIT ${maxNamesRead}))
+       FROM json_each(?) AS asked`,
     );
     this.holders = database.prepare<[peers: string | null], [entry: number]>(
       `SELECT group_concat(peer) FROM (
@@ -90,14 +88,35 @@ export class SearchHolders {
    */
   hitsOf(candidates: readonly RankedCandidate[], meant: MeantPeers): Hit[] {
     const own = this.read(candidates.map(({ id }) => id));
-    const others = this.read([...new Set([...own.values()].flatMap(otherNames))]);
+    const others = this.otherNames([...own.values()]);
     return candidates.flatMap((candidate) => {
       const entry = own.get(candidate.id);
       if (entry === undefined) return [];
-      const names = otherNames(entry).map((id) => others.get(id));
-      const same = names.filter((other): other is HeldEntry => isSameContent(entry, other));
-      return this.hitOf(candidate, entry, same, meant) ?? [];
+      return this.hitOf(candidate, entry, others.get(entry) ?? [], meant) ?? [];
     });
+  }
+
+  /** The same contents under other names, for those that have any. */
+  private otherNames(entries: readonly HeldEntry[]): Map<HeldEntry, HeldEntry[]> {
+    const keys = entries.map(([, , , root]) => shortKey(root));
+    const rows = this.withRoots.values(JSON.stringify(keys)) as [string | null][];
+    const withRoot = new Map<HeldEntry, number[]>();
+    for (const [at, [found]] of rows.entries()) {
+      // As it nearly always is: the entry itself.
+      if (found === null || !found.includes(",")) continue;
+      const entry = entries[at]!;
+      withRoot.set(
+        entry,
+        found
+          .split(",")
+          .map(Number)
+          .filter((id) => id !== entry[0]),
+      );
+    }
+    const others = this.read([...new Set([...withRoot.values()].flat())]);
+    const sameAs = (entry: HeldEntry, ids: readonly number[]) =>
+      ids.map((id) => others.get(id)).filter((other) => other !== undefined && isSameContent(entry, other));
+    return new Map(Array.from(withRoot, ([entry, ids]) => [entry, sameAs(entry, ids) as HeldEntry[]]));
   }
 
   private read(ids: readonly number[]): Map<number, HeldEntry> {
@@ -143,16 +162,6 @@ export class SearchHolders {
   }
 }
 
-/** Entries whose content may be the same. */
-function otherNames([id, , , , , names]: HeldEntry): number[] {
-  // As it nearly always is.
-  if (!names.includes(",")) return [];
-  return names
-    .split(",")
-    .map(Number)
-    .filter((other) => other !== id);
-}
-
-function isSameContent([, , sizeBytes, root]: HeldEntry, other: HeldEntry | undefined): boolean {
-  return other !== undefined && other[2] === sizeBytes && Buffer.compare(other[3], root) === 0;
+function isSameContent([, , sizeBytes, root]: HeldEntry, other: HeldEntry): boolean {
+  return other[2] === sizeBytes && Buffer.compare(other[3], root) === 0;
 }

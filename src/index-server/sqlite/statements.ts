@@ -51,7 +51,6 @@ type NewEntry = [
   id: number,
   name: string,
   lastKey: number | null,
-  rootKey: number,
   size: number,
   md5: Uint8Array,
   root: Uint8Array,
@@ -89,19 +88,28 @@ export function prepareStatements(database: Database) {
       "SELECT 1 AS found FROM entries WHERE name = ? LIMIT 1",
     ),
     addEntry: database.prepare<never, NewEntry>(
-      `INSERT INTO entries(id, name, last_key, root_key, size, md5, root, holders, partial_holders, popularity)
-       VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?, 0)`,
+      `INSERT INTO entries(id, name, last_key, size, md5, root, kept, partial_holders, popularity)
+       VALUES (?, ?, ?, ?, ?, ?, 1 - 128, ?, 0)`,
+    ),
+    addRoot: database.prepare<never, [rootKey: number, entry: number]>(
+      "INSERT INTO roots(root_key, popularity, entry) VALUES (?, 0, ?)",
     ),
     entry: database.prepare<EntryRow, [id: number]>(
       "SELECT name, root, size, md5, holders, partial_holders, popularity FROM entries WHERE id = ?",
     ),
     setHolders: database.prepare<never, [holders: number, partial: number, id: number]>(
-      "UPDATE entries SET holders = ?, partial_holders = ? WHERE id = ?",
+      "UPDATE entries SET kept = ? - 128, partial_holders = ? WHERE id = ?",
     ),
     setPopularity: database.prepare<never, [popularity: number, id: number]>(
       "UPDATE entries SET popularity = ? WHERE id = ?",
     ),
+    setRootPopularity: database.prepare<never, [to: number, rootKey: number, from: number, entry: number]>(
+      "UPDATE roots SET popularity = ? WHERE root_key = ? AND popularity = ? AND entry = ?",
+    ),
     removeEntry: database.prepare<never, [id: number]>("DELETE FROM entries WHERE id = ?"),
+    removeRoot: database.prepare<never, [rootKey: number, popularity: number, entry: number]>(
+      "DELETE FROM roots WHERE root_key = ? AND popularity = ? AND entry = ?",
+    ),
 
     entriesOfPeer: database.prepare<{ entry: number }, [peer: number, after: number, limit: number]>(
       "SELECT entry FROM holdings WHERE peer = ? AND entry > ? ORDER BY entry LIMIT ?",

@@ -2,6 +2,7 @@
 import type { Database } from "bun:sqlite";
 import { migrations } from "../../../src/index-server/sqlite/database.ts";
 import { LiveBits } from "../../../src/index-server/sqlite/live-peers.ts";
+import { shortKey } from "../../../src/index-server/sqlite/name-key.ts";
 import { openDatabase } from "../../../src/sqlite.ts";
 
 export interface Held {
@@ -58,12 +59,12 @@ export class SearchEntries {
     const { id } = this.database
       .query<{ id: number }, []>("UPDATE totals SET last_entry = last_entry + 1 RETURNING last_entry AS id")
       .get()!;
-    // Contents share keys: what is found by key has to be compared.
     this.database.run(
-      `INSERT INTO entries(id, name, root_key, size, md5, root, holders, partial_holders, popularity)
-       VALUES (?, ?, ?, ?, zeroblob(16), ?, ?, ?, 0)`,
-      [id, name, Math.floor(content / 3), sizeBytes, root, Math.max(1, holders), partialPeers.length],
+      `INSERT INTO entries(id, name, size, md5, root, kept, partial_holders, popularity)
+       VALUES (?, ?, ?, zeroblob(16), ?, ? - 128, ?, 0)`,
+      [id, name, sizeBytes, root, Math.max(1, holders), partialPeers.length],
     );
+    this.database.run("INSERT INTO roots VALUES (?, 0, ?)", [shortKey(root), id]);
     const hold = (peer: number, partial: number) =>
       this.database.run("INSERT INTO holdings(entry, partial, peer) VALUES (?, ?, ?)", [id, partial, peer]);
     for (const peer of peers) hold(peer, 0);
