@@ -8,7 +8,7 @@ import { openSearchDatabase, searchPathOf } from "../../../src/index-server/sqli
 import { SearchHolders } from "../../../src/index-server/sqlite/search-holders.ts";
 import { SearchRun } from "../../../src/index-server/sqlite/search-run.ts";
 import { SearchTail } from "../../../src/index-server/sqlite/search-tail.ts";
-import { SearchUpkeep } from "../../../src/index-server/sqlite/search-upkeep.ts";
+import { SearchUpkeep, type UpkeepBounds } from "../../../src/index-server/sqlite/search-upkeep.ts";
 import type { Match } from "../../../src/wire/messages.ts";
 import { FoldedName } from "../../../src/wire/search-fold.ts";
 import {
@@ -33,11 +33,11 @@ class Searched implements Disposable {
   private readonly candidates: SearchCandidates;
   private readonly holders: SearchHolders;
 
-  constructor(spareWords?: number) {
+  constructor(bounds?: UpkeepBounds) {
     const path = join(this.folder.path, "index.db");
     this.entries = new SearchEntries(path);
     this.text = openSearchDatabase(searchPathOf(path), this.entries.database, () => {});
-    this.upkeep = new SearchUpkeep(this.text, this.entries.database, spareWords);
+    this.upkeep = new SearchUpkeep(this.text, this.entries.database, bounds);
     this.databases = new Database(path, { readonly: true });
     this.databases.run("ATTACH ? AS search", [searchPathOf(path)]);
     this.candidates = new SearchCandidates(this.databases, new SearchTail(this.databases));
@@ -47,6 +47,8 @@ class Searched implements Disposable {
   index(removed: number[] = []): void {
     this.upkeep.forget(removed);
     for (const _ of this.upkeep.run());
+    for (const _ of this.upkeep.tidy()) break;
+    for (const _ of this.upkeep.tidy());
   }
 
   /** `steps`: after so many the time is over. */
@@ -270,8 +272,23 @@ test("pages go on where they were while words and names come", () => {
   expect(found.toSorted()).toEqual(manyWords.map((word) => `song ${word}`).sort());
 });
 
+test("parts of the full text are merged when many names have come", () => {
+  searched = new Searched({ spareWords: 1_000, namesToTidy: 20 });
+  const parts = () => searched.text.query("SELECT count(DISTINCT segid) FROM names_idx").values()[0]?.[0];
+  const counts = Array.from({ length: 12 }, (_, batch) => {
+    searched.entries.add(
+      Array.from({ length: 4 }, (_, i) => ({ name: `song ${batch} ${i}`, content: 4 * batch + i + 1 })),
+    );
+    searched.index();
+    return parts();
+  });
+  expect(counts).toContain(4);
+  expect(counts.filter((count) => count === 1)).toHaveLength(3);
+  expect(searched.all("song", { limit: 100 })).toHaveLength(48);
+});
+
 test("words whose names are gone are forgotten when they are too many", () => {
-  searched = new Searched(40);
+  searched = new Searched({ spareWords: 40, namesToTidy: 1_000 });
   const { entries, text } = searched;
   const words = () => Number(text.query("SELECT count(*) FROM words").values()[0]?.[0]);
   const gone = entries.add(manyWords.map((name, i) => ({ name, content: i + 1 })));
