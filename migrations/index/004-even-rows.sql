@@ -18,6 +18,7 @@ CREATE TABLE entries (
   kept INTEGER NOT NULL,                -- its rows of `holdings`, less 128: so that 1 takes as much room as 100
   holders INTEGER NOT NULL GENERATED ALWAYS AS (kept + 128) VIRTUAL CHECK (holders > 0),
   partial_holders INTEGER NOT NULL CHECK (partial_holders BETWEEN 0 AND holders),
+  others INTEGER NOT NULL CHECK (others IN (0, 1)), -- 0: no other entry has such a root, so that nobody need look
   popularity INTEGER NOT NULL           -- coarse logarithm of holders, so that it and what is ordered by it rarely change
 ) STRICT;
 -- With the popularity, so that a name with 100,000 contents gives the most held ones without reading the rest.

@@ -78,6 +78,7 @@ test.each([
   ["DELETE FROM holdings WHERE entry IN (SELECT entry FROM holdings LIMIT 1)", /^1 entries whose number /],
   ["DELETE FROM entries WHERE id = (SELECT min(id) FROM entries)", /^1 holdings of an entry /],
   ["DELETE FROM roots WHERE entry % 10 = 1", /^15 entries that are not found by their root$/],
+  ["UPDATE roots SET root_key = 7", /^\d+ entries that know nothing of others /],
   ["UPDATE entries SET popularity = 9 WHERE id % 10 = 1", /^15 roots of an entry /],
   ["DELETE FROM peers WHERE port = 7002", /^100 holdings of a peer /],
 ])("found: %s", async (sql, problem) => {

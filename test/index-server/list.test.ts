@@ -177,8 +177,8 @@ describe("LIST", () => {
     // As if registered; 200,000 REGISTERs would take too long here.
     open.writing.run(
       `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200100)
-       INSERT INTO entries(id, name, size, md5, root, kept, partial_holders, popularity)
-       SELECT i + 9, printf('x/%06d', i), 1, zeroblob(16), zeroblob(32), 1 - 128, 0, 0 FROM n`,
+       INSERT INTO entries(id, name, size, md5, root, kept, partial_holders, others, popularity)
+       SELECT i + 9, printf('x/%06d', i), 1, zeroblob(16), zeroblob(32), 1 - 128, 0, 0, 0 FROM n`,
     );
     open.peer([fileEntry("z/last", 1)]);
     const first = page(open, "**/last");

@@ -60,6 +60,12 @@ const rowChecks: readonly RowCheck[] = [
     wrong: "roots of an entry that is not there, or is otherwise popular",
   },
   {
+    needs: ["entries.others"],
+    sql: `SELECT count(*) FROM roots JOIN entries ON id = roots.entry WHERE others = 0 AND EXISTS (
+            SELECT 1 FROM roots AS other WHERE other.root_key = roots.root_key AND other.entry <> roots.entry)`,
+    wrong: "entries that know nothing of others of their root",
+  },
+  {
     needs: ["peers.files"],
     sql: `SELECT count(*) FROM peers
           WHERE live = 1 AND files <> (SELECT count(*) FROM holdings WHERE peer = peers.id)`,

@@ -151,8 +151,13 @@ export class HoldingTables {
     const { statements, totals, root, md5 } = this;
     if (isNew || statements.hasName.get(name) === null) totals.names++;
     const id = ++totals.lastEntry;
-    statements.addEntry.run(id, name, lastKey(name), sizeBytes, md5, root, partial);
-    statements.addRoot.run(shortKey(root), id);
+    const rootKey = shortKey(root);
+    const [first, second] = statements.twoWithRoot.values(rootKey) as unknown as [number][];
+    const others = first === undefined ? 0 : 1;
+    // Two know of each other already.
+    if (first !== undefined && second === undefined) statements.setOthers.run(first[0]);
+    statements.addEntry.run(id, name, lastKey(name), sizeBytes, md5, root, partial, others);
+    statements.addRoot.run(rootKey, id);
     return id;
   }
 

@@ -29,8 +29,15 @@ export interface RankedCandidate extends Ranked {
   sizeBytes: number;
 }
 
-/** `peers`: who has it whole under this name, joined by commas. */
-type HeldEntry = [id: number, whole: number, sizeBytes: number, root: Uint8Array, peers: string | null];
+/** `others`: 0 when no other has such a root. `peers`: who has it whole under this name, joined by commas. */
+type HeldEntry = [
+  id: number,
+  whole: number,
+  sizeBytes: number,
+  root: Uint8Array,
+  others: 0 | 1,
+  peers: string | null,
+];
 
 /** Peers that a search means or does not mean, as slots. */
 export interface MeantPeers {
@@ -50,7 +57,7 @@ export class SearchHolders {
     private readonly live: LiveBits,
   ) {
     this.entries = database.prepare<HeldEntry, [ids: string]>(
-      `SELECT e.id, e.holders - e.partial_holders, e.size, e.root,
+      `SELECT e.id, e.holders - e.partial_holders, e.size, e.root, e.others,
          (SELECT group_concat(peer) FROM (
             SELECT peer FROM holdings WHERE entry = e.id AND partial = 0 LIMIT ${fewHolders}))
        FROM json_each(?) AS asked CROSS JOIN entries AS e ON e.id = asked.value`,
@@ -88,7 +95,7 @@ export class SearchHolders {
    */
   hitsOf(candidates: readonly RankedCandidate[], meant: MeantPeers): Hit[] {
     const own = this.read(candidates.map(({ id }) => id));
-    const others = this.otherNames([...own.values()]);
+    const others = this.otherNames([...own.values()].filter((entry) => entry[4] === 1));
     return candidates.flatMap((candidate) => {
       const entry = own.get(candidate.id);
       if (entry === undefined) return [];
@@ -96,27 +103,19 @@ export class SearchHolders {
     });
   }
 
-  /** The same contents under other names, for those that have any. */
+  /** The same contents under other names. */
   private otherNames(entries: readonly HeldEntry[]): Map<HeldEntry, HeldEntry[]> {
+    if (entries.length === 0) return new Map();
     const keys = entries.map(([, , , root]) => shortKey(root));
     const rows = this.withRoots.values(JSON.stringify(keys)) as [string | null][];
-    const withRoot = new Map<HeldEntry, number[]>();
-    for (const [at, [found]] of rows.entries()) {
-      // As it nearly always is: the entry itself.
-      if (found === null || !found.includes(",")) continue;
-      const entry = entries[at]!;
-      withRoot.set(
-        entry,
-        found
-          .split(",")
-          .map(Number)
-          .filter((id) => id !== entry[0]),
-      );
-    }
-    const others = this.read([...new Set([...withRoot.values()].flat())]);
-    const sameAs = (entry: HeldEntry, ids: readonly number[]) =>
-      ids.map((id) => others.get(id)).filter((other) => other !== undefined && isSameContent(entry, other));
-    return new Map(Array.from(withRoot, ([entry, ids]) => [entry, sameAs(entry, ids) as HeldEntry[]]));
+    const ids = rows.map(([found]) => found?.split(",").map(Number) ?? []);
+    const found = this.read([...new Set(ids.flat())]);
+    return new Map(
+      entries.map((entry, at) => {
+        const named = ids[at]!.filter((id) => id !== entry[0]).map((id) => found.get(id));
+        return [entry, named.filter((other): other is HeldEntry => isSameContent(entry, other))];
+      }),
+    );
   }
 
   private read(ids: readonly number[]): Map<number, HeldEntry> {
@@ -147,7 +146,7 @@ export class SearchHolders {
     return { name: shown as FileName, root: entry[3].toHex(), sizeBytes, sources, rank };
   }
 
-  private liveHolders([id, whole, , , few]: HeldEntry, areAllAsked: boolean): number[] {
+  private liveHolders([id, whole, , , , few]: HeldEntry, areAllAsked: boolean): number[] {
     const found = this.liveAmong(few);
     if (whole <= fewHolders || (found.length > 0 && !areAllAsked)) return found;
     return this.liveAmong((this.holders.values(id) as [string | null][])[0]?.[0] ?? null);
@@ -162,6 +161,6 @@ export class SearchHolders {
   }
 }
 
-function isSameContent([, , sizeBytes, root]: HeldEntry, other: HeldEntry): boolean {
-  return other[2] === sizeBytes && Buffer.compare(other[3], root) === 0;
+function isSameContent([, , sizeBytes, root]: HeldEntry, other: HeldEntry | undefined): boolean {
+  return other !== undefined && other[2] === sizeBytes && Buffer.compare(other[3], root) === 0;
 }

@@ -127,6 +127,8 @@ function turn(search: Running): void {
   search.turnBeganMs = monotonicMs();
   const endsMs = search.turnBeganMs + turnMs;
   try {
+    // Without it each statement would take and leave the locks by itself.
+    databases?.run("BEGIN");
     do {
       const step = steps.next();
       if (step.done !== true) continue;
@@ -137,6 +139,9 @@ function turn(search: Running): void {
   } catch (error) {
     running.delete(id);
     refuse(id, error);
+  } finally {
+    // After some errors SQLite has ended it by itself.
+    if (databases?.inTransaction === true) databases.run("COMMIT");
   }
   search.usedMs += monotonicMs() - search.turnBeganMs;
 }

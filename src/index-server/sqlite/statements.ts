@@ -55,6 +55,7 @@ type NewEntry = [
   md5: Uint8Array,
   root: Uint8Array,
   partialHolders: number,
+  others: 0 | 1,
 ];
 
 export function prepareStatements(database: Database) {
@@ -88,9 +89,13 @@ export function prepareStatements(database: Database) {
       "SELECT 1 AS found FROM entries WHERE name = ? LIMIT 1",
     ),
     addEntry: database.prepare<never, NewEntry>(
-      `INSERT INTO entries(id, name, last_key, size, md5, root, kept, partial_holders, popularity)
-       VALUES (?, ?, ?, ?, ?, ?, 1 - 128, ?, 0)`,
+      `INSERT INTO entries(id, name, last_key, size, md5, root, kept, partial_holders, others, popularity)
+       VALUES (?, ?, ?, ?, ?, ?, 1 - 128, ?, ?, 0)`,
     ),
+    twoWithRoot: database.prepare<never, [rootKey: number]>(
+      "SELECT entry FROM roots WHERE root_key = ? LIMIT 2",
+    ),
+    setOthers: database.prepare<never, [id: number]>("UPDATE entries SET others = 1 WHERE id = ?"),
     addRoot: database.prepare<never, [rootKey: number, entry: number]>(
       "INSERT INTO roots(root_key, popularity, entry) VALUES (?, 0, ?)",
     ),

@@ -60,8 +60,8 @@ export class SearchEntries {
       .query<{ id: number }, []>("UPDATE totals SET last_entry = last_entry + 1 RETURNING last_entry AS id")
       .get()!;
     this.database.run(
-      `INSERT INTO entries(id, name, size, md5, root, kept, partial_holders, popularity)
-       VALUES (?, ?, ?, zeroblob(16), ?, ? - 128, ?, 0)`,
+      `INSERT INTO entries(id, name, size, md5, root, kept, partial_holders, others, popularity)
+       VALUES (?, ?, ?, zeroblob(16), ?, ? - 128, ?, 1, 0)`,
       [id, name, sizeBytes, root, Math.max(1, holders), partialPeers.length],
     );
     this.database.run("INSERT INTO roots VALUES (?, 0, ?)", [shortKey(root), id]);
