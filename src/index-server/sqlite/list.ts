@@ -33,8 +33,8 @@ interface EntryRow extends HeldEntry {
   root: Uint8Array;
   size: number;
   md5: Uint8Array;
-  /** 1 when nobody has the content under another name. */
-  alone: number;
+  /** 0 when nobody has the content under another name. */
+  others: 0 | 1;
 }
 
 /** Of names that are read together: their entries, and who has those that few have under one name, by their ids. */
@@ -65,11 +65,9 @@ export class NameList {
       );
     this.entriesFrom = entries(">=");
     this.entriesAfter = entries(">");
-    // Of many at once: running a statement costs as much as ten of its rows. What begins like the root is no more than
-    // one row to look at, however many there are.
+    // Of many at once: running a statement costs as much as ten of its rows.
     this.rowsOf = database.prepare<EntryRow, [ids: string]>(
-      `SELECT entries.id, entries.name, entries.root, size, md5, holders, partial_holders,
-         NOT EXISTS (SELECT 1 FROM entries AS other WHERE other.root_key = entries.root_key LIMIT 1 OFFSET 1) AS alone
+      `SELECT entries.id, entries.name, entries.root, size, md5, holders, partial_holders, others
        FROM json_each(?) AS wanted CROSS JOIN entries ON entries.id = wanted.value`,
     );
   }
@@ -132,7 +130,7 @@ export class NameList {
     if (names.length === 0) return { rows, holders: new Map() };
     const ids = names.flatMap(({ entries }) => entries);
     for (const row of this.rowsOf.all(JSON.stringify(ids))) rows.set(row.id, row);
-    const alone = [...rows.values()].filter((row) => row.alone === 1);
+    const alone = [...rows.values()].filter((row) => row.others === 0);
     return { rows, holders: this.holders.wholeOfEach(alone, maxSourcesPerListedFile) };
   }
 
