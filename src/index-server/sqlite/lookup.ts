@@ -23,6 +23,8 @@ interface EntryRow extends HeldEntry {
   md5: Uint8Array;
   root: Uint8Array;
   size: number;
+  /** 0: no other entry has such a root. */
+  others: 0 | 1;
   popularity: number;
 }
 
@@ -39,7 +41,7 @@ export interface Found {
   peers: LivePeer[];
 }
 
-const columns = "id, name, md5, root, size, holders, partial_holders, popularity";
+const columns = "id, name, md5, root, size, holders, partial_holders, others, popularity";
 
 export class Lookup {
   private readonly byLastPart;
@@ -71,8 +73,9 @@ export class Lookup {
       // Equal shares: a content with thousands of names must not leave the others without an answer.
       const share = this.rowsLeft / Math.min(candidates.length - i, maxContentsPerResult - contents.length);
       const mostNames = Math.max(1, Math.floor(share / rowsPerName));
-      const { root, size } = candidate.first;
-      const names = this.holders.names(root, size, candidate.entries, mostNames);
+      const { root, size, others } = candidate.first;
+      const names =
+        others === 0 ? candidate.entries : this.holders.names(root, size, candidate.entries, mostNames);
       const matching = this.liveNames(candidate, names.length);
       const found = matching === undefined ? undefined : this.holders.all(names);
       this.rowsLeft -= this.holders.rowsRead - readBefore;
