@@ -16,9 +16,14 @@ const requestMs = 100;
 /** The same among many: what waits at one peer cannot be had sooner from another. */
 const swarmAheadMs = 50;
 const swarmRequestMs = 50;
-/** Of all sources together, in a swarm. */
-const swarmTotalAheadMs = 150;
-const leastTotalChunks = 6;
+/**
+ * Of all sources together, in a swarm: what arrives while a request waits for its turn. Where little arrives yet, few:
+ * what is claimed where many wait is not asked of who has it and nothing to do. Far away one for each 30 ms of the round
+ * trip, or the line would take too long to fill.
+ */
+const swarmTotalAheadMs = 260;
+const leastTotalChunks = 3;
+const roundTripMsPerChunk = 30;
 /** Who has less than the others may be owed up to so much more, and who has more of it so many chunks less. */
 const catchUpMs = 400;
 const mostChunksAhead = 2;
@@ -70,7 +75,8 @@ export function swarmRoomChunks(
     if (!connection.stalled && nowMs < isHeldUpAtMs(connection)) owed += connection.owedChunks;
   }
   const chunksPerMs = bytesPerSecond / table.chunkBytes / 1000;
-  const evenly = Math.max(leastTotalChunks, chunksPerMs * (swarmTotalAheadMs + roundTripMs));
+  const least = Math.max(leastTotalChunks, roundTripMs / roundTripMsPerChunk);
+  const evenly = Math.max(least, chunksPerMs * (swarmTotalAheadMs + roundTripMs));
   const behind = chunksBehind(table, verifiedChunks);
   return evenly + Math.min(chunksPerMs * catchUpMs, Math.max(-mostChunksAhead, behind)) - owed;
 }

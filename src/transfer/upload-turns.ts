@@ -47,10 +47,13 @@ const leastSlots = 2;
  */
 const longestWaitMs = 100;
 const leastQueued = 1;
-const leastRetryMs = 100;
+const leastRetryMs = 60;
 const longestRetryMs = 5_000;
-/** Of those who are refused, one in so many comes back: the others have it from elsewhere by then. */
-const returning = 2;
+/**
+ * Of those who are refused, one in so many comes back when it may: the others have it from elsewhere by then, or are
+ * owed enough. With too few of them the line has nothing to send.
+ */
+const returning = 8;
 
 export class UploadTurns {
   private readonly connections = new Map<number, UploadingConnection>();

@@ -6,10 +6,14 @@ import { describe, expect, test } from "bun:test";
 import { measureCrowd } from "./report.ts";
 
 describe("a flash crowd on equal lines", () => {
-  test.each([1, 20])("of 8, %d ms away: the last one is done within 1.08 of the bound", (latencyMs) => {
+  test.each([
+    [1, 1.06],
+    [20, 1.06],
+    [100, 1.25],
+  ])("of 8, %d ms away: the last one is done within %d of the bound", (latencyMs, mostRatio) => {
     const { ratio, seedFiles, duplicates } = measureCrowd(8, latencyMs);
-    expect(ratio).toBeLessThan(1.08);
-    expect(seedFiles).toBeLessThan(1.1);
+    expect(ratio).toBeLessThan(mostRatio);
+    expect(seedFiles).toBeLessThan(1.15);
     expect(duplicates).toBeLessThan(8);
   });
 

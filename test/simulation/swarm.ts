@@ -195,9 +195,17 @@ export class Swarm implements UploadWorld {
     this.at(this.nowMs + answerMs, () => {
       const others = this.registered.filter((each) => each !== peer);
       peer.toldOf = this.registered.length;
-      const sample = this.sampleOf(others, maxSources);
-      peer.onIndex(sample.map(addressOf), others.length <= maxSources);
+      peer.onIndex(this.namedOf(others, maxSources).map(addressOf), others.length <= maxSources);
     });
+  }
+
+  /** As PROTOCOL.md has it: half of the places are for those who have all of it, as far as either kind needs them. */
+  private namedOf(others: SwarmPeer[], most: number): SwarmPeer[] {
+    const whole = others.filter(({ have }) => have.isFull);
+    const partial = others.filter(({ have }) => !have.isFull);
+    const forWhole = Math.max(most / 2, most - partial.length);
+    const chosen = this.sampleOf(whole, forWhole);
+    return [...chosen, ...this.sampleOf(partial, most - chosen.length)];
   }
 
   private push(peer: SwarmPeer): void {

@@ -93,13 +93,13 @@ describe("in a swarm", () => {
     expect(of.size).toBe(16);
     for (const id of of.values()) scheduler.onHave(id, Bitfield.full(1_000));
     const asked = gets(scheduler.nextActions(1));
-    expect(asked.map(({ count }) => count)).toEqual([1, 1, 1, 1, 1, 1]);
-    expect(new Set(asked.map(({ connection }) => connection)).size).toBe(6);
+    expect(asked.map(({ count }) => count)).toEqual([1, 1, 1]);
+    expect(new Set(asked.map(({ connection }) => connection)).size).toBe(3);
     // To find the fast ones another is tried now and then, and all of that is no debt after a second.
     expect(scheduler.nextWakeupMs(1)).toBe(201);
     expect(gets(scheduler.nextActions(201)).length).toBe(1);
     expect(gets(scheduler.nextActions(202))).toEqual([]);
-    expect(gets(scheduler.nextActions(1_001)).length).toBeGreaterThanOrEqual(5);
+    expect(gets(scheduler.nextActions(1_001)).length).toBeGreaterThanOrEqual(2);
   });
 
   test.each([10, 1_000, 4_000])("a fast source is not held back by many of %d B/ms", (bytesPerMs) => {
