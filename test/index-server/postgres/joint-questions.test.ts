@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { StoreError } from "../../../src/index-server/catalog.ts";
 import type { Row } from "../../../src/index-server/postgres/database.ts";
 import { JointQuestions } from "../../../src/index-server/postgres/joint-questions.ts";
 import { until } from "../../helpers/until.ts";
@@ -14,9 +15,9 @@ class Database {
   }
 }
 
-function open() {
+function open(nowMs?: () => number) {
   const database = new Database();
-  const questions = new JointQuestions((keys) => database.ask(keys));
+  const questions = new JointQuestions((keys) => database.ask(keys), nowMs);
   return { database, questions, asked: (count: number) => until(() => database.asked.length === count) };
 }
 
@@ -89,4 +90,43 @@ test("a statement that fails fails for those who asked with it, and for nobody e
   expect((await ends).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
   database.asked[1]!.answer([["c", 1]]);
   expect(await other).toEqual([[1]]);
+});
+
+test("F33: while the database does not answer, nobody waits for more than one deadline", async () => {
+  const { database, questions, asked } = open();
+  const first = questions.rowsOf("first");
+  await asked(1);
+  const others = [];
+  for (const key of ["e", "f", "g"]) {
+    others.push(questions.rowsOf(key));
+    await asked(1 + others.length);
+  }
+  const late = Array.from({ length: 100 }, (_, i) => questions.rowsOf(`late${i}`));
+  const ends = Promise.allSettled([first, ...late]);
+  database.asked[0]!.fail(new StoreError("RETRY"));
+  expect((await ends).every(({ status }) => status === "rejected")).toBe(true);
+  expect(database.asked).toHaveLength(4);
+  for (const { answer } of database.asked.slice(1)) answer([]);
+  expect(await Promise.all(others)).toEqual([[], [], []]);
+  expect(questions.isBusy).toBe(false);
+});
+
+test("F33: while the database answers slowly, whoever waited for 4.5 s is told to come again", async () => {
+  let now = 0;
+  const { database, questions, asked } = open(() => now);
+  const first = [];
+  for (const key of ["a", "b", "c", "d"]) {
+    first.push(questions.rowsOf(key));
+    await asked(first.length);
+  }
+  const early = Promise.allSettled(Array.from({ length: 20 }, (_, i) => questions.rowsOf(`early${i}`)));
+  now = 1_000;
+  const late = questions.rowsOf("late");
+  now = 4_501;
+  database.asked[0]!.answer([]);
+  expect((await early).every(({ status }) => status === "rejected")).toBe(true);
+  await asked(5);
+  expect(keysOf(database)[4]).toBe("late");
+  for (const { answer } of database.asked.slice(1)) answer([]);
+  expect(await Promise.all([...first, late])).toEqual([[], [], [], [], []]);
 });
