@@ -12,7 +12,7 @@ const queryBoundsSeconds = [
   0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25,
 ];
 
-/** Reading the clock twice is 0.2 us, and an answer that was kept costs 2.6: so one QUERY in so many is timed. */
+/** Reading the clock twice is 0.2 us, and an answer that was kept costs 1 to 2: so one QUERY in so many is timed. */
 export const queriesPerTimedOne = 16;
 
 export class IndexCounters {

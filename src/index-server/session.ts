@@ -46,7 +46,7 @@ const maxWaiting = 7;
 /** As every client of ours begins such a line. Others are decoded here to see what they are. */
 const changeStart = /^\{"type":"(REGISTER|UPDATE)","id":(0|[1-9]\d{0,14})[,}]/;
 const maxStartBytes = 48;
-/** Where the type begins in it, and with what: looking at the whole start would be most of the work on a QUERY. */
+/** Where the type begins in it, and with what: only of these the whole start is looked at. */
 const typeAt = '{"type":"'.length;
 const startsOfTypes = Buffer.from("RU");
 

@@ -1,7 +1,7 @@
 /**
  * The shape that nearly every QUERY has: as any client writes it that writes JSON without spaces, in this order, and for
- * a name of printable ASCII without escapes. Reading it needs no parser and no object for each line, and a third of the
- * time; every other line goes the way of all messages (decode-index-request.ts), with the same result.
+ * a name of printable ASCII without escapes. Reading it needs no parser and no view or copy of each line; every other
+ * line goes the way of all messages (decode-index-request.ts), with the same result.
  */
 import { maxNameBytes } from "./limits.ts";
 import type { Query } from "./messages.ts";
@@ -15,7 +15,7 @@ const nameAndEnd = /[ !#-[\]-~]*"\}\n/y;
 
 const typeAt = '{"type":"'.length;
 const firstOfType = "Q".charCodeAt(0);
-/** Looked at together: as text they lie in the nearest cache, and one piece costs as much as five lines. */
+/** Looked at together: one conversion for many lines, and as text they still lie in the nearest cache. */
 const pieceBytes = 16 * 1024;
 
 /** Those that lie one behind the other in `bytes` from `from` on. */

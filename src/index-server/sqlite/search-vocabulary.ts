@@ -8,6 +8,8 @@ import { hasPattern, type Pattern, trigramsOf, wholeWordOf } from "./search-text
 /** Looked up in names at once. */
 const wordsAtOnce = 64;
 const maxKnownGroups = 1_024;
+/** A word has up to 1 KB, and most have ten characters. */
+const maxKnownCharacters = 1_000_000;
 
 /** Words with a pattern, in the order in which they came. */
 export interface WordGroup {
@@ -20,6 +22,8 @@ export class SearchVocabulary {
   private readonly withParts;
   private readonly numbered;
   private readonly known = new Map<string, WordGroup>();
+  /** Of the words in `known`. */
+  private knownCharacters = 0;
 
   /** `database`: with that of the full text attached as `search`. */
   constructor(database: Database) {
@@ -35,6 +39,7 @@ export class SearchVocabulary {
   /** Words come with names: what is known is true until the full text has more of them. */
   forget(): void {
     this.known.clear();
+    this.knownCharacters = 0;
   }
 
   /** Words behind the word `after`. New ones come at the end: a group stays as it is, but for the last one. */
@@ -42,9 +47,17 @@ export class SearchVocabulary {
     const whole = wholeWordOf(pattern);
     if (whole !== undefined) return { words: [whole], next: undefined };
     const key = keyOf(pattern, after);
-    const group = this.known.get(key) ?? this.within(pattern, after) ?? this.read(pattern, after);
-    if (this.known.size === maxKnownGroups) this.known.clear();
+    return (
+      this.known.get(key) ?? this.remember(key, this.within(pattern, after) ?? this.read(pattern, after))
+    );
+  }
+
+  private remember(key: string, group: WordGroup): WordGroup {
+    const characters = group.words.reduce((sum, word) => sum + word.length, key.length);
+    if (this.known.size === maxKnownGroups || this.knownCharacters + characters > maxKnownCharacters)
+      this.forget();
     this.known.set(key, group);
+    this.knownCharacters += characters;
     return group;
   }
 
