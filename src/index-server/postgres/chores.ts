@@ -4,13 +4,13 @@
  */
 import { monotonicMs } from "../../clock.ts";
 import { FoldedName } from "../../wire/search-fold.ts";
+import { ChoreRest } from "./chore-rest.ts";
 import type { Pool, Statements } from "./database.ts";
 import { keyOf, plainArray, textArray } from "./keys.ts";
 import { ignoreStoreError } from "./news.ts";
 
 const entriesAtOnce = 1_000;
 const holdingsAtOnce = 5_000;
-const maxRestMs = 500;
 
 /** Not EXISTS: that may be planned as a join with the whole table. */
 const holder = "(SELECT 1 FROM holdings WHERE entry = entries.id LIMIT 1)";
@@ -31,6 +31,7 @@ export class Chores {
   private isToRunAgain = false;
   private running: Promise<void> = Promise.resolve();
   private closed = false;
+  private readonly rest = new ChoreRest();
 
   constructor(
     private readonly process: string,
@@ -57,13 +58,12 @@ export class Chores {
     try {
       while (this.isToRunAgain && !this.closed) {
         this.isToRunAgain = false;
-        for (
-          let startMs = monotonicMs();
-          !this.closed && (await this.settleSome());
-          startMs = monotonicMs()
-        ) {
-          // What nobody waits for gets a fifth of the time.
-          if (this.options.isBusy()) await Bun.sleep(Math.min(maxRestMs, 4 * (monotonicMs() - startMs)));
+        let startMs = monotonicMs();
+        while (!this.closed && (await this.settleSome())) {
+          const nowMs = monotonicMs();
+          const restMs = this.rest.ms(nowMs - startMs, this.options.isBusy(), nowMs);
+          if (restMs > 0) await Bun.sleep(restMs);
+          startMs = monotonicMs();
         }
         while (!this.closed && (await this.purgeSome()));
       }
@@ -80,8 +80,11 @@ export class Chores {
     const isMore = await this.pool.transaction(async (run) => {
       more = 0;
       if (!(await takeTurn(run))) return false;
-      const rows = await run(`SELECT id, entry FROM unsettled ORDER BY id LIMIT ${entriesAtOnce}`);
+      const rows = await run(
+        `SELECT id, entry, (SELECT max(id) FROM unsettled) FROM unsettled ORDER BY id LIMIT ${entriesAtOnce}`,
+      );
       if (rows.length === 0) return false;
+      this.rest.saw(String(rows[0]![2]), monotonicMs());
       const entries = plainArray(new Set(rows.map(([, entry]) => String(entry))));
       const found = await run(
         `SELECT id, name, ${holder} IS NOT NULL FROM entries
