@@ -6,8 +6,8 @@ import type { Database, Statement } from "bun:sqlite";
 import { monotonicMs } from "../../clock.ts";
 import { FoldedName } from "../../wire/search-fold.ts";
 import type { SizeCondition } from "../../wire/search-query.ts";
-import type { Place } from "./search-cursor.ts";
-import type { Candidate, SearchTail } from "./search-tail.ts";
+import { type Cursor, newestGroup, type Place } from "./search-cursor.ts";
+import { type Candidate, maxTail, type SearchTail } from "./search-tail.ts";
 import { allOf, type LookUp, type Pattern } from "./search-text.ts";
 import { SearchVocabulary } from "./search-vocabulary.ts";
 
@@ -28,6 +28,9 @@ export interface Piece {
   isLast: boolean;
 }
 
+/** Where a walk goes on: see `Cursor`. */
+export type Beginning = Pick<Cursor, "indexedTo" | "after">;
+
 export type SizeRange = Pick<SizeCondition, "minBytes" | "maxBytes">;
 type Row = [id: number, name: string, size: number, holders: number];
 
@@ -35,6 +38,8 @@ type Row = [id: number, name: string, size: number, holders: number];
 const rowsAtOnce = 64;
 /** Of the full text: numbers, which cost little. More than are ranked together. */
 const idsAtOnce = 192;
+/** A full tail and what is gone from between: other names have come since. */
+const idsOfTail = 4 * maxTail;
 /** What was found is kept for a while: the same words are often looked up anywhere and at beginnings, or page by page. */
 const maxKnown = 64;
 /** Ids looked through at once, to begin with. */
@@ -101,52 +106,60 @@ export class SearchCandidates {
     return this.last.get()?.id ?? 0;
   }
 
-  /** Pieces behind `after`, to the end. Every piece takes a few milliseconds at most. */
-  *pieces(source: Source, after: Place, sizes: SizeRange): Generator<Piece | undefined, void> {
+  /** Pieces behind the place, to the end. Every piece takes a few milliseconds at most. */
+  *pieces(source: Source, begin: Beginning, sizes: SizeRange): Generator<Piece | undefined, void> {
+    const { after } = begin;
     switch (source.kind) {
       case "text":
-        yield* this.ofText(source, after, sizes);
+        yield* this.ofText(source, begin, sizes);
         break;
-      case "entries": {
-        const end = this.lastEntry;
-        const read = (from: number, to: number) =>
-          this.all.values(from, to, sizes.minBytes, sizes.maxBytes) as unknown[][] as Row[];
-        for (const { found, upTo } of inSpans(after.entry, end, rowsAtOnce, read))
-          yield { ...piece(found.map(candidateOf), { group: 0, entry: upTo }), isLast: false };
-        yield piece([], { group: 0, entry: Math.max(after.entry, end) });
+      case "entries":
+        yield* this.ofEntries(after, this.lastEntry, sizes);
         break;
-      }
       case "peers":
         yield* this.ofPeers(source.slots, after.entry, sizes);
     }
   }
 
+  /** One by one. */
+  private *ofEntries({ group, entry }: Place, end: number, sizes: SizeRange): Generator<Piece, void> {
+    const read = (from: number, to: number) =>
+      this.all.values(from, to, sizes.minBytes, sizes.maxBytes) as unknown[][] as Row[];
+    for (const { found, upTo } of inSpans(entry, end, rowsAtOnce, read))
+      yield { ...piece(found.map(candidateOf), { group, entry: upTo }), isLast: false };
+    yield piece([], { group, entry: Math.max(entry, end) });
+  }
+
   // --- the full text ---
 
   /** Group by group, and in each in the order of ids. A name is in the first group that has one of its words. */
-  private *ofText(lookUp: LookUp, after: Place, sizes: SizeRange): Generator<Piece | undefined, void> {
-    let { group, entry: from } = after;
-    for (;;) {
-      const { indexedTo } = this;
-      const step = this.step(lookUp, group, indexedTo);
-      yield* this.ofStep(step, { group, entry: from }, indexedTo, sizes);
-      from = Math.max(from, indexedTo);
-      if (step.next !== undefined) {
-        group = step.next;
-        from = 0;
-        yield { ...piece([], { group, entry: 0 }), isLast: false };
-        continue;
-      }
-      yield* this.tail.update(indexedTo);
-      // While we rest, names move from the tail to the full text, and their words to the last group.
-      if (this.indexedTo === indexedTo) break;
+  private *ofText(
+    lookUp: LookUp,
+    { after, indexedTo }: Beginning,
+    sizes: SizeRange,
+  ): Generator<Piece | undefined, void> {
+    let place = after;
+    while (place.group !== newestGroup) {
+      const step = this.step(lookUp, place.group);
+      yield* this.ofStep(step, place, indexedTo, sizes);
+      place =
+        step.next === undefined ? { group: newestGroup, entry: indexedTo } : { group: step.next, entry: 0 };
+      yield { ...piece([], place), isLast: false };
     }
-    const newest = this.tail.after(from);
-    const candidates = newest.filter((candidate) => isInRange(candidate, sizes));
-    yield piece(candidates, { group, entry: newest.at(-1)?.id ?? from });
+    if (this.indexedTo === indexedTo) yield* this.tail.update(indexedTo);
+    // While we rest, or from page to page, names move from the tail to the full text.
+    if (this.indexedTo === indexedTo) yield this.ofTail(place, sizes);
+    else yield* this.ofEntries(place, Math.min(this.lastEntry, indexedTo + idsOfTail), sizes);
   }
 
-  private step({ patterns, words }: LookUp, group: number, indexedTo: number): Step {
+  private ofTail({ group, entry }: Place, sizes: SizeRange): Piece {
+    const newest = this.tail.after(entry);
+    const candidates = newest.filter((candidate) => isInRange(candidate, sizes));
+    return piece(candidates, { group, entry: newest.at(-1)?.id ?? entry });
+  }
+
+  private step({ patterns, words }: LookUp, group: number): Step {
+    const { indexedTo } = this;
     if (indexedTo !== this.knownUpTo) {
       this.vocabulary.forget();
       this.known.clear();

@@ -9,12 +9,17 @@ export interface Place {
   entry: number;
 }
 
+/** The group behind those of words: entries that were not in the full text when the walk began. */
+export const newestGroup = Number.MAX_SAFE_INTEGER;
+
 /**
  * A search walks through stages, each in the order of places, window by window; what is in a window comes in the
  * order of its rank. (search-run.ts says what the stages are.)
  */
 export interface Cursor {
   stage: number;
+  /** Up to here entries were in the full text when the walk began. Those that come into it later stay the newest ones. */
+  indexedTo: number;
   /** The window begins behind this place … */
   after: Place;
   /** … and ends with this one; undefined: it has not been begun. */
@@ -27,11 +32,23 @@ export function isBehind(a: Place, b: Place): boolean {
   return a.group === b.group ? a.entry > b.entry : a.group > b.group;
 }
 
-const form = /^([0-9])((?:\.[0-9a-z]{1,11}){4})\.([0-9a-z]{1,4})\.([0-9a-z]{1,7})$/;
+const form = /^([0-9])((?:\.[0-9a-z]{1,11}){5})\.([0-9a-z]{1,4})\.([0-9a-z]{1,7})$/;
 const noPlace: Place = { group: 0, entry: 0 };
 
-export function encodeCursor({ stage, after, upTo = noPlace, position }: Cursor, text: string): string {
-  const numbers = [stage, after.group, after.entry, upTo.group, upTo.entry, position, hashOf(text)];
+export function encodeCursor(
+  { stage, indexedTo, after, upTo = noPlace, position }: Cursor,
+  text: string,
+): string {
+  const numbers = [
+    stage,
+    indexedTo,
+    after.group,
+    after.entry,
+    upTo.group,
+    upTo.entry,
+    position,
+    hashOf(text),
+  ];
   return numbers.map((number) => number.toString(36)).join(".");
 }
 
@@ -39,11 +56,12 @@ export function encodeCursor({ stage, after, upTo = noPlace, position }: Cursor,
 export function decodeCursor(cursor: string, text: string): Cursor {
   const isOne = form.test(cursor);
   const numbers = cursor.split(".").map((part) => Number.parseInt(part, 36));
-  const [stage = 0, afterGroup = 0, afterEntry = 0, group = 0, entry = 0, position = 0, hash] = numbers;
+  const [stage = 0, indexedTo = 0, afterGroup = 0, afterEntry = 0, group = 0, entry = 0, position = 0, hash] =
+    numbers;
   if (!isOne || hash !== hashOf(text) || !numbers.every(Number.isSafeInteger))
     throw new ProtocolError("BAD_SEARCH", null, "after: not the next of an answer to this search");
   const upTo = group === 0 && entry === 0 ? undefined : { group, entry };
-  return { stage, after: { group: afterGroup, entry: afterEntry }, upTo, position };
+  return { stage, indexedTo, after: { group: afterGroup, entry: afterEntry }, upTo, position };
 }
 
 /** FNV-1a. */

@@ -90,7 +90,7 @@ export class SearchRun {
 
   *run(): Generator<void, SearchPage> {
     const { after, text, limit } = this.request;
-    let cursor = after === "" ? start(this.stages[0]!) : decodeCursor(after, text);
+    let cursor = after === "" ? this.start(this.stages[0]!) : decodeCursor(after, text);
     if (!this.stages.includes(cursor.stage)) decodeCursor("", text);
     while (this.hits.length < limit && !this.isSpent()) {
       const next = yield* this.window(cursor, limit);
@@ -117,7 +117,7 @@ export class SearchRun {
   private *window(cursor: Cursor, limit: number): Generator<void, Cursor | undefined> {
     const { stage } = cursor;
     const gathered = yield* this.gather(cursor);
-    if (gathered === undefined) return start(this.stages[1]!);
+    if (gathered === undefined) return this.start(this.stages[1]!);
     const { ranked, upTo, isLast } = gathered;
     ranked.sort(inOrder);
     let { position } = cursor;
@@ -137,21 +137,22 @@ export class SearchRun {
       yield;
     }
     if (position < ranked.length) return { ...cursor, upTo, position };
-    if (!isLast) return { stage, after: upTo, upTo: undefined, position: 0 };
+    if (!isLast) return { ...cursor, after: upTo, upTo: undefined, position: 0 };
     const nextStage = stage === together ? undefined : this.stages[this.stages.indexOf(stage) + 1];
-    return nextStage === undefined ? undefined : start(nextStage);
+    return nextStage === undefined ? undefined : this.start(nextStage);
   }
 
   /**
    * The candidates of a window; all of it when it was begun before, else as many as there is time for. Undefined when
    * they are too many to rank all together.
    */
-  private *gather({ stage, after, upTo: end }: Cursor): Generator<void, Gathered | undefined> {
+  private *gather(cursor: Cursor): Generator<void, Gathered | undefined> {
+    const { stage, after, upTo: end } = cursor;
     const ranked: RankedCandidate[] = [];
     const mayBeMany = stage !== together || this.stages.length === 1 || end !== undefined || !isStart(after);
     const most = mayBeMany ? windowSize : Number.POSITIVE_INFINITY;
     let compared = 0;
-    for (const piece of this.candidates.pieces(this.sourceOf(stage), after, sizesOf(this.query))) {
+    for (const piece of this.candidates.pieces(this.sourceOf(stage), cursor, sizesOf(this.query))) {
       yield;
       if (piece === undefined) continue;
       if (piece.areMany && !mayBeMany) return undefined;
@@ -189,6 +190,11 @@ export class SearchRun {
 
   // --- where from ---
 
+  private start(stage: number): Cursor {
+    const { indexedTo } = this.candidates;
+    return { stage, indexedTo, after: { group: 0, entry: 0 }, upTo: undefined, position: 0 };
+  }
+
   private stagesOf(): number[] {
     const hasWords = this.query.exact.length > 2;
     if (!hasWords || this.peersWalked !== undefined) return [together];
@@ -209,10 +215,6 @@ export class SearchRun {
     const [peers] = this.meant.wanted;
     return peers !== undefined && peers.size <= maxPeersWalked ? [...peers] : undefined;
   }
-}
-
-function start(stage: number): Cursor {
-  return { stage, after: { group: 0, entry: 0 }, upTo: undefined, position: 0 };
 }
 
 function isStart({ group, entry }: Place): boolean {

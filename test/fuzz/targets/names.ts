@@ -189,7 +189,7 @@ const cursorTarget: Target = {
   seeds: () =>
     ["ubuntu", "", "a b"].map(
       (text) =>
-        `${encodeCursor({ stage: 1, after: { group: 0, entry: 17 }, upTo: { group: 5, entry: 99 }, position: 3 }, text)}\n${text}`,
+        `${encodeCursor({ stage: 1, indexedTo: 90, after: { group: 0, entry: 17 }, upTo: { group: 5, entry: 99 }, position: 3 }, text)}\n${text}`,
     ),
   inCheck: 1_000,
   begin: pure((input) => {

@@ -272,6 +272,30 @@ test("pages go on where they were while words and names come", () => {
   expect(found.toSorted()).toEqual(manyWords.map((word) => `song ${word}`).sort());
 });
 
+test("what was registered before a search is found, though it comes into the full text between two pages", () => {
+  searched = new Searched();
+  const { entries } = searched;
+  const songs = (from: number, to: number) =>
+    manyWords.slice(from, to).map((word, i) => ({ name: `song ${word}`, content: from + i + 1 }));
+  entries.add(songs(0, 140));
+  searched.index();
+  // Their words are of the first group, and it has been looked through when they come into the full text.
+  const late = manyWords.slice(0, 20).map((word, i) => ({ name: `late ${word}`, content: i + 1_000 }));
+  entries.add(late);
+  const found: string[] = [];
+  for (let after: string | undefined = "", pages = 0; after !== undefined; pages++) {
+    const { matches, next }: ReturnType<Searched["page"]> = searched.page("abcd", { limit: 9, after });
+    found.push(...matches.map(({ name }) => name));
+    after = next;
+    if (pages === 9) {
+      entries.add(songs(140, 150));
+      searched.index();
+    }
+  }
+  expect(found).toHaveLength(new Set(found).size);
+  expect(found).toEqual(expect.arrayContaining([...songs(0, 140), ...late].map(({ name }) => name)));
+});
+
 test("parts of the full text are merged when many names have come", () => {
   searched = new Searched({ spareWords: 1_000, namesToTidy: 20 });
   const parts = () => searched.text.query("SELECT count(DISTINCT segid) FROM names_idx").values()[0]?.[0];
