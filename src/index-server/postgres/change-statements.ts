@@ -1,4 +1,5 @@
 /** The SQL of changes.ts. What it is for is said there. */
+import { setImmediate } from "node:timers/promises";
 import type { ChangePlan } from "./change-plan.ts";
 import { bytesArray, plainArray, rootKey, textArray } from "./keys.ts";
 import type { Held, OwnPeer } from "./own-peer.ts";
@@ -100,21 +101,25 @@ interface Given {
   isToTell: boolean;
 }
 
-/** The statement that makes a change; and one that may be run before it, so that it has less to do. */
-export function change({ peer, held, slot, process, port, version, plan, isToTell }: Given) {
+/**
+ * The statement that makes a change; and one that may be run before it, so that it has less to do. For thousands of files
+ * that takes 10 ms, and others are answered in between.
+ */
+export async function change({ peer, held, slot, process, port, version, plan, isToTell }: Given) {
   const { id, host } = peer;
   const put = [...plan.put].sort((a, b) => (a.entry < b.entry ? -1 : 1));
+  await setImmediate();
   const files = put.map(({ file }) => file);
   const { named, others } = held.version === undefined ? texts.insert : texts.update;
-  const entries = [
-    plainArray(put.map(({ entry }) => entry)),
-    textArray(files.map(({ name }) => name)),
-    plainArray(put.map(({ lastKey }) => lastKey)),
-    plainArray(files.map(({ root }) => rootKey(root))),
-    plainArray(files.map(({ sizeBytes }) => sizeBytes)),
-    bytesArray(files.map(({ md5 }) => md5)),
-    bytesArray(files.map(({ root }) => root)),
-  ];
+  const entries = await restingInBetween([
+    () => plainArray(put.map(({ entry }) => entry)),
+    () => textArray(files.map(({ name }) => name)),
+    () => plainArray(put.map(({ lastKey }) => lastKey)),
+    () => plainArray(files.map(({ root }) => rootKey(root))),
+    () => plainArray(files.map(({ sizeBytes }) => sizeBytes)),
+    () => bytesArray(files.map(({ md5 }) => md5)),
+    () => bytesArray(files.map(({ root }) => root)),
+  ]);
   const values = [
     slot,
     id,
@@ -137,4 +142,13 @@ export function change({ peer, held, slot, process, port, version, plan, isToTel
     change: { text: plan.drop === undefined ? others : named, values },
     ahead: { text: entriesAhead, values: entries },
   };
+}
+
+async function restingInBetween(makers: readonly (() => string)[]): Promise<string[]> {
+  const made: string[] = [];
+  for (const make of makers) {
+    made.push(make());
+    await setImmediate();
+  }
+  return made;
 }

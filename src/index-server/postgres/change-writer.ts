@@ -78,7 +78,7 @@ export class ChangeWriter {
     const version = newVersion();
     const isToTell = hasOthers();
     const given = { peer, held, slot, process, port, version, plan, isToTell };
-    const { change: statement, ahead } = statements.change(given);
+    const { change: statement, ahead } = await statements.change(given);
     return { held, plan, port, slot, version, statement, ahead };
   }
 
