@@ -10,13 +10,14 @@ import type { FileName } from "../wire/file-name.ts";
 import { FileTracker } from "./file-tracker.ts";
 import { HashCache } from "./hash-cache.ts";
 import type { ScanProgress } from "./hash-progress.ts";
+import { KeptWatcher } from "./kept-watcher.ts";
 import { nameBelow } from "./names-below.ts";
 import { RescanPlan } from "./rescan-plan.ts";
 import { scanFolder } from "./scan.ts";
 import type { SharedContent, SharedFile } from "./shared-files.ts";
-import { folderIdentity, openFolder, refuseLinkTo } from "./shared-folder.ts";
+import { openFolder, refuseLinkTo } from "./shared-folder.ts";
 import { SkipNotices } from "./skip-notices.ts";
-import { FolderWatcher, type Watch } from "./watch.ts";
+import type { Watch } from "./watch.ts";
 
 export type { ScanProgress } from "./hash-progress.ts";
 export type { SharedContent, SharedFile } from "./shared-files.ts";
@@ -68,12 +69,8 @@ export class Library {
   private firstScanDone = false;
   private hintTimer: Timer | undefined;
   private planTimer: Timer | undefined;
-  private watcher: FolderWatcher | undefined;
-  /** Watchers of folders that are gone. */
-  private formerWatchers: Promise<void>[] = [];
-  /** The folder that is watched; another one of that name may take its place. */
-  private watchedIdentity: string | undefined;
-  private watchFailed = false;
+  private watcher: KeptWatcher | undefined;
+  private wasFlooded = false;
   private folderLost = false;
   private opened: { root: string; cache: HashCache; tracker: FileTracker } | undefined;
 
@@ -99,7 +96,7 @@ export class Library {
       },
     });
     this.opened = { root, cache, tracker };
-    this.startWatcher();
+    this.startWatcher(root);
     this.scan([""]);
   }
 
@@ -108,8 +105,7 @@ export class Library {
     this.stopping.abort();
     clearTimeout(this.hintTimer);
     clearTimeout(this.planTimer);
-    const watchers = [this.watcher?.stop(), ...this.formerWatchers];
-    await Promise.all([this.opened?.tracker.stop(), ...watchers, this.scanning]);
+    await Promise.all([this.opened?.tracker.stop(), this.watcher?.stop(), this.scanning]);
     this.opened?.cache.close();
     this.opened = undefined;
   }
@@ -139,12 +135,10 @@ export class Library {
 
   // --- hints of the watcher ---
 
-  private startWatcher(): void {
-    const root = this.opened!.root;
-    this.watchedIdentity = folderIdentity(root);
-    this.watcher = new FolderWatcher(
-      root,
-      {
+  private startWatcher(folder: string): void {
+    this.watcher = new KeptWatcher({
+      folder,
+      listener: {
         hint: (name) => this.hint(name),
         ready: () => {
           this.plan.onWatching(true);
@@ -152,21 +146,32 @@ export class Library {
           this.scan([""]);
         },
         failed: (reason) => this.onWatcherFailed(reason),
+        flooded: () => this.onFlooded(),
       },
-      this.options.watch,
-    );
+      later: (run, delayMs) => {
+        const timer = setTimeout(run, delayMs);
+        return () => clearTimeout(timer);
+      },
+      watch: this.options.watch,
+    });
     this.watcher.start();
   }
 
   private onWatcherFailed(reason: string): void {
+    const seconds = this.options.rescanMs / 1000;
+    this.say(
+      `cannot watch ${printable(this.options.folder)} for changes, looking every ${seconds} s instead: ${reason}`,
+    );
     this.plan.onWatching(false);
-    if (!this.watchFailed) {
-      const seconds = this.options.rescanMs / 1000;
-      this.say(
-        `cannot watch ${printable(this.options.folder)} for changes, looking every ${seconds} s instead: ${reason}`,
-      );
-    }
-    this.watchFailed = true;
+    this.armPlan();
+  }
+
+  /** It is watched again, and walked, some seconds later. */
+  private onFlooded(): void {
+    const shown = printable(this.options.folder);
+    if (!this.wasFlooded) this.say(`${shown} changes faster than can be followed, looking every few seconds`);
+    this.wasFlooded = true;
+    this.plan.onWatching(false);
     this.armPlan();
   }
 
@@ -254,15 +259,11 @@ export class Library {
     );
   }
 
-  /** A watcher stays with the folder it was started on, wherever that has gone. */
   private onFolderFound(): void {
     if (this.folderLost) this.say(`the shared folder ${printable(this.options.folder)} is there again`);
-    const replaced = folderIdentity(this.opened!.root) !== this.watchedIdentity;
-    if (!this.stopping.signal.aborted && !this.watchFailed && (this.folderLost || replaced)) {
-      if (this.watcher !== undefined) this.formerWatchers.push(this.watcher.stop());
-      this.startWatcher();
-    }
+    const { folderLost, plan, stopping, watcher } = this;
     this.folderLost = false;
+    if (!stopping.signal.aborted && watcher!.folderFound(folderLost)) plan.onWatching(false);
   }
 
   private armPlan(): void {

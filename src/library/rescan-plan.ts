@@ -28,6 +28,8 @@ interface Burst {
 export class RescanPlan {
   private burst: Burst | undefined;
   private watching = false;
+  /** It was not watched for a while: what went on as that began again is looked for once more. */
+  private isDoubtful = false;
   private lastScanMs = 0;
 
   /** `rescanMs`: how often without a working watcher. */
@@ -50,12 +52,14 @@ export class RescanPlan {
 
   onWatching(works: boolean): void {
     this.watching = works;
+    if (!works) this.isDoubtful = true;
   }
 
   /** What to walk now; it is not named again. */
   take(nowMs: number): Rescan | undefined {
     if (nowMs >= this.periodicMs()) {
       this.burst = undefined;
+      this.isDoubtful = false;
       this.lastScanMs = nowMs;
       return "everything";
     }
@@ -77,7 +81,8 @@ export class RescanPlan {
   }
 
   private periodicMs(): number {
-    return this.lastScanMs + (this.watching ? quietRescanMs : this.rescanMs);
+    const isQuiet = this.watching && !this.isDoubtful;
+    return this.lastScanMs + (isQuiet ? quietRescanMs : this.rescanMs);
   }
 }
 

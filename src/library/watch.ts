@@ -5,6 +5,7 @@
 
 import { join } from "node:path";
 import { type ChokidarOptions, type FSWatcher, watch } from "chokidar";
+import { monotonicMs } from "../clock.ts";
 import { systemCode } from "../errors.ts";
 import { printable } from "../printable.ts";
 import { nameBelow } from "./names-below.ts";
@@ -16,18 +17,29 @@ export interface WatchListener {
   ready(): void;
   /** Called at most once: nothing more is to be expected from this watcher, and why. */
   failed(reason: string): void;
+  /** The same, because so much happened that nothing else had its turn. */
+  flooded(): void;
 }
+
+/**
+ * So long a turn of the event loop may be full of events. Who swaps two folders as fast as possible makes more of them
+ * than can be looked at on a busy machine, and while there are any no socket is looked at.
+ */
+const maxTurnMs = 1_000;
 
 export type Watch = (folder: string, options: ChokidarOptions) => FSWatcher;
 
 export class FolderWatcher {
   private watcher: FSWatcher | undefined;
   private closing: Promise<void> | undefined;
+  /** Of the turn of the event loop, when its first event came. */
+  private turnBeganMs: number | undefined;
 
   constructor(
     private readonly folder: string,
     private readonly listener: WatchListener,
     private readonly watchFolder: Watch = watch,
+    private readonly nowMs = monotonicMs,
   ) {}
 
   start(): void {
@@ -44,8 +56,12 @@ export class FolderWatcher {
     });
     this.watcher = watcher;
     const hint = (path: string): void => {
+      if (this.watcher !== watcher) return;
       const name = nameBelow(folder, path);
       if (!isHidden(name)) listener.hint(name);
+      if (!this.isTurnTooLong()) return;
+      this.close();
+      listener.flooded();
     };
     // What the system reports of a folder names the file; it also comes where chokidar's own events do not (a FIFO,
     // a file that takes the place of a folder).
@@ -67,6 +83,17 @@ export class FolderWatcher {
   async stop(): Promise<void> {
     this.close();
     await this.closing;
+  }
+
+  private isTurnTooLong(): boolean {
+    const nowMs = this.nowMs();
+    if (this.turnBeganMs === undefined) {
+      this.turnBeganMs = nowMs;
+      setImmediate(() => {
+        this.turnBeganMs = undefined;
+      });
+    }
+    return nowMs - this.turnBeganMs > maxTurnMs;
   }
 
   private close(): void {

@@ -58,3 +58,14 @@ test("a watcher that hears nothing is not believed for ever", () => {
   expect(plan.take(299_999)).toBeUndefined();
   expect(plan.take(300_000)).toBe("everything");
 });
+
+test("what is watched again after it was not is walked once more", () => {
+  const plan = watchingPlan();
+  plan.onWatching(false);
+  plan.onWatching(true);
+  plan.onScanned(500);
+  expect(plan.nextWakeup()).toBe(10_500);
+  expect(plan.take(10_500)).toBe("everything");
+  plan.onScanned(10_600);
+  expect(plan.nextWakeup()).toBe(310_600);
+});
