@@ -21,18 +21,19 @@ import { printable } from "./printable.ts";
 const ownerOnly = 0o600;
 const othersBits = 0o077;
 const othersWriteBits = 0o022;
+/** For one that is to be new. */
+export const newFileFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 /**
  * Makes a new file and throws EEXIST when anything, also a link that leads nowhere, has the name. On disk when it
- * returns, unless somebody else is going to see to that (`sync`).
+ * returns.
  */
-export function writeNewFile(
-  path: string,
-  bytes: Uint8Array,
-  { mode = ownerOnly, sync = true }: { mode?: number; sync?: boolean } = {},
-): void {
-  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-  const fd = openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+export function writeNewFile(path: string, bytes: Uint8Array): void {
+  writeAndClose(openSync(path, newFileFlags, ownerOnly), bytes, { sync: true });
+}
+
+/** All of a new file, which is closed in any case. Throws the system's error. */
+export function writeAndClose(fd: number, bytes: Uint8Array, { sync }: { sync: boolean }): void {
   try {
     for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written);
     if (sync) fsyncSync(fd);

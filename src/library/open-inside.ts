@@ -46,7 +46,7 @@ export function openInside(
 }
 
 function openStepwise(folder: string, parts: string[], walked: WalkedFolder): number {
-  return openSync(`${walked.to(folder, parts.slice(0, -1))}/${parts.at(-1)}`, fileFlags);
+  return walked.open(folder, parts.slice(0, -1), parts.at(-1)!, fileFlags);
 }
 
 function openComparing(folder: string, parts: string[]): number | undefined {

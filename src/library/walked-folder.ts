@@ -5,6 +5,7 @@
  */
 import { closeSync, constants, existsSync, lstatSync, openSync, realpathSync } from "node:fs";
 import { basename, dirname, join, parse, sep } from "node:path";
+import { type FolderCalls, folderCalls } from "./folder-calls.ts";
 
 const descriptors = "/proc/self/fd";
 
@@ -28,21 +29,37 @@ export class WalkedFolder {
   private readonly last = new OpenFolder();
   private closing: NodeJS.Immediate | undefined;
 
+  /** `calls`: other ones for tests. */
+  constructor(private readonly calls: () => FolderCalls | undefined = folderCalls) {}
+
   /**
    * A path by which the folder can be used until the next call, or `close`. `top` is absolute, without `.` and `..`, as
    * `realpath` gives it, and `parts` lead on from there. Throws the system's error: ENOTDIR when a link is on the way.
    */
   to(top: string, parts: readonly string[] = []): string {
-    if (!canWalk) return looked(top, parts);
-    const above = this.top.at(top, () => walk(openSync("/", folderFlags), partsOf(top)));
-    if (parts.length === 0) return `${descriptors}/${above}`;
-    const key = [top, ...parts].join("\0");
-    return `${descriptors}/${this.last.at(key, () => walk(above, parts, above))}`;
+    return canWalk ? `${descriptors}/${this.descriptorOf(top, parts)}` : looked(top, parts);
   }
 
   /** The same for a file or folder, which need not be there: links in its own place are the caller's to refuse. */
   placeOf(path: string): string {
     return `${this.to(dirname(path))}/${basename(path)}`;
+  }
+
+  /** Opens what has that name in the folder, or makes it, as `openSync` does. Throws the system's error. */
+  open(top: string, parts: readonly string[], name: string, flags: number, mode = 0): number {
+    const calls = canWalk ? this.calls() : undefined;
+    const fd = calls?.open(this.descriptorOf(top, parts), name, flags, mode) ?? -1;
+    // Once more, where it says what is the matter.
+    return fd >= 0 ? fd : openSync(`${this.to(top, parts)}/${name}`, flags, mode);
+  }
+
+  /**
+   * Gives a file another name in its folder, unless something has it. False: nothing has happened, whatever the reason;
+   * `giveName` works everywhere.
+   */
+  renameNew(path: string, name: string): boolean {
+    const calls = canWalk ? this.calls() : undefined;
+    return calls?.renameNew(this.descriptorOf(dirname(path), []), basename(path), name) ?? false;
   }
 
   /** At the end of this turn of the event loop. */
@@ -56,6 +73,13 @@ export class WalkedFolder {
     this.closing = undefined;
     this.last.close();
     this.top.close();
+  }
+
+  private descriptorOf(top: string, parts: readonly string[]): number {
+    const above = this.top.at(top, () => walk(openSync("/", folderFlags), partsOf(top)));
+    if (parts.length === 0) return above;
+    const key = [top, ...parts].join("\0");
+    return this.last.at(key, () => walk(above, parts, above));
   }
 }
 

@@ -8,7 +8,7 @@ import { basename, dirname, join } from "node:path";
 import { reasonOf, systemCode } from "../errors.ts";
 import { giveName } from "../library/give-name.ts";
 import { WalkedFolder } from "../library/walked-folder.ts";
-import { readRegularFile, writeNewFile } from "../private-file.ts";
+import { newFileFlags, readRegularFile, writeAndClose } from "../private-file.ts";
 import { partialPrefix } from "../wire/file-name.ts";
 import { chunkBytes } from "../wire/limits.ts";
 
@@ -45,7 +45,9 @@ export function draftFor(path: string, root: string, id: number): string {
 /** Throws the system's error when nothing more can be stored. */
 export function writeDraft(draft: string, bytes: Uint8Array): StoreFailure | undefined {
   try {
-    writeNewFile(placeOf(draft), bytes, { mode: fileMode, sync: false });
+    walked.closeSoon();
+    const fd = walked.open(dirname(draft), [], basename(draft), newFileFlags, fileMode);
+    writeAndClose(fd, bytes, { sync: false });
     return undefined;
   } catch (error) {
     // Else it is somebody else's.
@@ -54,21 +56,30 @@ export function writeDraft(draft: string, bytes: Uint8Array): StoreFailure | und
   }
 }
 
-/** The draft is on the disk and gets its name; it is gone afterwards, named or not. Throws as `writeDraft` does. */
-export function nameDraft({ draft, path, replace }: Draft): StoreFailure | undefined {
+/**
+ * The draft is on the disk and gets its name; it is gone afterwards, named or not. Throws as `writeDraft` does. `folder`:
+ * another one for tests.
+ */
+export function nameDraft({ draft, path, replace }: Draft, folder = walked): StoreFailure | undefined {
+  let isRenamed = false;
   try {
-    const from = placeOf(draft);
-    // Both are in one folder, and this is the one that the draft was found in.
-    const to = `${dirname(from)}/${basename(path)}`;
-    if (replace) renameSync(from, to);
-    // Somebody else may have fetched it in the meantime.
-    else if (!giveName(from, to) && !isSame(from, to)) return { kind: "different" };
-    return undefined;
+    folder.closeSoon();
+    isRenamed = !replace && folder.renameNew(draft, basename(path));
+    return isRenamed || nameByPath(folder.placeOf(draft), path, replace) ? undefined : { kind: "different" };
   } catch (error) {
     return failureOf(error);
   } finally {
-    removeDraft(draft);
+    if (!isRenamed) removeDraft(draft);
   }
+}
+
+/** False when something different has the name. Throws the system's error. */
+function nameByPath(from: string, path: string, replace: boolean): boolean {
+  // Both are in one folder, and this is the one that the draft was found in.
+  const to = `${dirname(from)}/${basename(path)}`;
+  if (replace) renameSync(from, to);
+  // Somebody else may have fetched it in the meantime.
+  return replace || giveName(from, to) || isSame(from, to);
 }
 
 /** An empty file has nothing to be fetched or synced. */
@@ -87,12 +98,6 @@ export function removeDraft(draft: string): void {
   } catch {
     // Renamed, or never made.
   }
-}
-
-/** Without links on the way, whoever swaps what for what meanwhile. Throws the system's error. */
-function placeOf(draft: string): string {
-  walked.closeSoon();
-  return walked.placeOf(draft);
 }
 
 /** The folders that this thread keeps open for the next draft: for one that may be ended before its turn is over. */

@@ -2,13 +2,17 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import {
   chmodSync,
+  closeSync,
+  constants,
   mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   renameSync,
+  statSync,
   symlinkSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { systemCode } from "../../src/errors.ts";
 import { canWalk, realPlaceOf, WalkedFolder } from "../../src/library/walked-folder.ts";
@@ -38,6 +42,72 @@ function tree(): TemporaryFolder {
   symlinkSync(folder.at("top"), folder.at("link-to-top"));
   return folder;
 }
+
+/** What is left of a tree by both ways: with calls of its own, and without. */
+describe.each([
+  ["with calls", undefined],
+  ["without", () => undefined],
+])("in a folder, %s", (_, calls) => {
+  const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+
+  test("a file is opened, or made, for this process alone", () => {
+    using folder = tree();
+    const walked = new WalkedFolder(calls);
+    const open = (parts: string[], name: string, flags: number, mode?: number) =>
+      walked.open(folder.at("top"), parts, name, flags, mode);
+    const there = open(["a", "b"], "file", O_RDONLY | O_NOFOLLOW);
+    expect(readFileSync(there, "utf8")).toBe("inside");
+    if (canWalk) expect(readFileSync(`/proc/self/fdinfo/${there}`, "utf8")).toMatch(/^flags:\t0?2[0-7]{6}$/m);
+    closeSync(there);
+    const made = open([], "nüw 文", O_WRONLY | O_CREAT | O_EXCL, 0o666);
+    writeSync(made, "new");
+    closeSync(made);
+    expect(readFileSync(folder.at("top/nüw 文"), "utf8")).toBe("new");
+    expect(statSync(folder.at("top/nüw 文")).mode & 0o777).toBe(0o666 & ~process.umask());
+    walked.close();
+    expect(openBelow(folder)).toEqual([]);
+  });
+
+  test("what cannot be opened says why", () => {
+    using folder = tree();
+    symlinkSync("a/b/file", folder.at("top/file-link"));
+    const walked = new WalkedFolder(calls);
+    const code = (name: string, flags: number, ...parts: string[]) =>
+      codeOf(() => walked.open(folder.at("top"), parts, name, flags, 0o600));
+    expect(code("none", O_RDONLY)).toBe("ENOENT");
+    expect(code("file-link", O_RDONLY | O_NOFOLLOW)).toBe("ELOOP");
+    expect(code("file", O_WRONLY | O_CREAT | O_EXCL, "a", "b")).toBe("EEXIST");
+    expect(code("file", O_RDONLY, "link", "b")).toBe("ENOTDIR");
+    expect(code("n".repeat(256), O_WRONLY | O_CREAT)).toBe("ENAMETOOLONG");
+    expect(code("文".repeat(100), O_WRONLY | O_CREAT)).toBe("ENAMETOOLONG");
+    expect(
+      codeOf(() => walked.open(folder.at("top"), [], "cut\0off", O_WRONLY | O_CREAT, 0o600)),
+    ).toBeDefined();
+    expect(readdirSync(folder.at("top")).sort()).toEqual(["a", "file-link", "link"]);
+    walked.close();
+    expect(openBelow(folder)).toEqual([]);
+  });
+});
+
+test.skipIf(!canWalk)("a file is renamed in its folder, and nothing is replaced", () => {
+  using folder = tree();
+  for (const name of ["one", "two"]) folder.write(`top/a/${name}`, name);
+  const walked = new WalkedFolder();
+  const rename = (from: string, to: string) => walked.renameNew(folder.at(`top/a/${from}`), to);
+  expect(rename("one", "neu ö")).toBe(true);
+  expect(readFileSync(folder.at("top/a/neu ö"), "utf8")).toBe("one");
+  expect(rename("two", "neu ö")).toBe(false);
+  expect(rename("two", "b")).toBe(false);
+  expect(rename("two", "link")).toBe(false);
+  expect(rename("two", "n".repeat(256))).toBe(false);
+  expect(rename("two", "cut\0off")).toBe(false);
+  expect(rename("none", "new")).toBe(false);
+  expect(readdirSync(folder.at("top/a")).sort()).toEqual(["b", "link", "neu ö", "two"]);
+  expect(readFileSync(folder.at("top/a/two"), "utf8")).toBe("two");
+  walked.close();
+  expect(new WalkedFolder(() => undefined).renameNew(folder.at("top/a/two"), "three")).toBe(false);
+  expect(openBelow(folder)).toEqual([]);
+});
 
 describe("a walk", () => {
   test("leads to the folder, through others that are kept for the next one", () => {

@@ -1,7 +1,9 @@
 /** A small file to its place: what may be there already, what must not be touched, and what is left behind. */
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, symlinkSync } from "node:fs";
+import { folderCalls } from "../../src/library/folder-calls.ts";
 import { syncFiles } from "../../src/library/sync-files.ts";
+import { WalkedFolder } from "../../src/library/walked-folder.ts";
 import { draftFor, draftSuffix, makeEmptyFile, nameDraft, writeDraft } from "../../src/transfer/drafts.ts";
 import { partialPrefix } from "../../src/wire/file-name.ts";
 import { testContent } from "../helpers/contents.ts";
@@ -45,6 +47,25 @@ describe("a file", () => {
     expect(readdirSync(folder.path).sort()).toEqual(["a", "b", "c", "d"]);
     expect(statSync(folder.at("a")).size).toBe(0);
     expect(statSync(folder.at("c")).ino).not.toBe(statSync(folder.at("d")).ino);
+  });
+
+  test.each([
+    ["the folder has no calls of its own", () => undefined],
+    ["its file system renames nothing that way", () => ({ ...folderCalls()!, renameNew: () => false })],
+  ])("gets its name where %s, and takes nobody's", (_, calls) => {
+    using folder = temporaryFolder();
+    const name = () => {
+      const draft = draftFor(folder.at("file"), content.root, ++lastId);
+      expect(writeDraft(draft, content.bytes)).toBeUndefined();
+      return nameDraft({ draft, path: folder.at("file"), replace: false }, new WalkedFolder(calls));
+    };
+    expect(name()).toBeUndefined();
+    expect(isThere(folder)).toBe(true);
+    expect(statSync(folder.at("file")).nlink).toBe(1);
+    folder.write("file", "mine");
+    expect(name()).toEqual({ kind: "different" });
+    expect(readFileSync(folder.at("file"), "utf8")).toBe("mine");
+    expect(readdirSync(folder.path)).toEqual(["file"]);
   });
 
   test.each([false, true])("that is there already is no failure (replace: %p)", (replace) => {
