@@ -11,7 +11,7 @@ import {
   VerificationError,
   WouldOverwriteError,
 } from "../errors.ts";
-import { formatCount } from "../output/format.ts";
+import { formatCount, formatWhole } from "../output/format.ts";
 import { printable } from "../printable.ts";
 import type { FileFailure, FolderFetched } from "../transfer/folder-report.ts";
 import { maxNameBytes } from "../wire/limits.ts";
@@ -53,7 +53,7 @@ export function worstOf({
   const Class = bySeverity[rankOf(error)];
   // No failure of a single file, such as a signal: the whole command ends by it.
   if (Class === undefined) return error;
-  const count = `${failures.length.toLocaleString("en-US")} of ${formatCount(files, "file")} failed`;
+  const count = `${formatWhole(failures.length)} of ${formatCount(files, "file")} failed`;
   const which = failures.length > 1 ? "; the worst: " : ": ";
   return new Class(`${count}${which}${printable(name, maxNameBytes)}: ${error.message}`, { cause: error });
 }

@@ -14,7 +14,7 @@ import type {
   PlanEvent,
   SummaryEvent,
 } from "./events.ts";
-import { formatBytes, formatCount, formatDuration, formatRate } from "./format.ts";
+import { formatBytes, formatCount, formatDuration, formatRate, formatWhole } from "./format.ts";
 import { column, hostAndPort, nameLimit, pathLimit } from "./line-parts.ts";
 
 /** More sources than these are a number. */
@@ -136,7 +136,7 @@ export function summaryLines(event: SummaryEvent): string[] {
       : `${formatCount(fetched.files, "file")}, ${formatBytes(fetched.bytes)} in ${effort}, every chunk verified`;
   const others = [
     ...(alreadyThere.files > 0 ? [`${formatCount(alreadyThere.files, "was", "were")} already there`] : []),
-    ...(failed > 0 ? [`${failed.toLocaleString("en-US")} failed`] : []),
+    ...(failed > 0 ? [`${formatWhole(failed)} failed`] : []),
   ];
   const more = failed > namedFailures ? " (--json names all of them)" : "";
   const whole = [what, ...(others.length > 0 ? [others.join(", ")] : [])].join("; ");

@@ -1,6 +1,6 @@
 /** The events of `index-events.ts` in words, for people. Pure. */
 import { printable } from "../printable.ts";
-import { formatBytes, formatCount, formatDuration } from "./format.ts";
+import { formatBytes, formatCount, formatDuration, formatWhole } from "./format.ts";
 import type { IndexEvent, StatsEvent } from "./index-events.ts";
 import { column, hostAndPort, nameLimit, pathLimit, shortRoot, whoIs } from "./line-parts.ts";
 
@@ -51,8 +51,8 @@ function statsLines(event: StatsEvent): string[] {
   return [
     `index        ${printable(event.index)}, for ${formatDuration(event.seconds)}`,
     `files        ${formatCount(event.files, "file")}${perPeer}, ${formatCount(event.names, "name")}`,
-    `connections  ${event.connections.toLocaleString("en-US")}`,
-    `queries      ${event.queries.toLocaleString("en-US")}`,
+    `connections  ${formatWhole(event.connections)}`,
+    `queries      ${formatWhole(event.queries)}`,
     `memory       ${formatBytes(event.memoryBytes)}`,
     `storage      ${printable(event.storage, 40)}`,
   ];

@@ -4,7 +4,14 @@
  */
 
 import { printable } from "../printable.ts";
-import { formatBytes, formatCount, formatDuration, formatPercent, formatRate } from "./format.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatPercent,
+  formatRate,
+  formatWhole,
+} from "./format.ts";
 
 export interface ProgressState {
   /** What it is about: a name from elsewhere, or words such as "hashing". */
@@ -70,7 +77,7 @@ function wideDetails(state: ProgressState): string[] {
     left: leftOf(state).padStart(10),
     sources: (count) => formatCount(count, "source"),
     files: (done, total) =>
-      `${grouped(done).padStart(grouped(total).length)} of ${formatCount(total, "file")}`,
+      `${formatWhole(done).padStart(formatWhole(total).length)} of ${formatCount(total, "file")}`,
   });
 }
 
@@ -84,7 +91,7 @@ function shortDetails(state: ProgressState): string[] {
     rate: formatRate(state.bytesPerSecond),
     left: leftOf(state),
     sources: (count) => `${count} src`,
-    files: (done, total) => `${grouped(done)}/${formatCount(total, "file")}`,
+    files: (done, total) => `${formatWhole(done)}/${formatCount(total, "file")}`,
   });
 }
 
@@ -108,10 +115,6 @@ function inOrder({ sources, files }: ProgressState, details: Details): string[] 
     ...(files === undefined ? [] : [bytes]),
     ...(sources === undefined ? [] : [details.sources(sources)]),
   ];
-}
-
-function grouped(count: number): string {
-  return count.toLocaleString("en-US");
 }
 
 function leftOf(state: ProgressState): string {

@@ -6,6 +6,7 @@ import {
   formatDuration,
   formatPercent,
   formatRate,
+  formatWhole,
 } from "../../src/output/format.ts";
 
 test.each([
@@ -46,4 +47,13 @@ test("the rest", () => {
   expect(formatPercent(0, 0)).toBe("100 %");
   expect(formatCount(1, "source")).toBe("1 source");
   expect(formatCount(12_345, "file")).toBe("12,345 files");
+});
+
+test("a whole number is written as in English", () => {
+  fc.assert(
+    fc.property(fc.maxSafeNat(), fc.nat(17), (number, digits) => {
+      const count = Math.floor(number / 10 ** digits);
+      expect(formatWhole(count)).toBe(count.toLocaleString("en-US"));
+    }),
+  );
 });
