@@ -39,7 +39,8 @@ const queriesPerLook = 8;
 export class IndexConnection implements AcceptedUser, NewsReader, LongRequestsOwner, TurnOwner {
   private readonly session: IndexSession;
   private readonly registration: Registration;
-  private readonly longRequests: LongRequests;
+  /** Undefined while none waits: of thousands of connections that is nearly always so. */
+  private longRequests: LongRequests | undefined;
   /** Thousands of requests may come in one packet. */
   private readonly turn: OwnTurn;
   private closed = false;
@@ -49,8 +50,7 @@ export class IndexConnection implements AcceptedUser, NewsReader, LongRequestsOw
     private readonly parts: IndexParts,
   ) {
     this.session = new IndexSession(parts.welcome);
-    this.turn = new OwnTurn(parts.rounds, monotonicMs, this);
-    this.longRequests = new LongRequests(this);
+    this.turn = new OwnTurn(parts.rounds, this);
     this.registration = new Registration(connection, parts);
   }
 
@@ -137,10 +137,9 @@ export class IndexConnection implements AcceptedUser, NewsReader, LongRequestsOw
     this.closed = true;
     // Connections break; anything else that ended this one is a bug, and must not go unheard.
     if (error !== undefined && systemCode(error) === undefined) this.parts.onFailure(error);
-    this.longRequests.clear();
-    const { catalog, news } = this.parts;
-    catalog.forget(this);
-    news.drop(this);
+    this.longRequests?.clear();
+    this.parts.catalog.forget(this);
+    this.parts.news.drop(this);
     this.registration.end();
   }
 
@@ -242,6 +241,7 @@ export class IndexConnection implements AcceptedUser, NewsReader, LongRequestsOw
     // Now: when it is done, its line is the catalog's.
     const keptBytes = "line" in request ? request.line.length : 0;
     // Begun before more is read: to go on reading may bring the next request at once.
+    this.longRequests ??= new LongRequests(this);
     this.longRequests.add(request, keptBytes);
     this.connection.keptByUser(keptBytes);
     this.applyPause();
@@ -265,6 +265,7 @@ export class IndexConnection implements AcceptedUser, NewsReader, LongRequestsOw
   }
 
   onAnswered(keptBytes: number): void {
+    if (this.longRequests?.isEmpty) this.longRequests = undefined;
     this.connection.keptByUser(-keptBytes);
     this.applyPause();
   }

@@ -31,6 +31,11 @@ export class LongRequests {
     this.begin();
   }
 
+  /** All are answered. */
+  get isEmpty(): boolean {
+    return this.waiting.length === 0;
+  }
+
   /** Nobody waits for an answer any more. */
   clear(): void {
     this.waiting.length = 0;

@@ -20,7 +20,6 @@ export class OwnTurn {
 
   constructor(
     private readonly rounds: Rounds,
-    private readonly nowMs: () => number,
     private readonly owner: TurnOwner,
   ) {}
 
@@ -31,12 +30,12 @@ export class OwnTurn {
 
   /** Something begins that counts. */
   start(): void {
-    this.sinceMs = this.nowMs();
+    this.sinceMs = this.rounds.nowMs();
   }
 
   stop(): void {
     if (this.sinceMs === undefined) return;
-    const ms = this.nowMs() - this.sinceMs;
+    const ms = this.rounds.nowMs() - this.sinceMs;
     this.sinceMs = undefined;
     this.use(ms);
     this.usedMs += ms;
@@ -44,7 +43,7 @@ export class OwnTurn {
 
   /** In the middle of it: whether to go on. */
   look(): void {
-    if (this.sinceMs !== undefined && !this.hasEnded) this.use(this.nowMs() - this.sinceMs);
+    if (this.sinceMs !== undefined && !this.hasEnded) this.use(this.rounds.nowMs() - this.sinceMs);
   }
 
   /** Whether it is too much, with `ms` that do not count yet. */

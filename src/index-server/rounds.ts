@@ -27,7 +27,7 @@ export class Rounds {
   /** `soon` runs something once what is ready has been read. */
   constructor(
     private readonly soon: (run: () => void) => void,
-    private readonly nowMs: () => number,
+    readonly nowMs: () => number,
   ) {}
 
   /** Somebody begins its turn. Returns how long it may work; `onNext`, a function of its own: a new one may begin. */

@@ -33,7 +33,7 @@ export class Admission<Visitor extends Guest> {
   private readonly membersPerAddress = new AddressCounts();
   /** When a member was last seen at an address, the newest at the end; those who are here are not seen before they leave. */
   private readonly memberSeenMs = new Map<string, number>();
-  /** In the order in which they came. Some may have said HELLO meanwhile. */
+  /** In the order in which they came. Some may have said HELLO meanwhile, which `tidy` and a review find. */
   private readonly pending = new Set<Visitor>();
   /** Were pending at the last review. */
   private reviewed: ReadonlySet<Visitor> = new Set();
@@ -89,7 +89,7 @@ export class Admission<Visitor extends Guest> {
 
   /** Those who have to go: they are counted no longer. */
   review(nowMs: number): Visitor[] {
-    for (const guest of this.pending) if (guest.greeted) this.pending.delete(guest);
+    this.forgetGreeted();
     const surplus = Math.max(0, this.pending.size - this.maxPending);
     const silent = [...this.pending].filter((guest) => this.reviewed.has(guest));
     const leaving = inOrderOfLeaving(silent).slice(0, surplus);
@@ -98,13 +98,18 @@ export class Admission<Visitor extends Guest> {
     return leaving;
   }
 
-  /** Now and then, to give memory back. */
+  /** Now and then, to give memory back: a place in a set is 30 bytes, of thousands who stay. */
   tidy(nowMs: number): void {
     this.arrivals.forgetRested(nowMs);
     this.failedProofs.forgetRested(nowMs);
+    this.forgetGreeted();
   }
 
   // --- internal ---
+
+  private forgetGreeted(): void {
+    for (const guest of this.pending) if (guest.greeted) this.pending.delete(guest);
+  }
 
   /** They are here, or were a while ago. */
   private hasMembers(origin: Origin, nowMs: number): boolean {

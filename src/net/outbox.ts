@@ -26,7 +26,8 @@ export class Outbox {
   private socket: WritableSocket | undefined;
   /** Negative: bytes of a file go the way of all others. */
   private descriptor = -1;
-  private readonly queue: Uint8Array[] = [];
+  /** Undefined while nothing is in it: of most connections always. */
+  private queue: Uint8Array[] | undefined;
   private queuedBytes = 0;
   /** Of the room, which then is ours. */
   private roomBytes = 0;
@@ -82,7 +83,7 @@ export class Outbox {
   /** From now on nothing is taken or kept. */
   close(): void {
     this.socket = undefined;
-    this.queue.length = 0;
+    this.queue = undefined;
     this.queuedBytes = 0;
     this.roomBytes = 0;
     this.account?.close();
@@ -93,8 +94,7 @@ export class Outbox {
     if (roomHolder === this && this.putIn(data)) return;
     this.queueRoom();
     const bytes = typeof data === "string" ? Buffer.from(data) : data;
-    this.queue.push(bytes);
-    this.queuedBytes += bytes.length;
+    this.enqueue(bytes);
     if (!this.isCorked) this.flush();
   }
 
@@ -132,16 +132,29 @@ export class Outbox {
 
   /** To the kernel, what it takes. Afterwards nothing is in the room. */
   private hand(): void {
-    while (this.queue.length > 0 && this.isOpen()) {
-      const next = this.queue[0]!;
+    this.handQueue();
+    if (this.roomBytes === 0) return;
+    const taken = this.queue === undefined && this.isOpen() ? this.take(room, this.roomBytes) : 0;
+    this.queueRoom(taken);
+  }
+
+  private handQueue(): void {
+    const { queue } = this;
+    if (queue === undefined) return;
+    while (queue.length > 0 && this.isOpen()) {
+      const next = queue[0]!;
       const taken = this.take(next, next.length);
-      if (taken === next.length) this.queue.shift();
-      else this.queue[0] = next.subarray(taken);
+      if (taken === next.length) queue.shift();
+      else queue[0] = next.subarray(taken);
       this.queuedBytes -= taken;
     }
-    if (this.roomBytes === 0) return;
-    const taken = this.queue.length === 0 && this.isOpen() ? this.take(room, this.roomBytes) : 0;
-    this.queueRoom(taken);
+    if (queue.length === 0) this.queue = undefined;
+  }
+
+  private enqueue(bytes: Uint8Array): void {
+    this.queue ??= [];
+    this.queue.push(bytes);
+    this.queuedBytes += bytes.length;
   }
 
   private isOpen(): boolean {
@@ -177,10 +190,7 @@ export class Outbox {
 
   /** Its bytes from `from` on, which are kept in order with all others. */
   private queueRoom(from = 0): void {
-    if (from < this.roomBytes) {
-      this.queue.push(Buffer.from(room.subarray(from, this.roomBytes)));
-      this.queuedBytes += this.roomBytes - from;
-    }
+    if (from < this.roomBytes) this.enqueue(Buffer.from(room.subarray(from, this.roomBytes)));
     this.roomBytes = 0;
   }
 }

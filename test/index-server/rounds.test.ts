@@ -73,7 +73,7 @@ test("when nobody has anything to say, nothing is done any more", () => {
 function ownTurn() {
   const { rounds, clock, later, slice } = open();
   const changes: number[] = [];
-  const turn = new OwnTurn(rounds, () => clock.nowMs, { applyPause: () => changes.push(clock.nowMs) });
+  const turn = new OwnTurn(rounds, { applyPause: () => changes.push(clock.nowMs) });
   const work = (ms: number) => {
     turn.start();
     clock.nowMs += ms;

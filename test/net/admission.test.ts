@@ -101,6 +101,15 @@ describe("has to go", () => {
     expect(door.admission.isCrowded).toBe(false);
   });
 
+  test("nobody who has said HELLO is kept in mind as one who might", () => {
+    const door = new Door({ pending: 2 });
+    const visitors = [1, 2, 3].map((last) => door.comes(`10.0.0.${last}`)!);
+    for (const visitor of visitors) visitor.greeted = true;
+    expect(door.admission.isCrowded).toBe(true);
+    door.admission.tidy(0);
+    expect(door.admission.isCrowded).toBe(false);
+  });
+
   test("the oldest silent one, and nobody who said HELLO or for whom there is room", () => {
     const door = new Door({ pending: 2 });
     door.comes("10.0.0.1", true);
