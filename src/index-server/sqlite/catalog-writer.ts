@@ -210,8 +210,7 @@ export class CatalogWriter {
     try {
       run();
       for (const { slot, digest } of before.keys()) statements.setPeer.run(digest.count, digest.bytes, slot);
-      const { holdings, names, lastEntry } = tables.totals;
-      statements.setTotals.run(holdings, names, lastEntry);
+      tables.complete();
       tables.listener.committing();
       statements.commit.run();
       isDone = true;
@@ -219,7 +218,7 @@ export class CatalogWriter {
     } catch (error) {
       // After some errors SQLite has rolled back by itself.
       if (database.inTransaction) statements.rollback.run();
-      tables.totals = totals;
+      tables.undo(totals);
       for (const [{ digest }, old] of before) digest.set(old.digest, old.count);
       for (const moveBack of this.moves.reverse()) moveBack();
       throw error;

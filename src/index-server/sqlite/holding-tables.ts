@@ -6,14 +6,12 @@ import type { Database } from "bun:sqlite";
 import type { FileName } from "../../wire/file-name.ts";
 import type { LibraryDigest } from "../../wire/library-digest.ts";
 import type { FileEntry } from "../../wire/messages.ts";
+import { HoldingRows, type Partial } from "./holding-rows.ts";
 import { lastKey, shortKey } from "./name-key.ts";
 import { type HeldFileRow, type NamedRow, prepareStatements, type WriterStatements } from "./statements.ts";
 
 /** Rows read at a time while walking over what one peer has. */
 const pageRows = 256;
-
-/** As the tables have it: 1 while the peer is still downloading. */
-type Partial = 0 | 1;
 
 /** A peer as the tables have it. The count of the digest is that of its holdings. */
 export interface Holder {
@@ -51,6 +49,7 @@ export interface ChangeListener {
 export class HoldingTables {
   readonly statements: WriterStatements;
   totals: Totals;
+  private readonly holdings: HoldingRows;
   /** Of the file at hand, so that nothing is allocated for each. SQLite copies what it is given. */
   private readonly root = Buffer.alloc(32);
   private readonly md5 = Buffer.alloc(16);
@@ -62,11 +61,12 @@ export class HoldingTables {
     this.statements = prepareStatements(database);
     const { holdings, names, last_entry } = this.statements.totals.get()!;
     this.totals = { holdings, names, lastEntry: last_entry };
+    this.holdings = new HoldingRows(this.statements);
   }
 
   /** The peer has the file from now on, and nothing else under its name. */
   put(holder: Holder, file: FileEntry): Put {
-    const { statements, root, md5 } = this;
+    const { statements, holdings, root, md5 } = this;
     const { name, sizeBytes } = file;
     const { slot } = holder;
     root.write(file.root, "hex");
@@ -76,18 +76,21 @@ export class HoldingTables {
     let same: NamedRow | undefined;
     for (const row of rows) {
       if (row[2] === sizeBytes && root.equals(row[1]) && md5.equals(row[3])) same = row;
-      else if (holder.digest.count > 0 && statements.partial.get(row[0], slot) !== null)
+      else if (holder.digest.count > 0 && holdings.partialOf(row[0], slot) !== undefined)
         this.remove(holder, row[0]);
     }
-    const before = same === undefined ? undefined : statements.partial.get(same[0], slot)?.partial;
+    const before = same === undefined ? undefined : holdings.partialOf(same[0], slot);
     if (same !== undefined && before !== undefined) {
       if (before === partial) return { entry: same[0], isNews: false };
       this.setPartial(holder, same, file, partial);
       return { entry: same[0], isNews: partial === 0 };
     }
     const entry = same === undefined ? this.addEntry(file, partial, rows.length === 0) : same[0];
-    if (same !== undefined) this.setHolders(entry, root, same[4] + 1, same[5] + partial, same[6]);
-    statements.addHolding.run(entry, slot, partial);
+    if (same === undefined) holdings.addFirst(entry, slot, partial);
+    else {
+      this.setHolders(entry, root, same[4] + 1, same[5] + partial, same[6]);
+      holdings.add(entry, slot, partial);
+    }
     holder.digest.add(file);
     this.totals.holdings++;
     this.listener.fileChanged(name, root);
@@ -96,10 +99,10 @@ export class HoldingTables {
 
   /** The peer must have it. What nobody has any more goes with its last holder. */
   remove({ slot, digest }: Holder, entry: number): void {
-    const { statements, totals } = this;
-    const { partial } = statements.partial.get(entry, slot)!;
+    const { statements, holdings, totals } = this;
+    const partial = holdings.partialOf(entry, slot)!;
     const { name, root, md5, size, holders, partial_holders, popularity } = statements.entry.get(entry)!;
-    statements.removeHolding.run(entry, partial, slot);
+    holdings.remove(entry, slot, partial);
     totals.holdings--;
     digest.remove({ name, root, md5, sizeBytes: size, partial: partial === 1 });
     this.listener.fileChanged(name, root);
@@ -116,7 +119,7 @@ export class HoldingTables {
   /** The peer's entry of that name, if it has one. */
   held(slot: number, name: FileName): number | undefined {
     for (const [entry] of this.statements.entriesNamed.values(name) as unknown as NamedRow[])
-      if (this.statements.partial.get(entry, slot) !== null) return entry;
+      if (this.holdings.partialOf(entry, slot) !== undefined) return entry;
     return undefined;
   }
 
@@ -124,7 +127,7 @@ export class HoldingTables {
   *files(slot: number): Generator<FileEntry[], void> {
     let after = -1;
     for (;;) {
-      const rows = this.statements.filesOfPeer.all(slot, after, pageRows);
+      const rows = this.holdings.filesAfter(slot, after, pageRows);
       if (rows.length > 0) yield rows.map(fileOf);
       if (rows.length < pageRows) return;
       after = rows.at(-1)!.entry;
@@ -135,13 +138,26 @@ export class HoldingTables {
   *walk(slot: number): Generator<number, void> {
     let after = -1;
     for (;;) {
-      const page = this.statements.entriesOfPeer.all(slot, after, pageRows);
+      const page = this.holdings.entriesAfter(slot, after, pageRows);
       for (const { entry } of page) {
         after = entry;
         yield entry;
       }
       if (page.length < pageRows) return;
     }
+  }
+
+  /** All that is still to be written of a transaction that is about to be committed. */
+  complete(): void {
+    this.holdings.write();
+    const { holdings, names, lastEntry } = this.totals;
+    this.statements.setTotals.run(holdings, names, lastEntry);
+  }
+
+  /** The transaction is not committed: everything is as it was before. */
+  undo(totals: Totals): void {
+    this.totals = totals;
+    this.holdings.undo();
   }
 
   // --- internal ---
@@ -162,10 +178,10 @@ export class HoldingTables {
   }
 
   private setPartial({ slot, digest }: Holder, same: NamedRow, file: FileEntry, partial: Partial): void {
-    const { statements } = this;
+    const { holdings } = this;
     const [entry, , , , holders, partialHolders, popularity] = same;
-    statements.removeHolding.run(entry, 1 - partial, slot);
-    statements.addHolding.run(entry, slot, partial);
+    holdings.remove(entry, slot, partial === 1 ? 0 : 1);
+    holdings.add(entry, slot, partial);
     this.setHolders(entry, this.root, holders, partialHolders + (partial === 1 ? 1 : -1), popularity);
     digest.remove({ ...file, partial: partial === 0 });
     digest.add(file);

@@ -129,6 +129,9 @@ export function prepareStatements(database: Database) {
     addHolding: database.prepare<never, [entry: number, peer: number, partial: number]>(
       "INSERT INTO holdings(entry, peer, partial) VALUES (?, ?, ?)",
     ),
+    addHoldings: database.prepare<never, [peer: number, partial: number, first: number, last: number]>(
+      "INSERT INTO holdings(entry, peer, partial) SELECT id, ?, ? FROM entries WHERE id BETWEEN ? AND ?",
+    ),
     removeHolding: database.prepare<never, [entry: number, partial: number, peer: number]>(
       "DELETE FROM holdings WHERE entry = ? AND partial = ? AND peer = ?",
     ),
