@@ -136,8 +136,11 @@ export interface Catalog {
   /** As `find`, as the end of a RESULT line (`encodeResultEnd`): an answer that is still true is not built again. */
   answer(name: string): Uint8Array | Promise<Uint8Array>;
 
-  /** How many have a content, as far as that can be known for next to nothing: peers that have left may be counted. */
-  keptTotal(content: { root: string; sizeBytes: number }): number;
+  /**
+   * How many have a content that is there under that name, among others, as far as that can be known for next to
+   * nothing: peers that have left may be counted.
+   */
+  keptTotal(name: string, content: { root: string; sizeBytes: number }): number;
 
   /** Throws or rejects with ProtocolError BAD_SEARCH or TOO_MANY for a text that is no search, RETRY when busy. */
   search(owner: object, text: string, after: string, limit: number): Promise<MatchPage>;

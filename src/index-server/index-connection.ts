@@ -155,13 +155,14 @@ export class IndexConnection implements AcceptedUser, NewsReader, LongRequestsOw
 
   tell(id: number, contents: Push<NewsReader>["contents"]): void {
     const { catalog } = this.parts;
-    const counted = contents.map((content) => ({ ...content, total: catalog.keptTotal(content) }));
+    const totalOf = (content: (typeof contents)[number]) => catalog.keptTotal(content.names[0]!, content);
+    const counted = contents.map((content) => ({ ...content, total: totalOf(content) }));
     this.connection.send(encodeNewSources(id, counted));
   }
 
   tellFound(id: number, matches: FoundPush<NewsReader>["matches"]): void {
     const { catalog } = this.parts;
-    const counted = matches.map((match) => ({ ...match, sources: catalog.keptTotal(match) }));
+    const counted = matches.map((match) => ({ ...match, sources: catalog.keptTotal(match.name, match) }));
     this.connection.send(encodeFound(id, counted));
   }
 

@@ -82,7 +82,10 @@ test.each([
   ["UPDATE entries SET popularity = 9 WHERE id % 10 = 1", /^15 roots of an entry /],
   ["DELETE FROM peers WHERE port = 7002", /^100 holdings of a peer /],
 ])("found: %s", async (sql, problem) => {
-  await fill(await start());
+  const index = await start();
+  await fill(index);
+  // Now all is in the file.
+  await index.stop();
   const copy = join(folder, "copy.db");
   open().run(`VACUUM INTO '${copy}'`);
   const tampering = new Database(copy);

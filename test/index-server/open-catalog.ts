@@ -40,6 +40,7 @@ export class OpenCatalog implements Disposable {
       committing: () => {},
       settled: () => {},
     });
+    for (const _ of this.writer.learn());
     this.live.reserve(this.writer.hiddenSlots);
     const holders = new HolderLookup(this.reading, this.live, chance);
     this.lookup = new Lookup(this.reading, holders);

@@ -1,11 +1,9 @@
 /** The names of the catalog as browse.ts asks for them. Reads only. */
 import type { Database } from "bun:sqlite";
 import type { FileOfName, NameSource } from "../browse.ts";
-import type { HeldEntry, HolderLookup } from "./holders.ts";
+import type { HeldContent, HolderLookup } from "./holders.ts";
 
-interface EntryRow extends HeldEntry {
-  root: Uint8Array;
-  size: number;
+interface EntryRow extends HeldContent {
   md5: Uint8Array;
 }
 
@@ -30,7 +28,7 @@ export class CatalogNames implements NameSource {
     this.from = first(">=");
     this.after = first(">");
     this.entriesOf = database.prepare<EntryRow, [string]>(
-      `SELECT id, root, size, md5, holders, partial_holders FROM entries
+      `SELECT id, root, size, md5, holders, partial_holders, others FROM entries
        WHERE name = ? AND holders > partial_holders ORDER BY popularity DESC LIMIT ${maxEntriesRead}`,
     );
   }
@@ -54,7 +52,7 @@ export class CatalogNames implements NameSource {
       const root = row.root.toHex();
       const content = `${root} ${row.size}`;
       if (byContent.has(content) || !this.holders.isHeld(row, false)) continue;
-      const { total } = this.holders.fewWhole(this.holders.names(row.root, row.size, [row], maxNamesRead), 1);
+      const { total } = this.holders.fewWhole(this.holders.names([row], maxNamesRead), 1);
       if (total > 0)
         byContent.set(content, { sizeBytes: row.size, md5: row.md5.toHex(), root, sources: total });
       yield;

@@ -73,6 +73,11 @@ export class CatalogWriter {
     return this.live.get(slot)?.digest.count ?? 0;
   }
 
+  /** In steps: reads all that is there, so that what comes is soon known to be new. */
+  learn(): Generator<void, void> {
+    return this.tables.learn();
+  }
+
   // --- coming and going ---
 
   /** The peer of a slot that nobody has. */
@@ -136,8 +141,12 @@ export class CatalogWriter {
 
   /** For whoever opens the file next: nobody is live in the view, and nothing was left half done. */
   end(): void {
-    this.tables.statements.hideAll.run();
-    this.tables.statements.setClean.run(1);
+    const { tables } = this;
+    this.tryTransaction(() => {
+      tables.completeAll();
+      tables.statements.hideAll.run();
+      tables.statements.setClean.run(1);
+    });
   }
 
   // --- changes ---
@@ -213,6 +222,7 @@ export class CatalogWriter {
       tables.complete();
       tables.listener.committing();
       statements.commit.run();
+      tables.settled();
       isDone = true;
       return true;
     } catch (error) {

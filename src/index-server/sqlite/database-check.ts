@@ -49,8 +49,9 @@ const rowChecks: readonly RowCheck[] = [
     wrong: "entries whose number of partial holders is not that of their partial holdings",
   },
   {
-    needs: ["roots.entry"],
-    sql: `SELECT (SELECT count(*) FROM entries) - count(*) FROM roots`,
+    needs: ["totals.rooted_to"],
+    sql: `SELECT (SELECT count(*) FROM entries WHERE id <= rooted_to)
+            - (SELECT count(*) FROM roots WHERE entry <= rooted_to) FROM totals`,
     wrong: "entries that are not found by their root",
   },
   {

@@ -8,6 +8,7 @@ import catalogSql from "../../../migrations/index/001-catalog.sql" with { type: 
 import partialSql from "../../../migrations/index/002-partial-holdings.sql" with { type: "text" };
 import slotsSql from "../../../migrations/index/003-slots.sql" with { type: "text" };
 import evenRowsSql from "../../../migrations/index/004-even-rows.sql" with { type: "text" };
+import rootsInLotsSql from "../../../migrations/index/005-roots-in-lots.sql" with { type: "text" };
 import { printable } from "../../printable.ts";
 import { openRebuildableDatabase } from "../../sqlite.ts";
 import type { ErrorCode } from "../../wire/protocol-error.ts";
@@ -15,7 +16,7 @@ import { lockFile } from "./database-lock.ts";
 import { temporaryDatabase } from "./temporary-folder.ts";
 
 /** What makes the tables; so many are the newest schema. */
-export const migrations: readonly string[] = [catalogSql, partialSql, slotsSql, evenRowsSql];
+export const migrations: readonly string[] = [catalogSql, partialSql, slotsSql, evenRowsSql, rootsInLotsSql];
 
 export const inMemory = ":memory:";
 

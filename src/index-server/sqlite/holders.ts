@@ -18,6 +18,14 @@ export interface HeldEntry {
   partial_holders: number;
 }
 
+/** The same, with its content. */
+export interface HeldContent extends HeldEntry {
+  root: Uint8Array;
+  size: number;
+  /** 0: no other entry has such a root. Only where there are others, they are found by it. */
+  others: 0 | 1;
+}
+
 export interface Holders {
   total: number;
   /** In random order. */
@@ -90,15 +98,15 @@ export class HolderLookup {
     );
   }
 
-  /** All names of a content, the most held ones first; of more than `most`, `asked` come first and some of the others. */
-  names(
-    root: Uint8Array,
-    sizeBytes: number,
-    asked: readonly HeldEntry[],
-    most: number = maxNamesRead,
-  ): HeldEntry[] {
+  /**
+   * All names of the content of `asked`, the most held ones first; of more than `most`, those of `asked` come first and
+   * some of the others.
+   */
+  names(asked: readonly HeldContent[], most: number = maxNamesRead): readonly HeldEntry[] {
+    const { root, size, others } = asked[0]!;
+    if (others === 0) return asked;
     const limit = Math.min(most, maxNamesRead);
-    const names = this.namesOf.all(shortKey(root), root, sizeBytes, limit);
+    const names = this.namesOf.all(shortKey(root), root, size, limit);
     this.rowsRead += names.length;
     if (names.length < limit) return names;
     const first = new Set(asked.map(({ id }) => id));

@@ -7,8 +7,16 @@ import type { FileName } from "../../wire/file-name.ts";
 import type { LibraryDigest } from "../../wire/library-digest.ts";
 import type { FileEntry } from "../../wire/messages.ts";
 import { HoldingRows, type Partial } from "./holding-rows.ts";
-import { lastKey, shortKey } from "./name-key.ts";
-import { type HeldFileRow, type NamedRow, prepareStatements, type WriterStatements } from "./statements.ts";
+import { KnownKeys } from "./known-keys.ts";
+import { lastKey } from "./name-key.ts";
+import { hashOfRoot, RootRows } from "./root-rows.ts";
+import {
+  entriesAfter,
+  type HeldFileRow,
+  type NamedRow,
+  prepareStatements,
+  type WriterStatements,
+} from "./statements.ts";
 
 /** Rows read at a time while walking over what one peer has. */
 const pageRows = 256;
@@ -50,6 +58,9 @@ export class HoldingTables {
   readonly statements: WriterStatements;
   totals: Totals;
   private readonly holdings: HoldingRows;
+  private readonly roots: RootRows;
+  private readonly knownNames = new KnownKeys();
+  private readonly knownRoots = new KnownKeys();
   /** Of the file at hand, so that nothing is allocated for each. SQLite copies what it is given. */
   private readonly root = Buffer.alloc(32);
   private readonly md5 = Buffer.alloc(16);
@@ -59,20 +70,34 @@ export class HoldingTables {
     readonly listener: ChangeListener,
   ) {
     this.statements = prepareStatements(database);
-    const { holdings, names, last_entry } = this.statements.totals.get()!;
+    const { holdings, names, last_entry, rooted_to } = this.statements.totals.get()!;
     this.totals = { holdings, names, lastEntry: last_entry };
     this.holdings = new HoldingRows(this.statements);
+    this.roots = new RootRows(this.statements, this.knownRoots, last_entry, rooted_to);
+  }
+
+  /** Reads what is there, to know what is not. Until it has ended every name and root is looked up. */
+  *learn(): Generator<void, void> {
+    const { lastEntry } = this.totals;
+    for (const [entry, name, root] of entriesAfter(this.statements, 0)) {
+      // Later ones are known.
+      if (entry > lastEntry) break;
+      this.knownNames.add(nameHash(name));
+      this.knownRoots.add(hashOfRoot(root));
+      yield;
+    }
+    this.knownNames.isComplete = this.knownRoots.isComplete = true;
   }
 
   /** The peer has the file from now on, and nothing else under its name. */
   put(holder: Holder, file: FileEntry): Put {
-    const { statements, holdings, root, md5 } = this;
+    const { holdings, root, md5 } = this;
     const { name, sizeBytes } = file;
     const { slot } = holder;
     root.write(file.root, "hex");
     md5.write(file.md5, "hex");
     const partial = file.partial === true ? 1 : 0;
-    const rows = statements.entriesNamed.values(name) as unknown as NamedRow[];
+    const rows = this.entriesNamed(name);
     let same: NamedRow | undefined;
     for (const row of rows) {
       if (row[2] === sizeBytes && root.equals(row[1]) && md5.equals(row[3])) same = row;
@@ -111,14 +136,14 @@ export class HoldingTables {
       return;
     }
     statements.removeEntry.run(entry);
-    statements.removeRoot.run(shortKey(root), popularity, entry);
+    this.roots.remove(root, popularity, entry);
     this.listener.entryRemoved(entry);
     if (statements.hasName.get(name) === null) totals.names--;
   }
 
   /** The peer's entry of that name, if it has one. */
   held(slot: number, name: FileName): number | undefined {
-    for (const [entry] of this.statements.entriesNamed.values(name) as unknown as NamedRow[])
+    for (const [entry] of this.entriesNamed(name))
       if (this.holdings.partialOf(entry, slot) !== undefined) return entry;
     return undefined;
   }
@@ -149,31 +174,44 @@ export class HoldingTables {
 
   /** All that is still to be written of a transaction that is about to be committed. */
   complete(): void {
-    this.holdings.write();
     const { holdings, names, lastEntry } = this.totals;
-    this.statements.setTotals.run(holdings, names, lastEntry);
+    this.holdings.write();
+    this.roots.write(lastEntry);
+    this.statements.setTotals.run(holdings, names, lastEntry, this.roots.rootedTo(lastEntry));
+  }
+
+  /** What could wait for longer, too: before the last transaction is completed. */
+  completeAll(): void {
+    this.roots.writeAll();
+  }
+
+  /** The transaction is committed. */
+  settled(): void {
+    this.roots.settled();
   }
 
   /** The transaction is not committed: everything is as it was before. */
   undo(totals: Totals): void {
     this.totals = totals;
     this.holdings.undo();
+    this.roots.undo(totals.lastEntry);
   }
 
   // --- internal ---
+
+  private entriesNamed(name: string): NamedRow[] {
+    if (!this.knownNames.mayHave(nameHash(name))) return [];
+    return this.statements.entriesNamed.values(name) as unknown as NamedRow[];
+  }
 
   /** `isNew`: for certain no entry has that name. */
   private addEntry({ name, sizeBytes }: FileEntry, partial: Partial, isNew: boolean): number {
     const { statements, totals, root, md5 } = this;
     if (isNew || statements.hasName.get(name) === null) totals.names++;
     const id = ++totals.lastEntry;
-    const rootKey = shortKey(root);
-    const [first, second] = statements.twoWithRoot.values(rootKey) as unknown as [number][];
-    const others = first === undefined ? 0 : 1;
-    // Two know of each other already.
-    if (first !== undefined && second === undefined) statements.setOthers.run(first[0]);
+    this.knownNames.add(nameHash(name));
+    const others = this.roots.add(root, id);
     statements.addEntry.run(id, name, lastKey(name), sizeBytes, md5, root, partial, others);
-    statements.addRoot.run(rootKey, id);
     return id;
   }
 
@@ -199,8 +237,12 @@ export class HoldingTables {
     const rightPopularity = popularityOf(holders);
     if (rightPopularity === popularity) return;
     this.statements.setPopularity.run(rightPopularity, entry);
-    this.statements.setRootPopularity.run(rightPopularity, shortKey(root), popularity, entry);
+    this.roots.setPopularity(root, popularity, rightPopularity, entry);
   }
+}
+
+function nameHash(name: string): number {
+  return Bun.hash.xxHash32(name);
 }
 
 function fileOf({ name, size, md5, root, partial }: HeldFileRow): FileEntry {

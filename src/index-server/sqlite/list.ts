@@ -9,7 +9,7 @@ import { maxContentsPerResult, maxSourcesPerListedFile } from "../../wire/limits
 import type { ListedFile } from "../../wire/messages.ts";
 import { NamePattern } from "../../wire/name-pattern.ts";
 import type { ListPage } from "../catalog.ts";
-import { type HeldEntry, type HolderLookup, type Holders, sourceOf } from "./holders.ts";
+import { type HeldContent, type HolderLookup, type Holders, sourceOf } from "./holders.ts";
 
 /** Looked at for one page, whether they fit or not: about half a second of this thread, in slices. */
 const maxNamesPerPage = 200_000;
@@ -28,13 +28,9 @@ interface Named {
   entries: number[];
 }
 
-interface EntryRow extends HeldEntry {
+interface EntryRow extends HeldContent {
   name: FileName;
-  root: Uint8Array;
-  size: number;
   md5: Uint8Array;
-  /** 0 when nobody has the content under another name. */
-  others: 0 | 1;
 }
 
 /** Of names that are read together: their entries, and who has those that few have under one name, by their ids. */
@@ -153,7 +149,7 @@ export class NameList {
   }
 
   private holdersOf(row: EntryRow): Holders {
-    const names = this.holders.names(row.root, row.size, [row], maxNamesRead);
+    const names = this.holders.names([row], maxNamesRead);
     // With one name in all, who has it has it under that.
     if (names.length > 1 && !this.holders.isHeld(row, false)) return { total: 0, peers: [] };
     return this.holders.fewWhole(names, maxSourcesPerListedFile);

@@ -9,7 +9,7 @@ import type { Database } from "bun:sqlite";
 import { lastPart } from "../../wire/file-name.ts";
 import { maxContentsPerResult, maxNamesPerContent } from "../../wire/limits.ts";
 import type { FoundContent } from "../../wire/messages.ts";
-import { type HeldEntry, type HolderLookup, type Holders, sourceOf } from "./holders.ts";
+import { type HeldContent, type HolderLookup, type Holders, sourceOf } from "./holders.ts";
 import type { LivePeer } from "./live-peers.ts";
 import { shortKey } from "./name-key.ts";
 
@@ -18,13 +18,9 @@ const maxRowsPerQuery = 10_000;
 /** A statement, and a holder or two. */
 const rowsPerName = 10;
 
-interface EntryRow extends HeldEntry {
+interface EntryRow extends HeldContent {
   name: string;
   md5: Uint8Array;
-  root: Uint8Array;
-  size: number;
-  /** 0: no other entry has such a root. */
-  others: 0 | 1;
   popularity: number;
 }
 
@@ -73,9 +69,7 @@ export class Lookup {
       // Equal shares: a content with thousands of names must not leave the others without an answer.
       const share = this.rowsLeft / Math.min(candidates.length - i, maxContentsPerResult - contents.length);
       const mostNames = Math.max(1, Math.floor(share / rowsPerName));
-      const { root, size, others } = candidate.first;
-      const names =
-        others === 0 ? candidate.entries : this.holders.names(root, size, candidate.entries, mostNames);
+      const names = this.holders.names(candidate.entries, mostNames);
       const matching = this.liveNames(candidate, names.length);
       const found = matching === undefined ? undefined : this.holders.all(names);
       this.rowsLeft -= this.holders.rowsRead - readBefore;
@@ -85,6 +79,15 @@ export class Lookup {
     }
     if (contents.length > 1) contents.sort((a, b) => b.total - a.total || (a.root < b.root ? -1 : 1));
     return { contents, peers };
+  }
+
+  /** How many have a content that is there under that name, as kept: a peer counts for each name. */
+  keptTotal(name: string, { root, sizeBytes }: { root: string; sizeBytes: number }): number {
+    const bytes = Buffer.from(root, "hex");
+    const entries = this.byName
+      .all(name)
+      .filter((entry) => entry.size === sizeBytes && bytes.equals(entry.root));
+    return entries.length === 0 ? 0 : this.holders.keptTotal(this.holders.names(entries));
   }
 
   // --- internal ---

@@ -200,9 +200,8 @@ export class SqliteCatalog implements Catalog {
     return end;
   }
 
-  keptTotal({ root, sizeBytes }: { root: string; sizeBytes: number }): number {
-    const { holders } = this.lookup;
-    return holders.keptTotal(holders.names(Buffer.from(root, "hex"), sizeBytes, []));
+  keptTotal(name: string, content: { root: string; sizeBytes: number }): number {
+    return this.lookup.keptTotal(name, content);
   }
 
   search(owner: object, text: string, after: string, limit: number): Promise<MatchPage> {

@@ -44,7 +44,7 @@ export interface TotalsRow {
   holdings: number;
   names: number;
   last_entry: number;
-  clean: number;
+  rooted_to: number;
 }
 
 type NewEntry = [
@@ -64,10 +64,11 @@ export function prepareStatements(database: Database) {
     commit: database.prepare<never, []>("COMMIT"),
     rollback: database.prepare<never, []>("ROLLBACK"),
 
-    totals: database.prepare<TotalsRow, []>("SELECT holdings, names, last_entry, clean FROM totals"),
-    setTotals: database.prepare<never, [holdings: number, names: number, lastEntry: number]>(
-      "UPDATE totals SET holdings = ?, names = ?, last_entry = ?",
-    ),
+    totals: database.prepare<TotalsRow, []>("SELECT holdings, names, last_entry, rooted_to FROM totals"),
+    setTotals: database.prepare<
+      never,
+      [holdings: number, names: number, lastEntry: number, rootedTo: number]
+    >("UPDATE totals SET holdings = ?, names = ?, last_entry = ?, rooted_to = ?"),
     setClean: database.prepare<never, [clean: number]>("UPDATE totals SET clean = ?"),
 
     peers: database.prepare<PeerRow, []>("SELECT id, files, digest FROM peers"),
@@ -96,8 +97,14 @@ export function prepareStatements(database: Database) {
       "SELECT entry FROM roots WHERE root_key = ? LIMIT 2",
     ),
     setOthers: database.prepare<never, [id: number]>("UPDATE entries SET others = 1 WHERE id = ?"),
-    addRoot: database.prepare<never, [rootKey: number, entry: number]>(
-      "INSERT INTO roots(root_key, popularity, entry) VALUES (?, 0, ?)",
+    addRoot: database.prepare<never, [rootKey: number, popularity: number, entry: number]>(
+      "INSERT INTO roots(root_key, popularity, entry) VALUES (?, ?, ?)",
+    ),
+    hasRoot: database.prepare<{ found: number }, [rootKey: number, entry: number]>(
+      "SELECT 1 AS found FROM roots WHERE root_key = ? AND entry = ?",
+    ),
+    entriesAfter: database.prepare<never, [id: number, limit: number]>(
+      "SELECT id, name, root FROM entries WHERE id > ? ORDER BY id LIMIT ?",
     ),
     entry: database.prepare<EntryRow, [id: number]>(
       "SELECT name, root, size, md5, holders, partial_holders, popularity FROM entries WHERE id = ?",
@@ -137,3 +144,19 @@ export function prepareStatements(database: Database) {
     ),
   };
 }
+
+/** All entries after `id`, page by page. */
+export function* entriesAfter(
+  statements: WriterStatements,
+  id: number,
+): Generator<[id: number, name: string, root: Uint8Array], void> {
+  for (;;) {
+    const rows = statements.entriesAfter.values(id, pageRows) as unknown as [number, string, Uint8Array][];
+    yield* rows;
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    id = last[0];
+  }
+}
+
+const pageRows = 256;

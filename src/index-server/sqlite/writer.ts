@@ -38,6 +38,9 @@ export interface WriterOptions {
 
 /** Two messages of 2,000 files, or small ones of many peers: what is done in a turn is one commit, which writes a page once. */
 const turnMs = 80;
+/** Of reading what is there at the start, and what those who write then have. */
+const learnMs = 5;
+const restFromLearningMs = 20;
 
 type Job = Extract<ToWriter, { kind: "apply" }>;
 
@@ -64,6 +67,7 @@ export class Writer implements ChangeListener {
   private changed: number[] = [];
   private removed: number[] = [];
   private isVisible = false;
+  private readonly learning: Generator<void, void>;
 
   constructor(
     database: Database,
@@ -88,6 +92,8 @@ export class Writer implements ChangeListener {
       tell: (slot, files) => options.tell({ kind: "news", slot, files }),
       onTrouble: (error) => this.trouble(error),
     });
+    this.learning = this.catalog.learn();
+    this.learn();
   }
 
   join(slot: number): void {
@@ -145,6 +151,7 @@ export class Writer implements ChangeListener {
   close(): void {
     this.queue.stop();
     this.surveys.stop();
+    this.learning.return();
     this.catalog.end();
   }
 
@@ -180,6 +187,18 @@ export class Writer implements ChangeListener {
   }
 
   // --- internal ---
+
+  private learn(): void {
+    const { nowMs, later } = this.options;
+    const endMs = nowMs() + learnMs;
+    try {
+      while (nowMs() < endMs) if (this.learning.next().done === true) return;
+    } catch (error) {
+      this.trouble(error);
+      return;
+    }
+    later(() => this.learn(), this.queue.idle ? 0 : restFromLearningMs);
+  }
 
   /** A refusal comes before anything is changed, so that it is no failure. */
   private *steps({ slot, host, type, line }: Job, done: Done): Generator<void, void> {
