@@ -20,10 +20,10 @@ export class HoldingRows {
 
   constructor(private readonly statements: WriterStatements) {}
 
-  /** Of an entry that others may have, too. */
-  add(entry: number, slot: number, partial: Partial): void {
+  /** Of an entry that others may have, too. False when the peer has it so already; it must not have it otherwise. */
+  add(entry: number, slot: number, partial: Partial): boolean {
     this.write();
-    this.statements.addHolding.run(entry, slot, partial);
+    return this.statements.addHolding.run(entry, slot, partial).changes > 0;
   }
 
   /** Of an entry that has just been made. */

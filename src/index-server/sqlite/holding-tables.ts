@@ -104,19 +104,19 @@ export class HoldingTables {
       else if (holder.digest.count > 0 && holdings.partialOf(row[0], slot) !== undefined)
         this.remove(holder, row[0]);
     }
-    const before = same === undefined ? undefined : holdings.partialOf(same[0], slot);
-    if (same !== undefined && before !== undefined) {
-      if (before === partial) return { entry: same[0], isNews: false };
-      this.setPartial(holder, same, file, partial);
-      return { entry: same[0], isNews: partial === 0 };
-    }
     const entry = same === undefined ? this.addEntry(file, partial, rows.length === 0) : same[0];
     if (same === undefined) holdings.addFirst(entry, slot, partial);
     else {
-      this.setHolders(entry, root, same[4] + 1, same[5] + partial, same[6]);
-      holdings.add(entry, slot, partial);
+      const [, , , , holders, partialHolders, popularity] = same;
+      const heldOtherwise = partial === 1 ? holders - partialHolders : partialHolders;
+      if (heldOtherwise > 0 && holdings.partialOf(entry, slot) === otherThan(partial)) {
+        this.setPartial(holder, same, file, partial);
+        return { entry, isNews: partial === 0 };
+      }
+      if (!holdings.add(entry, slot, partial)) return { entry, isNews: false };
+      this.setHolders(entry, root, holders + 1, partialHolders + partial, popularity);
     }
-    holder.digest.add(file);
+    holder.digest.add({ name, sizeBytes, md5, root, partial: partial === 1 });
     this.totals.holdings++;
     this.listener.fileChanged(name, root);
     return { entry, isNews: true };
@@ -218,7 +218,7 @@ export class HoldingTables {
   private setPartial({ slot, digest }: Holder, same: NamedRow, file: FileEntry, partial: Partial): void {
     const { holdings } = this;
     const [entry, , , , holders, partialHolders, popularity] = same;
-    holdings.remove(entry, slot, partial === 1 ? 0 : 1);
+    holdings.remove(entry, slot, otherThan(partial));
     holdings.add(entry, slot, partial);
     this.setHolders(entry, this.root, holders, partialHolders + (partial === 1 ? 1 : -1), popularity);
     digest.remove({ ...file, partial: partial === 0 });
@@ -239,6 +239,10 @@ export class HoldingTables {
     this.statements.setPopularity.run(rightPopularity, entry);
     this.roots.setPopularity(root, popularity, rightPopularity, entry);
   }
+}
+
+function otherThan(partial: Partial): Partial {
+  return partial === 1 ? 0 : 1;
 }
 
 function nameHash(name: string): number {

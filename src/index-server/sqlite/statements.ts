@@ -134,7 +134,7 @@ export function prepareStatements(database: Database) {
       "SELECT partial FROM holdings WHERE entry = ? AND partial IN (0, 1) AND peer = ?",
     ),
     addHolding: database.prepare<never, [entry: number, peer: number, partial: number]>(
-      "INSERT INTO holdings(entry, peer, partial) VALUES (?, ?, ?)",
+      "INSERT INTO holdings(entry, peer, partial) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
     ),
     addHoldings: database.prepare<never, [peer: number, partial: number, first: number, last: number]>(
       "INSERT INTO holdings(entry, peer, partial) SELECT id, ?, ? FROM entries WHERE id BETWEEN ? AND ?",
