@@ -155,8 +155,7 @@ export class IndexConnection implements AcceptedUser, NewsReader, LongRequestsOw
 
   tell(id: number, contents: Push<NewsReader>["contents"]): void {
     const { catalog } = this.parts;
-    const totalOf = (content: (typeof contents)[number]) => catalog.keptTotal(content.names[0]!, content);
-    const counted = contents.map((content) => ({ ...content, total: totalOf(content) }));
+    const counted = contents.map((each) => ({ ...each, total: catalog.keptTotal(each.names[0]!, each) }));
     this.connection.send(encodeNewSources(id, counted));
   }
 

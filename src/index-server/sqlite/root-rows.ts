@@ -47,9 +47,10 @@ export class RootRows {
   add(root: Uint8Array, entry: number): 0 | 1 {
     const key = shortKey(root);
     const hash = hashOfRoot(root);
-    const isNew = !this.known.mayHave(hash);
+    // Another root may have the same key: whoever wants such a pair finds one in seconds.
+    const mayHaveOthers = this.known.mayHave(hash) || this.part(key).has(key);
     this.known.add(hash);
-    if (isNew || !this.hasOthers(key)) {
+    if (!mayHaveOthers || !this.hasOthers(key)) {
       this.part(key).set(key, entry);
       this.addedKeys.push(key);
       return 0;
