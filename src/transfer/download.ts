@@ -92,7 +92,7 @@ export interface DownloadReport {
 
 /** Resolves when the file is complete under its name, or all is written; rejects with what says why not. */
 export async function download(options: DownloadOptions, destination: Destination): Promise<DownloadReport> {
-  const { content, pool } = options;
+  const { content, pool, limit, offer } = options;
   const { root, sizeBytes } = content;
   if (destination.kind === "stream") {
     const stream = new StreamOutput(destination.fd, content);
@@ -105,7 +105,7 @@ export async function download(options: DownloadOptions, destination: Destinatio
   const { path, replace, checkSpace } = destination;
   const partial = PartialFile.open({ target: path, root, sizeBytes, checkSpace });
   const shared =
-    options.offer === undefined ? undefined : new SharedStore({ root, sizeBytes }, partial, options.offer);
+    offer === undefined ? undefined : new SharedStore({ root, sizeBytes }, partial, limit, offer);
   let isWhole = false;
   try {
     const report = await new Downloader(options, shared?.store ?? storeOf(content, partial), pool).run();

@@ -5,6 +5,7 @@
 import { monotonicMs } from "../clock.ts";
 import { chunkCountOf, chunkLength } from "../content/chunks.ts";
 import type { PartialFile } from "../library/partial-file.ts";
+import type { RateLimit } from "../net/rate-limit.ts";
 import { type DownloadStore, storeOf } from "./download-store.ts";
 import type { PartialOffer } from "./upload-messages.ts";
 
@@ -22,28 +23,46 @@ export interface OfferedDownload {
 /** Undefined when it cannot be offered, which is said elsewhere. Never rejects. */
 export type OfferDownload = (offer: PartialOffer) => Promise<OfferedDownload | undefined>;
 
+/** How a download goes, as far as it shows whether it will take long. */
+export interface Course {
+  fetchedBytes: number;
+  leftBytes: number;
+  /** Since there was nothing to do but to fetch: the chunk hashes were known, and what was on disk looked at. */
+  fetchingMs: number;
+  /** 0: none. */
+  limitBytesPerSecond: number;
+}
+
 /**
  * What a download must seem to need yet, after so long, to be offered. To serve others costs a download a third more
  * CPU, so one that is over soon is quicker alone, and so are its neighbours: 4 that shared 512 MiB on two cores needed
- * 2.5 s, and 2.0 s when none served. Early on the rate is too low by a factor of five: connections are few, and the
- * code is not compiled yet: at the end of its first second such a one seemed to need between two and four more.
+ * 2.5 s, and 2.0 s when none served. What comes before it fetches says nothing, and at first its rate is too low by a
+ * factor of five: the code is not compiled yet.
  */
 const offers = [
-  { elapsedMs: 1_000, leastLeftMs: 4_000 },
-  { elapsedMs: 200, leastLeftMs: 10_000 },
+  { fetchingMs: 1_000, leastLeftMs: 4_000 },
+  { fetchingMs: 400, leastLeftMs: 10_000 },
 ];
+/** Needed under its own limit, it is offered at once. */
+const leastLimitedMs = 4_000;
 
-/** Whether a download that has fetched `fetchedBytes` in `elapsedMs` will take long enough to be offered. Pure. */
-export function isWorthOffering(fetchedBytes: number, leftBytes: number, elapsedMs: number): boolean {
-  const leftMs = (leftBytes * elapsedMs) / Math.max(1, fetchedBytes);
-  return offers.some((offer) => elapsedMs >= offer.elapsedMs && leftMs >= offer.leastLeftMs);
+/** Whether it will take long enough to be offered. Pure. */
+export function isWorthOffering({
+  fetchedBytes,
+  leftBytes,
+  fetchingMs,
+  limitBytesPerSecond,
+}: Course): boolean {
+  if (limitBytesPerSecond > 0 && (leftBytes / limitBytesPerSecond) * 1000 >= leastLimitedMs) return true;
+  const leftMs = (leftBytes * fetchingMs) / Math.max(1, fetchedBytes);
+  return offers.some((offer) => fetchingMs >= offer.fetchingMs && leftMs >= offer.leastLeftMs);
 }
 
 export class SharedStore {
   readonly store: DownloadStore;
   private readonly verified: SharedArrayBuffer;
   private readonly bits: Uint8Array;
-  private readonly startMs = monotonicMs();
+  private fetchingSinceMs = monotonicMs();
   /** As soon as they are known. */
   chunkHashes: Uint8Array | undefined;
   private fetchedBytes = 0;
@@ -54,6 +73,7 @@ export class SharedStore {
   constructor(
     private readonly content: { root: string; sizeBytes: number },
     private readonly partial: PartialFile,
+    private readonly limit: RateLimit,
     private readonly offer: OfferDownload,
   ) {
     const chunkCount = chunkCountOf(content.sizeBytes);
@@ -83,22 +103,26 @@ export class SharedStore {
 
   private know(hashes: Uint8Array | undefined): Uint8Array | undefined {
     this.chunkHashes = hashes;
+    this.fetchingSinceMs = monotonicMs();
     return hashes;
   }
 
   private keep(chunk: number, isNew: boolean): void {
     const sizeBytes = chunkLength(chunk, this.content.sizeBytes);
     this.bits[chunk >> 3]! |= 0x80 >> (chunk & 7);
-    if (isNew) this.fetchedBytes += sizeBytes;
     this.leftBytes -= sizeBytes;
+    if (isNew) this.fetchedBytes += sizeBytes;
+    else this.fetchingSinceMs = monotonicMs();
     if (this.offered !== undefined) this.offered.have(chunk);
-    else this.consider();
+    else if (isNew) this.consider();
   }
 
   private consider(): void {
-    const { chunkHashes, content, partial, verified } = this;
+    const { chunkHashes, content, partial, verified, fetchedBytes, leftBytes } = this;
     if (this.offering !== undefined || chunkHashes === undefined) return;
-    if (!isWorthOffering(this.fetchedBytes, this.leftBytes, monotonicMs() - this.startMs)) return;
+    const fetchingMs = monotonicMs() - this.fetchingSinceMs;
+    const limitBytesPerSecond = this.limit.bytesPerSecond;
+    if (!isWorthOffering({ fetchedBytes, leftBytes, fetchingMs, limitBytesPerSecond })) return;
     this.offering = this.offer({ kind: "partial", ...content, chunkHashes, fd: partial.fd, verified });
     void this.offering.then((offered) => {
       this.offered = offered;
