@@ -8,8 +8,8 @@ import type { LibraryDigest } from "../../wire/library-digest.ts";
 import type { FileEntry } from "../../wire/messages.ts";
 import { HoldingRows, type Partial } from "./holding-rows.ts";
 import { KnownKeys } from "./known-keys.ts";
-import { lastKey } from "./name-key.ts";
-import { hashOfRoot, RootRows } from "./root-rows.ts";
+import { lastKey, shortKey } from "./name-key.ts";
+import { RootRows, rootHash } from "./root-rows.ts";
 import {
   entriesAfter,
   type HeldFileRow,
@@ -83,7 +83,7 @@ export class HoldingTables {
       // Later ones are known.
       if (entry > lastEntry) break;
       this.knownNames.add(nameHash(name));
-      this.knownRoots.add(hashOfRoot(root));
+      this.knownRoots.add(rootHash(shortKey(root)));
       yield;
     }
     this.knownNames.isComplete = this.knownRoots.isComplete = true;

@@ -46,11 +46,10 @@ export class RootRows {
   /** Of a new entry. Returns 1 when others have that root. */
   add(root: Uint8Array, entry: number): 0 | 1 {
     const key = shortKey(root);
-    const hash = hashOfRoot(root);
-    // Another root may have the same key: whoever wants such a pair finds one in seconds.
-    const mayHaveOthers = this.known.mayHave(hash) || this.part(key).has(key);
+    const hash = rootHash(key);
+    const isNew = !this.known.mayHave(hash);
     this.known.add(hash);
-    if (!mayHaveOthers || !this.hasOthers(key)) {
+    if (isNew || !this.hasOthers(key)) {
       this.part(key).set(key, entry);
       this.addedKeys.push(key);
       return 0;
@@ -148,7 +147,7 @@ export class RootRows {
   }
 }
 
-/** Whoever makes roots that share one gains nothing but that they are looked up. */
-export function hashOfRoot(root: Uint8Array): number {
-  return root[0]! | (root[1]! << 8) | (root[2]! << 16) | (root[3]! << 24);
+/** Of its key: roots that share that, as anybody can make some, are known together. */
+export function rootHash(key: number): number {
+  return key | 0;
 }
