@@ -137,10 +137,10 @@ export interface Catalog {
   answer(name: string): Uint8Array | Promise<Uint8Array>;
 
   /**
-   * How many have a content that is there under that name, among others, as far as that can be known for next to
-   * nothing: peers that have left may be counted.
+   * How many have a content that somebody has, as far as that can be known for next to nothing: peers that have left may
+   * be counted.
    */
-  keptTotal(name: string, content: { root: string; sizeBytes: number }): number;
+  keptTotal(content: { root: string; sizeBytes: number }): number;
 
   /** Throws or rejects with ProtocolError BAD_SEARCH or TOO_MANY for a text that is no search, RETRY when busy. */
   search(owner: object, text: string, after: string, limit: number): Promise<MatchPage>;

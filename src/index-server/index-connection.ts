@@ -155,13 +155,13 @@ export class IndexConnection implements AcceptedUser, NewsReader, LongRequestsOw
 
   tell(id: number, contents: Push<NewsReader>["contents"]): void {
     const { catalog } = this.parts;
-    const counted = contents.map((each) => ({ ...each, total: catalog.keptTotal(each.names[0]!, each) }));
+    const counted = contents.map((each) => ({ ...each, total: catalog.keptTotal(each) }));
     this.connection.send(encodeNewSources(id, counted));
   }
 
   tellFound(id: number, matches: FoundPush<NewsReader>["matches"]): void {
     const { catalog } = this.parts;
-    const counted = matches.map((match) => ({ ...match, sources: catalog.keptTotal(match.name, match) }));
+    const counted = matches.map((match) => ({ ...match, sources: catalog.keptTotal(match) }));
     this.connection.send(encodeFound(id, counted));
   }
 

@@ -638,9 +638,7 @@ function orderTests(open: OpenStore): void {
     expect(store.catalog.counts.files).toBe(4);
     await until(() => store.catalog.counts.names === 2);
     expect([...store.catalog.peers()].map(({ id }) => id)).toEqual([peer.id, other.id]);
-    expect(store.catalog.keptTotal("f1", { root: rootOf("f1"), sizeBytes: fileEntry("f1").sizeBytes })).toBe(
-      2,
-    );
+    expect(store.catalog.keptTotal({ root: rootOf("f1"), sizeBytes: fileEntry("f1").sizeBytes })).toBe(2);
     expect(await store.catalog.problem()).toBeUndefined();
     expect(store.listener.failures).toEqual([]);
   });

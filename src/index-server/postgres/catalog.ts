@@ -205,7 +205,7 @@ export class PostgresCatalog implements Catalog {
     return known ?? this.answerNow(name, nowMs);
   }
 
-  keptTotal(_name: string, content: { root: string; sizeBytes: number }): number {
+  keptTotal(content: { root: string; sizeBytes: number }): number {
     return this.totals.get(content);
   }
 

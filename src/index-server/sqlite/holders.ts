@@ -113,9 +113,14 @@ export class HolderLookup {
     return [...asked, ...names.filter(({ id }) => !first.has(id))].slice(0, limit);
   }
 
-  /** How many have it under one of these names or another, as kept: a peer counts for each. */
-  keptTotal(names: readonly HeldEntry[]): number {
-    return keptIn(names, whole) + keptIn(names, partial);
+  /**
+   * How many have a content under one name or another, as kept: a peer counts for each. What is not found by its root is
+   * new, and has one holder under one name (root-rows.ts), or has just lost that.
+   */
+  keptTotal({ root, sizeBytes }: { root: string; sizeBytes: number }): number {
+    const bytes = Buffer.from(root, "hex");
+    const names = this.namesOf.all(shortKey(bytes), bytes, sizeBytes, maxNamesRead);
+    return names.length === 0 ? 1 : keptIn(names, whole) + keptIn(names, partial);
   }
 
   /** Whole and partial ones, at most 64. An address that has it whole is not partial, whatever else it says. */

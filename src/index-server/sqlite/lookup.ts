@@ -81,15 +81,6 @@ export class Lookup {
     return { contents, peers };
   }
 
-  /** How many have a content that is there under that name, as kept: a peer counts for each name. */
-  keptTotal(name: string, { root, sizeBytes }: { root: string; sizeBytes: number }): number {
-    const bytes = Buffer.from(root, "hex");
-    const entries = this.byName
-      .all(name)
-      .filter((entry) => entry.size === sizeBytes && bytes.equals(entry.root));
-    return entries.length === 0 ? 0 : this.holders.keptTotal(this.holders.names(entries));
-  }
-
   // --- internal ---
 
   /** Most held first. */

@@ -200,8 +200,8 @@ export class SqliteCatalog implements Catalog {
     return end;
   }
 
-  keptTotal(name: string, content: { root: string; sizeBytes: number }): number {
-    return this.lookup.keptTotal(name, content);
+  keptTotal(content: { root: string; sizeBytes: number }): number {
+    return this.lookup.holders.keptTotal(content);
   }
 
   search(owner: object, text: string, after: string, limit: number): Promise<MatchPage> {
