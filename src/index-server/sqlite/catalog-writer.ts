@@ -141,12 +141,13 @@ export class CatalogWriter {
 
   /** For whoever opens the file next: nobody is live in the view, and nothing was left half done. */
   end(): void {
-    const { tables } = this;
-    this.tryTransaction(() => {
-      tables.completeAll();
-      tables.statements.hideAll.run();
-      tables.statements.setClean.run(1);
-    });
+    this.tables.statements.hideAll.run();
+    this.tables.statements.setClean.run(1);
+  }
+
+  /** Writes what could wait for longer; what opens the file next reads it from the entries otherwise. */
+  complete(): void {
+    this.tryTransaction(() => this.tables.completeAll());
   }
 
   // --- changes ---

@@ -14,6 +14,8 @@ import { entriesAfter, type WriterStatements } from "./statements.ts";
 const parts = 64;
 /** That come between two parts. When the turn of a part is there it has waited for 64 times as many: 10 MB in all. */
 const usualPace = 4_096;
+/** Times as many as a part usually has: whoever picks roots by their keys can fill one. */
+const mostOfOnePart = 4;
 const keysPerPart = 2 ** 48 / parts;
 
 export class RootRows {
@@ -73,6 +75,8 @@ export class RootRows {
   write(lastEntry: number): void {
     for (; this.partsWritten < Math.floor(lastEntry / this.entriesPerPart); this.partsWritten++)
       this.writePart(this.waiting[this.partsWritten % parts]!);
+    for (const part of this.waiting)
+      if (part.size > mostOfOnePart * this.entriesPerPart) this.writePart(part);
   }
 
   /** Before the last commit. */

@@ -18,7 +18,10 @@ export const newestGroup = Number.MAX_SAFE_INTEGER;
  */
 export interface Cursor {
   stage: number;
-  /** Up to here entries were in the full text when the walk began. Those that come into it later stay the newest ones. */
+  /**
+   * Up to here entries were in the full text when the walk began. Those that come into it later stay the newest ones, as
+   * many as are looked for without it.
+   */
   indexedTo: number;
   /** The window begins behind this place … */
   after: Place;

@@ -15,7 +15,7 @@ import type { CatalogLimits, ChangeType } from "../catalog.ts";
 import type { WantedFiles } from "../wanted-files.ts";
 import { CatalogWriter } from "./catalog-writer.ts";
 import { ChangeStamps } from "./change-stamps.ts";
-import { codeForPeer, describeFailure, isDamage } from "./database.ts";
+import { codeForPeer, describeFailure, isDamage, sqliteCode } from "./database.ts";
 import { Departed } from "./departed.ts";
 import type { ChangeListener } from "./holding-tables.ts";
 import type { PeerPorts } from "./peer-ports.ts";
@@ -153,6 +153,12 @@ export class Writer implements ChangeListener {
     this.surveys.stop();
     this.learning.return();
     this.catalog.end();
+    try {
+      this.catalog.complete();
+    } catch (error) {
+      // Nobody is to lose anything by it: a full disk, say.
+      if (sqliteCode(error) === "") throw error;
+    }
   }
 
   // --- what the tables tell ---
@@ -194,6 +200,7 @@ export class Writer implements ChangeListener {
     try {
       while (nowMs() < endMs) if (this.learning.next().done === true) return;
     } catch (error) {
+      // Until the next start all is looked up, as if nothing were known.
       this.trouble(error);
       return;
     }
