@@ -78,7 +78,12 @@ export class KeptWatcher {
     this.end();
     this.endRest = this.options.later(() => {
       this.endRest = undefined;
-      this.start();
+      try {
+        this.start();
+      } catch {
+        // What is the matter with the folder, whoever walks it says.
+        this.rest();
+      }
     }, restMs);
   }
 

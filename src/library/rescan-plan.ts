@@ -59,7 +59,7 @@ export class RescanPlan {
   take(nowMs: number): Rescan | undefined {
     if (nowMs >= this.periodicMs()) {
       this.burst = undefined;
-      this.isDoubtful = false;
+      this.isDoubtful = !this.watching;
       this.lastScanMs = nowMs;
       return "everything";
     }

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { EventEmitter } from "node:events";
-import { mkdirSync, renameSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import type { FSWatcher } from "chokidar";
 import { KeptWatcher } from "../../src/library/kept-watcher.ts";
@@ -28,10 +28,10 @@ let kept: KeptWatcher;
 
 beforeEach(() => {
   folder = temporaryFolder();
-  mkdirSync(folder.at("share"));
+  mkdirSync(folder.at("top/share"), { recursive: true });
   [watchers, told, nowMs, rests] = [[], [], 0, []];
   kept = new KeptWatcher({
-    folder: folder.at("share"),
+    folder: folder.at("top/share"),
     listener: {
       hint: (name) => told.push(name),
       ready: () => told.push("READY"),
@@ -85,7 +85,7 @@ test("a second of nothing but changes ends the watching, and a while later it be
   watchers[0]!.emit("ready");
   expect(told).toEqual(["a", "b", "FLOODED"]);
   expect(watchers[0]!.isClosed).toBe(true);
-  kept.folderFound(true);
+  expect(kept.folderFound(true)).toBe(false);
   expect(watchers).toHaveLength(1);
   rests[0]!.run();
   watchers[1]!.emit("ready");
@@ -94,23 +94,35 @@ test("a second of nothing but changes ends the watching, and a while later it be
 });
 
 test("another folder of that name is watched instead; the same one, as before", () => {
-  kept.folderFound(false);
+  expect(kept.folderFound(false)).toBe(false);
   expect(watchers).toHaveLength(1);
-  renameSync(folder.at("share"), folder.at("former"));
-  mkdirSync(folder.at("share"));
-  kept.folderFound(false);
+  renameSync(folder.at("top/share"), folder.at("former"));
+  mkdirSync(folder.at("top/share"));
+  expect(kept.folderFound(false)).toBe(true);
   watchers[0]!.change("former");
   watchers[1]!.change("new");
-  kept.folderFound(true);
+  expect(kept.folderFound(true)).toBe(true);
   expect(watchers.map(({ isClosed }) => isClosed)).toEqual([true, true, false]);
   expect(told).toEqual(["new"]);
 });
 
-test("what fails is not begun again, and nothing begins after the end", async () => {
+test("what fails is not begun again", () => {
   watchers[0]!.emit("error", Object.assign(new Error("no"), { code: "ENOSPC" }));
-  kept.folderFound(true);
+  expect(kept.folderFound(true)).toBe(false);
   expect(watchers).toHaveLength(1);
   expect(told).toEqual([expect.stringContaining("FAILED no inotify watches left")]);
+});
+
+test("where the folder cannot be looked at when a rest is over, another one begins", () => {
+  fill(watchers[0]!);
+  renameSync(folder.at("top"), folder.at("former"));
+  writeFileSync(folder.at("top"), "");
+  rests[0]!.run();
+  expect(watchers).toHaveLength(1);
+  rmSync(folder.at("top"));
+  renameSync(folder.at("former"), folder.at("top"));
+  rests[1]!.run();
+  expect(watchers).toHaveLength(2);
 });
 
 test("a rest is over when all is", async () => {

@@ -62,10 +62,12 @@ test("a watcher that hears nothing is not believed for ever", () => {
 test("what is watched again after it was not is walked once more", () => {
   const plan = watchingPlan();
   plan.onWatching(false);
+  expect(plan.take(10_000)).toBe("everything");
+  plan.onScanned(10_100);
   plan.onWatching(true);
-  plan.onScanned(500);
-  expect(plan.nextWakeup()).toBe(10_500);
-  expect(plan.take(10_500)).toBe("everything");
-  plan.onScanned(10_600);
-  expect(plan.nextWakeup()).toBe(310_600);
+  plan.onScanned(10_500);
+  expect(plan.nextWakeup()).toBe(20_500);
+  expect(plan.take(20_500)).toBe("everything");
+  plan.onScanned(20_600);
+  expect(plan.nextWakeup()).toBe(320_600);
 });
