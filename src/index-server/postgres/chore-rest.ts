@@ -10,15 +10,17 @@ const lullMs = 1_000;
 export class ChoreRest {
   private newest: string | undefined;
   private isChangedUntilMs = Number.NEGATIVE_INFINITY;
+  private seenMs = 0;
 
   /** `newest`: the last of what waits to be done. */
   saw(newest: string, nowMs: number): void {
     if (this.newest !== undefined && newest !== this.newest) this.isChangedUntilMs = nowMs + lullMs;
     this.newest = newest;
+    this.seenMs = nowMs;
   }
 
   /** After a slice; `isBusy`: somebody waits for this process. What nobody waits for gets a fifth of the time. */
-  ms(tookMs: number, isBusy: boolean, nowMs: number): number {
-    return isBusy || nowMs < this.isChangedUntilMs ? Math.min(maxRestMs, 4 * tookMs) : 0;
+  ms(tookMs: number, isBusy: boolean): number {
+    return isBusy || this.seenMs < this.isChangedUntilMs ? Math.min(maxRestMs, 4 * tookMs) : 0;
   }
 }

@@ -60,8 +60,7 @@ export class Chores {
         this.isToRunAgain = false;
         let startMs = monotonicMs();
         while (!this.closed && (await this.settleSome())) {
-          const nowMs = monotonicMs();
-          const restMs = this.rest.ms(nowMs - startMs, this.options.isBusy(), nowMs);
+          const restMs = this.rest.ms(monotonicMs() - startMs, this.options.isBusy());
           if (restMs > 0) await Bun.sleep(restMs);
           startMs = monotonicMs();
         }

@@ -102,7 +102,9 @@ export class Pool {
         const mayRetry = isStale || (failure.kind === "collision" && attempt < maxAttempts);
         if (mayRetry && monotonicMs() < endMs) continue;
         this.options.onFailure(failure.line);
-        throw new StoreError(failure.code);
+        throw failure.kind === "deadline" || failure.kind === "connection"
+          ? new AwayError(failure.code)
+          : new StoreError(failure.code);
       }
     }
   }
@@ -116,6 +118,9 @@ export class Pool {
 }
 
 export type Statements = (text: string, values?: unknown[]) => Promise<Row[]>;
+
+/** The database does not answer, or cannot be reached: whatever else it would be asked now waits as long. */
+export class AwayError extends StoreError {}
 
 class DeadlineError extends Error {}
 

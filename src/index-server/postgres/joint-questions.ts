@@ -4,7 +4,7 @@
  */
 import { monotonicMs } from "../../clock.ts";
 import { StoreError } from "../catalog.ts";
-import type { Row } from "./database.ts";
+import { AwayError, type Row } from "./database.ts";
 
 /** Statements: more questions at once are worth more than more statements. */
 const mostUnderWay = 4;
@@ -36,7 +36,7 @@ export class JointQuestions {
   }
 
   /**
-   * As they are at some moment after this, without their key. Rejects as `ask` does; with a StoreError also when it did
+   * As they are at some moment after this, without their key. Rejects as `ask` does; with an AwayError also when it did
    * so for somebody else while this one waited, which would take as long once more, and after a long wait.
    */
   rowsOf(key: string): Promise<Row[]> {
@@ -71,7 +71,7 @@ export class JointQuestions {
       for (const [key, waiting] of asked) waiting.resolve(rows.get(key)!);
     } catch (error) {
       for (const { reject } of asked.values()) reject(error);
-      if (error instanceof StoreError) this.giveUp(error);
+      if (error instanceof AwayError) this.giveUp(error);
     } finally {
       this.underWay--;
       this.giveUp(new StoreError("RETRY"), this.nowMs() - patienceMs);

@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
-import { StoreError } from "../../../src/index-server/catalog.ts";
-import type { Row } from "../../../src/index-server/postgres/database.ts";
+import { AwayError, type Row } from "../../../src/index-server/postgres/database.ts";
 import { JointQuestions } from "../../../src/index-server/postgres/joint-questions.ts";
 import { until } from "../../helpers/until.ts";
 
@@ -103,7 +102,7 @@ test("F33: while the database does not answer, nobody waits for more than one de
   }
   const late = Array.from({ length: 100 }, (_, i) => questions.rowsOf(`late${i}`));
   const ends = Promise.allSettled([first, ...late]);
-  database.asked[0]!.fail(new StoreError("RETRY"));
+  database.asked[0]!.fail(new AwayError("RETRY"));
   expect((await ends).every(({ status }) => status === "rejected")).toBe(true);
   expect(database.asked).toHaveLength(4);
   for (const { answer } of database.asked.slice(1)) answer([]);
