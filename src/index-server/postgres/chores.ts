@@ -12,6 +12,10 @@ import { ignoreStoreError } from "./news.ts";
 const entriesAtOnce = 1_000;
 const holdingsAtOnce = 5_000;
 
+/** Connections of index processes (of one user), with a statement under way. */
+const othersAtWork = `(SELECT count(*) FROM pg_stat_activity
+  WHERE datname = current_database() AND usename = current_user AND state = 'active' AND pid <> pg_backend_pid())`;
+
 /** Not EXISTS: that may be planned as a join with the whole table. */
 const holder = "(SELECT 1 FROM holdings WHERE entry = entries.id LIMIT 1)";
 
@@ -80,10 +84,10 @@ export class Chores {
       more = 0;
       if (!(await takeTurn(run))) return false;
       const rows = await run(
-        `SELECT id, entry, (SELECT max(id) FROM unsettled) FROM unsettled ORDER BY id LIMIT ${entriesAtOnce}`,
+        `SELECT id, entry, ${othersAtWork} FROM unsettled ORDER BY id LIMIT ${entriesAtOnce}`,
       );
       if (rows.length === 0) return false;
-      this.rest.saw(String(rows[0]![2]), monotonicMs());
+      this.rest.saw(Number(rows[0]![2]), monotonicMs());
       const entries = plainArray(new Set(rows.map(([, entry]) => String(entry))));
       const found = await run(
         `SELECT id, name, ${holder} IS NOT NULL FROM entries
