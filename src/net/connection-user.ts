@@ -11,7 +11,7 @@ export interface ConnectionUser {
    */
   takeLines?(bytes: Uint8Array, from: number): number;
   /** Something has arrived, and is handed on between these two: for who measures what that takes. */
-  readingBegins?(): void;
+  readingBegins?(nowMs: number): void;
   readingEnds?(): void;
   /** Where the next bytes of the body that `onLine` announced are to go; at least one byte long. */
   bodyRoom?(): Uint8Array;

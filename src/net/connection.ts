@@ -4,8 +4,7 @@
  *
  * - `end` closes both directions at once and can lose what was accepted: a last word is said with `shutdown`;
  * - handlers must not throw or be async: an exception in one leaves the socket open;
- * - what arrives comes in a fresh buffer of up to 512 KiB, a copy of Bun's own: a body that comes fast is read
- *   straight into its place instead (`direct-read.ts`).
+ * - what arrives comes in a fresh buffer of up to 512 KiB, a copy: a fast body is read into its place (`direct-read.ts`).
  */
 import { monotonicMs } from "../clock.ts";
 import { encodeError } from "../wire/encode.ts";
@@ -69,7 +68,7 @@ export class Connection implements FrameSink {
     this.reader.maxLineBytes = bytes;
   }
 
-  /** What waits to be taken by the kernel. */
+  /** What waits for the kernel. */
   get bufferedBytes(): number {
     return this.outbox.bytes;
   }
@@ -90,16 +89,19 @@ export class Connection implements FrameSink {
     return this.outbox.full;
   }
 
-  /** Queues a line or raw bytes. Bytes must not be changed afterwards until they are sent. */
+  /** Queues a line or bytes, which must not be changed until they are sent. */
   send(data: string | Uint8Array): void {
     if (this.closed || this.ending !== undefined) return;
     this.outbox.send(data);
   }
 
-  /**
-   * Writes at once, without queueing: returns how many bytes the kernel took, 0 while it is full or something is
-   * queued. After a short count `onDrain` follows.
-   */
+  /** As `send`; the bytes may be changed afterwards. */
+  sendCopy(bytes: Buffer, from: number, to: number): void {
+    if (this.closed || this.ending !== undefined) return;
+    this.outbox.sendCopy(bytes, from, to);
+  }
+
+  /** Without queueing, see `Outbox.write`: after a short count `onDrain` follows. */
   write(bytes: Uint8Array, offset: number, length: number): number {
     return this.outbox.write(bytes, offset, length);
   }
@@ -128,7 +130,7 @@ export class Connection implements FrameSink {
     const { socket, descriptor } = this;
     if (this.closed || socket === undefined || this.ending !== undefined) return 0;
     let pulled: Pulled = { bytes: 0, ended: false };
-    this.reading(() => {
+    this.reading(monotonicMs(), () => {
       pulled = pull(descriptor, this.reader, most);
     });
     if (descriptor >= 0) this.bytesRead += pulled.bytes;
@@ -181,7 +183,7 @@ export class Connection implements FrameSink {
   received(bytes: Uint8Array): void {
     this.lastReadMs = monotonicMs();
     this.bytesRead += bytes.length;
-    this.reading(() => {
+    this.reading(this.lastReadMs, () => {
       this.reader.push(bytes);
       if (bytes.length >= fastBytes) this.bytesRead += readOn(this.descriptor, this.reader);
     });
@@ -241,8 +243,8 @@ export class Connection implements FrameSink {
   // --- internal ---
 
   /** Runs the reader; all that is sent meanwhile leaves in one write. */
-  private reading(read: () => void): void {
-    this.user?.readingBegins?.();
+  private reading(nowMs: number, read: () => void): void {
+    this.user?.readingBegins?.(nowMs);
     this.outbox.cork();
     try {
       read();
@@ -281,7 +283,7 @@ export class Connection implements FrameSink {
     this.longLineSinceMs = isLong ? (this.longLineSinceMs ?? monotonicMs()) : undefined;
     if (this.reader.isPaused && !this.outbox.corked) {
       this.socket.resume();
-      this.reading(() => this.reader.resume());
+      this.reading(monotonicMs(), () => this.reader.resume());
     }
   }
 

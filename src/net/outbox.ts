@@ -21,6 +21,14 @@ export interface WritableSocket {
 const room = Buffer.allocUnsafeSlow(64 * 1024);
 /** Who is corked and puts in; the room is empty otherwise. */
 let roomHolder: Outbox | undefined;
+/** Who was corked last. */
+let lastCorked: Outbox | undefined;
+/**
+ * While nobody else says anything, so much is written at once: the other side reads it, on another processor, while the
+ * rest is made. 64 questions at a time were answered 1.8 times as fast as in one write (of 4, 6, 8 and 12 KiB this was
+ * the fastest); among many connections each write would only cost.
+ */
+const pieceBytes = 6 * 1024;
 
 export class Outbox {
   private socket: WritableSocket | undefined;
@@ -32,6 +40,8 @@ export class Outbox {
   /** Of the room, which then is ours. */
   private roomBytes = 0;
   private isCorked = false;
+  /** With so much in the room it is written. */
+  private enoughBytes = room.length;
   private isFull = false;
   private hasFailed = false;
 
@@ -63,6 +73,8 @@ export class Outbox {
   /** What is sent from now on may wait for `uncork`. */
   cork(): void {
     this.isCorked = true;
+    this.enoughBytes = lastCorked === this ? pieceBytes : room.length;
+    lastCorked = this;
     roomHolder ??= this;
   }
 
@@ -83,6 +95,7 @@ export class Outbox {
   /** From now on nothing is taken or kept. */
   close(): void {
     this.socket = undefined;
+    if (lastCorked === this) lastCorked = undefined;
     this.queue = undefined;
     this.queuedBytes = 0;
     this.roomBytes = 0;
@@ -96,6 +109,16 @@ export class Outbox {
     const bytes = typeof data === "string" ? Buffer.from(data) : data;
     this.enqueue(bytes);
     if (!this.isCorked) this.flush();
+  }
+
+  /** Some of `bytes`, which may be changed afterwards. */
+  sendCopy(bytes: Buffer, from: number, to: number): void {
+    const length = to - from;
+    if (roomHolder === this && this.hasRoomFor(length)) {
+      bytes.copy(room, this.roomBytes, from, to);
+      this.roomBytes += length;
+      if (this.roomBytes >= this.enoughBytes) this.flush();
+    } else this.send(Buffer.from(bytes.subarray(from, to)));
   }
 
   /** Without queueing: returns how many bytes the kernel took, 0 while it is full. After a short count a drain follows. */
@@ -175,16 +198,23 @@ export class Outbox {
     return this.socket !== undefined && !this.isFull && this.bytes === 0;
   }
 
-  /** False: there is no room for it, and of what was there as much as possible has been sent. */
+  /** False: there is no room for it. */
   private putIn(data: string | Uint8Array): boolean {
     const mostBytes = typeof data === "string" ? utf8BytesPerUnit * data.length : data.length;
-    if (mostBytes > room.length) return false;
-    if (mostBytes > room.length - this.roomBytes) this.flush();
+    if (!this.hasRoomFor(mostBytes)) return false;
     if (typeof data === "string") this.roomBytes += room.write(data, this.roomBytes);
     else {
       room.set(data, this.roomBytes);
       this.roomBytes += data.length;
     }
+    if (this.roomBytes >= this.enoughBytes) this.flush();
+    return true;
+  }
+
+  /** What was there is sent if it must be, as far as possible. */
+  private hasRoomFor(byteCount: number): boolean {
+    if (byteCount > room.length) return false;
+    if (byteCount > room.length - this.roomBytes) this.flush();
     return true;
   }
 

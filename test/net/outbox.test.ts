@@ -66,6 +66,45 @@ describe("corked", () => {
     expect(kernel.text).toBe(`${texts.join("")}${"x".repeat(300_000)}end`);
   });
 
+  test("who alone says something is heard before all of it is said; among others it takes one write", () => {
+    const [one, other] = [open(), open()];
+    const text = "x".repeat(2_000);
+    const sayTen = ({ outbox }: typeof one) => {
+      outbox.cork();
+      for (let i = 0; i < 10; i++) outbox.send(text);
+      outbox.uncork();
+    };
+    const writesOf = ({ kernel }: typeof one) => kernel.writes.splice(0).map(({ length }) => length);
+    sayTen(other);
+    sayTen(one);
+    expect([writesOf(other), writesOf(one)]).toEqual([[20_000], [20_000]]);
+    sayTen(one);
+    expect(writesOf(one)).toEqual([8_000, 8_000, 4_000]);
+    sayTen(other);
+    expect(writesOf(other)).toEqual([20_000]);
+  });
+
+  test("bytes that are sent as a copy may be changed afterwards, wherever they wait", () => {
+    const [one, other] = [open(), open(0)];
+    const bytes = Buffer.from("-ab-");
+    const say = ({ outbox }: typeof one) => {
+      bytes.write("-ab-");
+      outbox.sendCopy(bytes, 1, 3);
+      bytes.fill("?");
+    };
+    one.outbox.cork();
+    say(one);
+    // The room is another's: it has a queue of its own.
+    other.outbox.cork();
+    say(other);
+    other.outbox.uncork();
+    one.outbox.uncork();
+    say(one);
+    other.kernel.room.length = 0;
+    other.outbox.drained();
+    expect([one.kernel.text, other.kernel.text]).toEqual(["abab", "ab"]);
+  });
+
   test("before the socket is there, all of it is kept", () => {
     const [outbox, kernel] = [new Outbox(), new Kernel()];
     outbox.cork();
