@@ -11,6 +11,7 @@
 import type { FileName } from "../wire/file-name.ts";
 import type { Fingerprint } from "../wire/fingerprint.ts";
 import type { FileEntry, FoundContent, ListedFile, Match, Source } from "../wire/messages.ts";
+import type { NameBytes } from "../wire/plain-query.ts";
 import type { ErrorCode } from "../wire/protocol-error.ts";
 import type { FolderEntry } from "../wire/view-messages.ts";
 
@@ -100,6 +101,13 @@ export interface CatalogListener {
   lost(line: string, isDamaged: boolean): void;
 }
 
+/** Bytes that stay as they are. */
+export interface ByteSlice {
+  readonly bytes: Buffer;
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface Catalog {
   readonly storage: "memory" | "sqlite" | "postgresql";
   /** So many UPDATEs of one peer it takes at a time. */
@@ -132,6 +140,12 @@ export interface Catalog {
 
   /** Which contents a name stands for, and who has them (DESIGN.md, QUERY). A store at hand answers at once. */
   find(name: string): FoundContent[] | Promise<FoundContent[]>;
+
+  /**
+   * What `answer` would give at once, if that is kept: bytes that stay as they are; the slice itself is the next one's.
+   * The name need not be a string for it.
+   */
+  keptAnswer?(name: NameBytes): ByteSlice | undefined;
 
   /** As `find`, as the end of a RESULT line (`encodeResultEnd`): an answer that is still true is not built again. */
   answer(name: string): Uint8Array | Promise<Uint8Array>;

@@ -21,6 +21,7 @@ import { ProtocolError } from "../wire/protocol-error.ts";
 import { StoreError } from "./catalog.ts";
 import { errorFor } from "./error-for.ts";
 import type { IndexParts } from "./index-parts.ts";
+import { answerFromKept } from "./kept-answers.ts";
 import { LongRequests, type LongRequestsOwner } from "./long-requests.ts";
 import { OwnTurn, type TurnOwner } from "./own-turn.ts";
 import { Registration } from "./registration.ts";
@@ -77,8 +78,8 @@ export class IndexConnection implements AcceptedUser, NewsReader, LongRequestsOw
 
   // --- what the connection says ---
 
-  readingBegins(): void {
-    this.turn.start();
+  readingBegins(nowMs: number): void {
+    this.turn.start(nowMs);
   }
 
   readingEnds(): void {
@@ -95,12 +96,10 @@ export class IndexConnection implements AcceptedUser, NewsReader, LongRequestsOw
   takeLines(bytes: Uint8Array, from: number): number {
     if (!this.session.greeted) return from;
     const queries = new PlainQueries(bytes, from);
-    for (let taken = 0; ; taken++) {
+    for (let taken = 1; ; taken++) {
+      if (this.turn.isOver || this.connection.bufferedBytes > maxBufferedBytes || !queries.next()) break;
+      this.find(queries);
       if (taken % queriesPerLook === 0) this.turn.look();
-      if (this.turn.isOver || this.connection.bufferedBytes > maxBufferedBytes) break;
-      const query = queries.next();
-      if (query === undefined) break;
-      this.find(query);
     }
     return queries.end;
   }
@@ -176,10 +175,11 @@ export class IndexConnection implements AcceptedUser, NewsReader, LongRequestsOw
     }
   }
 
-  private find(query: Query): void {
-    const { counters } = this.parts;
+  private find(query: Query | PlainQueries): void {
+    const { catalog, counters } = this.parts;
     const startMs = counters.query() ? monotonicMs() : undefined;
-    this.answerQuery(query);
+    if (!(query instanceof PlainQueries)) this.answerQuery(query);
+    else if (!answerFromKept(query, catalog, this.connection)) this.answerQuery(query.message);
     if (startMs !== undefined) counters.queryTimes.observe((monotonicMs() - startMs) / 1000);
   }
 

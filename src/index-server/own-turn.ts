@@ -28,9 +28,9 @@ export class OwnTurn {
     return this.hasEnded;
   }
 
-  /** Something begins that counts. */
-  start(): void {
-    this.sinceMs = this.rounds.nowMs();
+  /** Something begins that counts, at this moment. */
+  start(nowMs: number): void {
+    this.sinceMs = nowMs;
   }
 
   stop(): void {

@@ -7,6 +7,7 @@ import { type Catalog, StoreError } from "../../src/index-server/catalog.ts";
 import { encodeResultStart } from "../../src/wire/encode.ts";
 import type { FileName } from "../../src/wire/file-name.ts";
 import type { FileEntry, FoundContent } from "../../src/wire/messages.ts";
+import { nameBytes } from "../../src/wire/plain-query.ts";
 import { ProtocolError } from "../../src/wire/protocol-error.ts";
 import { fileEntry, md5Of, rootOf } from "../helpers/file-entries.ts";
 import { resultLine } from "../helpers/result-line.ts";
@@ -198,7 +199,13 @@ function queryTests(open: OpenStore): void {
 
   test("an answer is what the contents are, and never an old one", async () => {
     await using store = await Store.open(open);
-    const asked = async () => encodeResultStart(7) + Buffer.from(await store.catalog.answer("a")).toString();
+    const asked = async () => {
+      const answer = Buffer.from(await store.catalog.answer("a")).toString();
+      // What is kept is the same, and is kept once it was asked for, if such answers are kept at all.
+      const kept = store.catalog.keptAnswer?.(nameBytes("a"));
+      expect(kept?.bytes.toString("utf8", kept.from, kept.to) ?? answer).toBe(answer);
+      return encodeResultStart(7) + answer;
+    };
     const is = async () => resultLine(7, await store.find("a"));
     expect(await asked()).toBe(await is());
     const one = await store.peer([fileEntry("a", 1)]);

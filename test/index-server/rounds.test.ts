@@ -75,7 +75,7 @@ function ownTurn() {
   const changes: number[] = [];
   const turn = new OwnTurn(rounds, { applyPause: () => changes.push(clock.nowMs) });
   const work = (ms: number) => {
-    turn.start();
+    turn.start(clock.nowMs);
     clock.nowMs += ms;
     turn.stop();
   };
@@ -119,7 +119,7 @@ test("a short question begins no turn; many of them do, and then count from the 
 
 test("in the middle of work it is seen that the turn is over, once", () => {
   const { turn, clock, changes } = ownTurn();
-  turn.start();
+  turn.start(clock.nowMs);
   for (let i = 0; i < 6; i++) {
     clock.nowMs++;
     turn.look();

@@ -1,15 +1,15 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { decodeIndexRequest } from "../../src/wire/decode-index-request.ts";
-import { encodeIndexRequest } from "../../src/wire/encode.ts";
+import { encodeIndexRequest, encodeResultStart } from "../../src/wire/encode.ts";
 import type { Query } from "../../src/wire/messages.ts";
-import { PlainQueries } from "../../src/wire/plain-query.ts";
+import { hashOfName, nameBytes, PlainQueries, PlainResultStart } from "../../src/wire/plain-query.ts";
 
 /** What is read of `bytes`, and what is left of them. */
 function read(bytes: Uint8Array, from = 0): { queries: Query[]; rest: string } {
   const plain = new PlainQueries(bytes, from);
   const queries: Query[] = [];
-  for (let query = plain.next(); query !== undefined; query = plain.next()) queries.push(query);
+  while (plain.next()) queries.push(plain.message);
   return { queries, rest: Buffer.from(bytes.subarray(plain.end)).toString("latin1") };
 }
 
@@ -96,5 +96,26 @@ test("any line means the same, whichever reads it", () => {
       expect(rest).toBe(bytes.subarray(at).toString("latin1"));
     }),
     { numRuns: 3_000 },
+  );
+});
+
+test("a name in a line is the same bytes, with the same hash, as the name by itself", () => {
+  const plain = fc.stringMatching(/^[ !#-[\]-~]{0,40}$/);
+  fc.assert(
+    fc.property(fc.array(fc.record({ id: fc.nat(), name: plain }), { maxLength: 5 }), (asked) => {
+      const lines = asked.map(({ id, name }) => encodeIndexRequest({ type: "QUERY", id, name }));
+      const queries = new PlainQueries(Buffer.from(lines.join("")), 0);
+      const start = new PlainResultStart();
+      for (const { id, name } of asked) {
+        expect(queries.next()).toBe(true);
+        const { bytes, from, to, hash } = queries;
+        expect(Buffer.from(bytes.subarray(from, to)).toString()).toBe(name);
+        expect([hashOfName(bytes, from, to), nameBytes(name).hash]).toEqual([hash, hash]);
+        // The answer to a long id leaves nothing behind in that to a short one.
+        expect(start.bytes.toString("latin1", 0, start.put(queries))).toBe(encodeResultStart(id));
+      }
+      expect(queries.next()).toBe(false);
+    }),
+    { numRuns: 500 },
   );
 });

@@ -4,51 +4,50 @@
  * went by goes. So an answer that is asked for again and again costs a look-up, and nothing is moved.
  */
 import type { FoundContent } from "../../wire/messages.ts";
+import { type NameBytes, nameBytes } from "../../wire/plain-query.ts";
+import type { ByteSlice } from "../catalog.ts";
+import { AnswerTable, unlimited } from "./answer-table.ts";
 import { ChangeStamps } from "./change-stamps.ts";
 import type { LivePeer, LivePeers } from "./live-peers.ts";
 
-interface Answer {
-  /** The end of a RESULT line. */
-  end: Uint8Array;
+/** What an answer rests on. */
+interface Grounds {
   /** Where its stamps are, each followed by what it was. */
   stamps: Int32Array;
   peers: readonly LivePeer[];
-  /** When it was last found to be true, the sequence of all stamps, and how many had left: it is, while these are the same. */
-  sequence: number;
-  departures: number;
-  /** How often it may still be given: a sample of many must not send everybody to the same few. */
-  uses: number;
-}
-
-/** Kept since the same moment. */
-class Generation {
-  readonly answers = new Map<string, Answer>();
-  bytes = 0;
-
-  add(name: string, answer: Answer): void {
-    this.answers.set(name, answer);
-    this.bytes += sizeOf(name, answer);
-  }
-
-  remove(name: string): Answer | undefined {
-    const answer = this.answers.get(name);
-    if (answer === undefined) return undefined;
-    this.answers.delete(name);
-    this.bytes -= sizeOf(name, answer);
-    return answer;
-  }
 }
 
 /** 20,000 answers of 1 kB, as they were in a popularity-weighted mix of names, and as much again. */
 const maxBytes = 48 * 1024 * 1024;
-/** What an answer takes beside its text. */
-const overheadBytes = 400;
+/** What an answer takes beside its record: its grounds, its slot. */
+const overheadBytes = 200;
+/** A sample of many must not send everybody to the same few. */
 const usesOfSample = 16;
+const maxEpoch = 0x7fffffff;
+
+/** Kept since the same moment. */
+class Generation {
+  readonly table = new AnswerTable<Grounds>();
+  private groundsBytes = 0;
+
+  get bytes(): number {
+    return this.table.recordBytes + this.groundsBytes;
+  }
+
+  add(name: NameBytes, end: Uint8Array, grounds: Grounds, epoch: number, uses: number): void {
+    this.groundsBytes += groundsBytesOf(grounds);
+    this.table.add(name, end, grounds, epoch, uses);
+  }
+}
 
 export class AnswerCache {
   private recent = new Generation();
   /** Of these the ones that are asked for become recent again. */
   private older = new Generation();
+  /** Goes on when anything has changed or anybody has left: until then all that was found to be true is. */
+  private epoch = 0;
+  private sequence = 0;
+  private departures = 0;
 
   constructor(
     private readonly stamps: ChangeStamps,
@@ -56,15 +55,25 @@ export class AnswerCache {
   ) {}
 
   get size(): number {
-    return this.recent.answers.size + this.older.answers.size;
+    return this.recent.table.size + this.older.table.size;
   }
 
+  /** To be used before anything else is asked for. The bytes stay as they are. */
+  find(name: NameBytes): ByteSlice | undefined {
+    const { table } = this.recent;
+    if (!table.seek(name)) return this.again(name) ? this.find(name) : undefined;
+    if (table.validIn !== this.look() && !this.isTrue(table)) {
+      table.drop();
+      return undefined;
+    }
+    table.use();
+    return table;
+  }
+
+  /** As `find`, for a name that may be any. */
   get(name: string): Uint8Array | undefined {
-    const answer = this.recent.answers.get(name) ?? this.again(name);
-    if (answer === undefined) return undefined;
-    if (this.isTrue(answer) && answer.uses-- > 0) return answer.end;
-    this.recent.remove(name);
-    return undefined;
+    const found = this.find(nameBytes(name));
+    return found?.bytes.subarray(found.from, found.to);
   }
 
   /** `sequence` is that of the stamps before `contents` were read; `peers`: all that are in the answer. */
@@ -82,13 +91,10 @@ export class AnswerCache {
     this.note(stamps, 0, ChangeStamps.ofName(name));
     for (const [i, { root }] of contents.entries())
       this.note(stamps, 2 + 2 * i, ChangeStamps.ofRoot(Buffer.from(root.slice(0, 6), "hex")));
-    if (this.stamps.sequence !== sequence) return;
+    const epoch = this.look();
+    if (this.sequence !== sequence) return;
     const isSample = contents.some(({ total, sources }) => total > sources.length);
-    const uses = isSample ? usesOfSample : Number.POSITIVE_INFINITY;
-    this.recent.remove(name);
-    this.older.remove(name);
-    const { departures } = this.live;
-    this.add(name, { end, stamps, peers, sequence, departures, uses });
+    this.add(nameBytes(name), end, { stamps, peers }, epoch, isSample ? usesOfSample : unlimited);
   }
 
   clear(): void {
@@ -98,36 +104,44 @@ export class AnswerCache {
 
   // --- internal ---
 
-  /** Undefined: it is not kept. */
-  private again(name: string): Answer | undefined {
-    const answer = this.older.remove(name);
-    if (answer !== undefined) this.add(name, answer);
-    return answer;
-  }
-
-  private add(name: string, answer: Answer): void {
-    if (this.recent.bytes + sizeOf(name, answer) > maxBytes / 2) {
-      this.older = this.recent;
-      this.recent = new Generation();
-    }
-    this.recent.add(name, answer);
-  }
-
-  private isTrue(answer: Answer): boolean {
-    const { sequence } = this.stamps;
-    const { departures } = this.live;
-    // Of most nothing else needs to be looked at, which lies in memory far from here.
-    if (answer.sequence === sequence && answer.departures === departures) return true;
-    if (!this.isUnchanged(answer.stamps)) return false;
-    for (const peer of answer.peers) if (!peer.isLive) return false;
-    answer.departures = departures;
-    // A change under way, which has an odd one, may be seen by the next look.
-    if (sequence % 2 === 0) answer.sequence = sequence;
+  /** Makes an older one recent. False: there is none. */
+  private again(name: NameBytes): boolean {
+    const { table } = this.older;
+    if (!table.seek(name)) return false;
+    const { about, validIn, usesLeft } = table;
+    const end = table.bytes.subarray(table.from, table.to);
+    this.add(name, end, about, validIn, usesLeft);
     return true;
   }
 
-  private isUnchanged(stamps: Int32Array): boolean {
+  private add(name: NameBytes, end: Uint8Array, grounds: Grounds, epoch: number, uses: number): void {
+    const byteCount = name.to - name.from + end.length + groundsBytesOf(grounds);
+    if (this.recent.bytes + byteCount > maxBytes / 2) {
+      this.older = this.recent;
+      this.recent = new Generation();
+    }
+    if (this.older.table.seek(name)) this.older.table.drop();
+    this.recent.add(name, end, grounds, epoch, uses);
+  }
+
+  /** Which epoch it is. */
+  private look(): number {
+    const { sequence } = this.stamps;
+    const { departures } = this.live;
+    if (sequence === this.sequence && departures === this.departures) return this.epoch;
+    if (this.epoch === maxEpoch) this.clear();
+    this.epoch = this.epoch === maxEpoch ? 0 : this.epoch + 1;
+    this.sequence = sequence;
+    this.departures = departures;
+    return this.epoch;
+  }
+
+  private isTrue(table: AnswerTable<Grounds>): boolean {
+    const { stamps, peers } = table.about;
     for (let i = 0; i < stamps.length; i += 2) if (this.stamps.at(stamps[i]!) !== stamps[i + 1]) return false;
+    for (const peer of peers) if (!peer.isLive) return false;
+    // A change under way, which makes the sequence odd, may be seen by the next look.
+    if (this.sequence % 2 === 0) table.validIn = this.epoch;
     return true;
   }
 
@@ -137,6 +151,6 @@ export class AnswerCache {
   }
 }
 
-function sizeOf(name: string, { end, stamps, peers }: Answer): number {
-  return overheadBytes + 2 * name.length + end.length + stamps.byteLength + 8 * peers.length;
+function groundsBytesOf({ stamps, peers }: Grounds): number {
+  return overheadBytes + stamps.byteLength + 8 * peers.length;
 }

@@ -5,9 +5,11 @@
 import { monotonicMs } from "../../clock.ts";
 import { encodeResultEnd } from "../../wire/encode.ts";
 import type { FileEntry, FoundContent } from "../../wire/messages.ts";
+import type { NameBytes } from "../../wire/plain-query.ts";
 import { browse } from "../browse.ts";
 import {
   type Applied,
+  type ByteSlice,
   type Catalog,
   type CatalogCounts,
   type CatalogLimits,
@@ -188,6 +190,10 @@ export class SqliteCatalog implements Catalog {
 
   find(name: string): FoundContent[] {
     return this.lookUp(name).contents;
+  }
+
+  keptAnswer(name: NameBytes): ByteSlice | undefined {
+    return this.cache.find(name);
   }
 
   answer(name: string): Uint8Array {
