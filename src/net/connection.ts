@@ -122,10 +122,7 @@ export class Connection implements FrameSink {
     this.applyPause();
   }
 
-  /**
-   * For who is paused and wants at most so many bytes now: returns how many came. The end of the stream is told by
-   * `onClose`, and only after a `resume`, which happens here when the end is reached.
-   */
+  /** For who is paused and wants so many bytes at most: returns how many came. At the stream's end it is resumed. */
   pull(most: number): number {
     const { socket, descriptor } = this;
     if (this.closed || socket === undefined || this.ending !== undefined) return 0;
