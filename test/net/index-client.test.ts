@@ -11,6 +11,7 @@ import { openNetwork } from "../../src/trust/network.ts";
 import type { FileName } from "../../src/wire/file-name.ts";
 import { fileEntry, rootOf, wireEntry } from "../helpers/file-entries.ts";
 import { alice } from "../helpers/memberships.ts";
+import { until } from "../helpers/until.ts";
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -68,14 +69,6 @@ async function failure(promise: Promise<unknown>): Promise<Error> {
     return error as Error;
   }
   throw new Error("it did not fail");
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  const deadlineMs = performance.now() + 10_000;
-  while (!condition()) {
-    if (performance.now() > deadlineMs) throw new Error("it did not happen within 10 s");
-    await Bun.sleep(5);
-  }
 }
 
 describe("against a real index", () => {
