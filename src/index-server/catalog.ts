@@ -101,7 +101,7 @@ export interface CatalogListener {
   lost(line: string, isDamaged: boolean): void;
 }
 
-/** Bytes that stay as they are. */
+/** Some bytes. */
 export interface ByteSlice {
   readonly bytes: Buffer;
   readonly from: number;
@@ -142,7 +142,7 @@ export interface Catalog {
   find(name: string): FoundContent[] | Promise<FoundContent[]>;
 
   /**
-   * What `answer` would give at once, if that is kept: bytes that stay as they are; the slice itself is the next one's.
+   * What `answer` would give at once, if that is kept: to be copied before anything else is asked of the catalog.
    * The name need not be a string for it.
    */
   keptAnswer?(name: NameBytes): ByteSlice | undefined;

@@ -34,7 +34,7 @@ import type { FoundPush } from "./watches.ts";
 
 /** With more than this waiting to be sent, a connection is not told of new sources. */
 const maxNewsBacklogBytes = 64 * 1024;
-/** Reading the clock is a tenth of an answer that was kept. */
+/** Looking at the clock for each would cost a good part of what an answer does that was kept. */
 const queriesPerLook = 8;
 
 export class IndexConnection implements AcceptedUser, NewsReader, LongRequestsOwner, TurnOwner {

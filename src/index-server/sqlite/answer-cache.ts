@@ -1,7 +1,7 @@
 /**
  * Finished answers to QUERY, kept as long as they are true: nothing has changed under the name or with one of its
- * contents, and all peers in it are still connected. Bounded by its size: what was not asked for while half of that
- * went by goes. So an answer that is asked for again and again costs a look-up, and nothing is moved.
+ * contents, and all peers in it are still connected. Bounded by the memory it takes: what was not asked for while half of
+ * that filled up goes. So an answer that is asked for again and again costs a look-up, and nothing is moved.
  */
 import type { FoundContent } from "../../wire/messages.ts";
 import { type NameBytes, nameBytes } from "../../wire/plain-query.ts";
@@ -19,31 +19,16 @@ interface Grounds {
 
 /** 20,000 answers of 1 kB, as they were in a popularity-weighted mix of names, and as much again. */
 const maxBytes = 48 * 1024 * 1024;
-/** What an answer takes beside its record: its grounds, its slot. */
+/** What grounds take beside what is in them. */
 const overheadBytes = 200;
 /** A sample of many must not send everybody to the same few. */
 const usesOfSample = 16;
 const maxEpoch = 0x7fffffff;
 
-/** Kept since the same moment. */
-class Generation {
-  readonly table = new AnswerTable<Grounds>();
-  private groundsBytes = 0;
-
-  get bytes(): number {
-    return this.table.recordBytes + this.groundsBytes;
-  }
-
-  add(name: NameBytes, end: Uint8Array, grounds: Grounds, epoch: number, uses: number): void {
-    this.groundsBytes += groundsBytesOf(grounds);
-    this.table.add(name, end, grounds, epoch, uses);
-  }
-}
-
 export class AnswerCache {
-  private recent = new Generation();
+  private recent = newGeneration();
   /** Of these the ones that are asked for become recent again. */
-  private older = new Generation();
+  private older = newGeneration();
   /** Goes on when anything has changed or anybody has left: until then all that was found to be true is. */
   private epoch = 0;
   private sequence = 0;
@@ -55,12 +40,12 @@ export class AnswerCache {
   ) {}
 
   get size(): number {
-    return this.recent.table.size + this.older.table.size;
+    return this.recent.size + this.older.size;
   }
 
-  /** To be used before anything else is asked for. The bytes stay as they are. */
+  /** To be used before anything else is asked for, or kept. */
   find(name: NameBytes): ByteSlice | undefined {
-    const { table } = this.recent;
+    const table = this.recent;
     if (!table.seek(name)) return this.again(name) ? this.find(name) : undefined;
     if (table.validIn !== this.look() && !this.isTrue(table)) {
       table.drop();
@@ -70,10 +55,10 @@ export class AnswerCache {
     return table;
   }
 
-  /** As `find`, for a name that may be any. */
+  /** As `find`, for a name that may be any, and bytes that stay as they are. */
   get(name: string): Uint8Array | undefined {
     const found = this.find(nameBytes(name));
-    return found?.bytes.subarray(found.from, found.to);
+    return found && Buffer.from(found.bytes.subarray(found.from, found.to));
   }
 
   /** `sequence` is that of the stamps before `contents` were read; `peers`: all that are in the answer. */
@@ -98,15 +83,15 @@ export class AnswerCache {
   }
 
   clear(): void {
-    this.recent = new Generation();
-    this.older = new Generation();
+    this.recent = newGeneration();
+    this.older = newGeneration();
   }
 
   // --- internal ---
 
   /** Makes an older one recent. False: there is none. */
   private again(name: NameBytes): boolean {
-    const { table } = this.older;
+    const table = this.older;
     if (!table.seek(name)) return false;
     const { about, validIn, usesLeft } = table;
     const end = table.bytes.subarray(table.from, table.to);
@@ -116,11 +101,11 @@ export class AnswerCache {
 
   private add(name: NameBytes, end: Uint8Array, grounds: Grounds, epoch: number, uses: number): void {
     const byteCount = name.to - name.from + end.length + groundsBytesOf(grounds);
-    if (this.recent.bytes + byteCount > maxBytes / 2) {
+    if (this.recent.memoryBytes + byteCount > maxBytes / 2) {
       this.older = this.recent;
-      this.recent = new Generation();
+      this.recent = newGeneration();
     }
-    if (this.older.table.seek(name)) this.older.table.drop();
+    if (this.older.seek(name)) this.older.drop();
     this.recent.add(name, end, grounds, epoch, uses);
   }
 
@@ -149,6 +134,11 @@ export class AnswerCache {
     stamps[at] = place;
     stamps[at + 1] = this.stamps.at(place);
   }
+}
+
+/** Answers that are kept since the same moment. */
+function newGeneration(): AnswerTable<Grounds> {
+  return new AnswerTable(groundsBytesOf);
 }
 
 function groundsBytesOf({ stamps, peers }: Grounds): number {

@@ -1,8 +1,8 @@
 /**
  * Names and finished answers, one behind the other in pages of memory, and a table of hashes that tells where: what an
  * answer costs is how many far places of memory must be looked at, and here it is two, where a map of strings to objects
- * with arrays had eight. What is in a page is never changed, but for the head of a record: pages go all together, with
- * their table.
+ * with arrays had eight. A record stays where it is: another answer for its name is written over the one it had, if it
+ * has room for it. Pages go all together, with their table.
  */
 import type { NameBytes } from "../../wire/plain-query.ts";
 import type { ByteSlice } from "../catalog.ts";
@@ -22,10 +22,12 @@ class Page {
 /** A record is its head, the name, the answer. Words of the head: */
 const nameLength = 0;
 const answerLength = 1;
-const validIn = 2;
-const usesLeft = 3;
-const numberOf = 4;
-const headBytes = 5 * 4;
+const answerRoom = 2;
+const validIn = 3;
+/** None: it is dropped. */
+const usesLeft = 4;
+const numberOf = 5;
+const headBytes = 6 * 4;
 
 /** What is larger has a page of its own. The lower bits of an address are a place in a page. */
 const pageBits = 18;
@@ -34,25 +36,34 @@ const firstSlots = 256;
 /** Of each slot: the hash, and where the record is. */
 const wordsOfSlot = 2;
 const none = -1;
-/** Names that share a hash by chance or on purpose are not looked for without end: the last one takes the first's place. */
+/** Names that share a hash by chance or on purpose are not looked for without end: one more takes the place of another. */
 const maxProbes = 16;
 /** More uses than there will ever be. */
 export const unlimited = 0x7fffffff;
 
-/** `About`: what is kept of each beside its text. */
+/** `About`: what is kept of each beside its text, which takes `bytesOf` it. */
 export class AnswerTable<About> implements ByteSlice {
   private slots = newSlots(firstSlots);
   private taken = 0;
   private readonly pages: Page[] = [];
+  /** Where the next records go: which page. */
+  private open = none;
+  private pagesBytes = 0;
   private readonly abouts: (About | undefined)[] = [];
+  private aboutBytes = 0;
   private live = 0;
-  /** Of all records, also those that are dropped: their memory goes with the table. */
-  recordBytes = 0;
 
   // The record that `seek` has found.
   private page = new Page(headBytes);
   private word = 0;
   private slot = 0;
+
+  constructor(private readonly bytesOf: (about: About) => number) {}
+
+  /** All that it takes, also what no record uses. */
+  get memoryBytes(): number {
+    return this.pagesBytes + this.aboutBytes + this.slots.byteLength;
+  }
 
   /** How many have not been dropped. */
   get size(): number {
@@ -64,7 +75,7 @@ export class AnswerTable<About> implements ByteSlice {
     return this.place(name) && this.page.words[this.word + usesLeft]! > 0;
   }
 
-  // Its answer: these bytes, which stay as they are.
+  // Its answer: these bytes, until something is added.
 
   get bytes(): Buffer {
     return this.page.bytes;
@@ -105,23 +116,33 @@ export class AnswerTable<About> implements ByteSlice {
 
   drop(): void {
     const { words } = this.page;
-    if (words[this.word + usesLeft] !== 0) this.live--;
+    if (words[this.word + usesLeft] === 0) return;
+    this.live--;
     words[this.word + usesLeft] = 0;
-    this.abouts[words[this.word + numberOf]!] = undefined;
+    const number = words[this.word + numberOf]!;
+    this.aboutBytes -= this.bytesOf(this.abouts[number]!);
+    this.abouts[number] = undefined;
   }
 
   /** In place of what there is for that name. */
   add(name: NameBytes, answer: Uint8Array, about: About, epoch: number, uses: number): void {
     if (2 * (this.taken + 1) > this.slots.length / wordsOfSlot) this.grow();
-    if (this.place(name)) this.drop();
-    else if (this.slots[wordsOfSlot * this.slot + 1] !== none) this.dropAt(this.slot);
-    else this.taken++;
-    const { slot } = this;
-    const address = this.write(name, answer, epoch, uses);
-    this.abouts.push(about);
+    const isKnown = this.place(name);
+    let number = this.abouts.length;
+    if (isKnown || this.isTaken()) {
+      this.drop();
+      number = this.page.words[this.word + numberOf]!;
+    } else this.taken++;
+    if (!isKnown || this.page.words[this.word + answerRoom]! < answer.length) this.make(name, answer.length);
+    const { bytes, words } = this.page;
+    words[this.word + answerLength] = answer.length;
+    words[this.word + validIn] = epoch;
+    words[this.word + usesLeft] = uses;
+    words[this.word + numberOf] = number;
+    bytes.set(answer, this.from);
+    this.abouts[number] = about;
+    this.aboutBytes += this.bytesOf(about);
     this.live++;
-    this.slots[wordsOfSlot * slot] = name.hash;
-    this.slots[wordsOfSlot * slot + 1] = address;
   }
 
   // --- internal ---
@@ -143,44 +164,64 @@ export class AnswerTable<About> implements ByteSlice {
   }
 
   private isAt(address: number, { bytes, from, to }: NameBytes): boolean {
-    const page = this.pages[address >>> pageBits]!;
-    const at = address & (pageBytes - 1);
+    this.lookAt(address);
+    const { page, word } = this;
     const length = to - from;
-    this.page = page;
-    this.word = at >> 2;
-    if (page.words[this.word + nameLength] !== length) return false;
-    for (let i = 0, known = at + headBytes; i < length; i++)
+    if (page.words[word + nameLength] !== length) return false;
+    for (let i = 0, known = 4 * word + headBytes; i < length; i++)
       if (page.bytes[known + i] !== bytes[from + i]) return false;
     return true;
   }
 
-  private dropAt(slot: number): void {
-    const address = this.slots[wordsOfSlot * slot + 1]!;
+  private lookAt(address: number): void {
     this.page = this.pages[address >>> pageBits]!;
     this.word = (address & (pageBytes - 1)) >> 2;
-    this.drop();
   }
 
-  /** Returns where it is. */
-  private write({ bytes, from, to }: NameBytes, answer: Uint8Array, epoch: number, uses: number): number {
-    const byteCount = (headBytes + to - from + answer.length + 3) & ~3;
-    let page = this.pages.at(-1);
-    if (page === undefined || page.used + byteCount > page.bytes.length) {
-      page = new Page(Math.max(pageBytes, byteCount));
-      this.pages.push(page);
+  private addressAt(slot: number): number {
+    return this.slots[wordsOfSlot * slot + 1]!;
+  }
+
+  /** After `place` has found nothing: whether another name's record must go from `slot`, which then is looked at. */
+  private isTaken(): boolean {
+    const home = this.slot;
+    if (this.addressAt(home) === none) return false;
+    const last = this.slots.length / wordsOfSlot - 1;
+    for (let probe = 0; probe < maxProbes; probe++) {
+      this.slot = (home + probe) & last;
+      this.lookAt(this.addressAt(this.slot));
+      if (this.usesLeft === 0) return true;
     }
-    const at = page.used;
-    page.used += byteCount;
-    this.recordBytes += byteCount;
-    const word = at >> 2;
-    page.words[word + nameLength] = to - from;
-    page.words[word + answerLength] = answer.length;
-    page.words[word + validIn] = epoch;
-    page.words[word + usesLeft] = uses;
-    page.words[word + numberOf] = this.abouts.length;
-    page.bytes.set(bytes.subarray(from, to), at + headBytes);
-    page.bytes.set(answer, at + headBytes + to - from);
-    return (this.pages.length - 1) * pageBytes + at;
+    this.slot = home;
+    this.lookAt(this.addressAt(home));
+    return true;
+  }
+
+  /** A new record for `slot`, which then is looked at, without what is in it. */
+  private make({ bytes, from, to, hash }: NameBytes, answerBytes: number): void {
+    const beforeAnswer = headBytes + to - from;
+    const byteCount = (beforeAnswer + answerBytes + 3) & ~3;
+    const at = this.pageFor(byteCount);
+    this.page = this.pages[at]!;
+    const place = this.page.used;
+    this.page.used += byteCount;
+    this.word = place >> 2;
+    this.page.words[this.word + nameLength] = to - from;
+    this.page.words[this.word + answerRoom] = byteCount - beforeAnswer;
+    this.page.bytes.set(bytes.subarray(from, to), place + headBytes);
+    this.slots[wordsOfSlot * this.slot] = hash;
+    this.slots[wordsOfSlot * this.slot + 1] = at * pageBytes + place;
+  }
+
+  /** Which page has room for so much. */
+  private pageFor(byteCount: number): number {
+    const open = this.pages[this.open];
+    if (open !== undefined && open.used + byteCount <= pageBytes) return this.open;
+    const page = new Page(Math.max(pageBytes, byteCount));
+    this.pagesBytes += page.bytes.length;
+    const at = this.pages.push(page) - 1;
+    if (byteCount <= pageBytes) this.open = at;
+    return at;
   }
 
   /** Twice as many slots. Dropped ones stay: their names are asked for again. */
@@ -195,7 +236,8 @@ export class AnswerTable<About> implements ByteSlice {
       if (address === none) continue;
       const to = freeSlot(larger, hash & (count - 1));
       if (to === undefined) {
-        this.dropAt(from);
+        this.lookAt(address);
+        this.drop();
         continue;
       }
       larger[wordsOfSlot * to] = hash;

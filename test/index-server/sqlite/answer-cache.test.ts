@@ -147,6 +147,25 @@ describe("all of them", () => {
     for (let round = 0; round < 5; round++) expect(fill()).toBe(50);
   });
 
+  test("stay when one of many holders is made again and again", () => {
+    const bench = new Bench();
+    for (let i = 0; i < 100; i++) bench.keep(`cold ${i}`);
+    const sample = [content(1, 100, 64)];
+    for (let round = 0; round < 10_000; round++) {
+      bench.keep("hot", sample, [], "x".repeat(5_900 + (round % 100)));
+      while (bench.get("hot") !== undefined);
+    }
+    expect(bench.cache.size).toBe(100);
+  });
+
+  test("are the asker's own: another one does not change them", () => {
+    const bench = new Bench();
+    bench.keep("a", [], [], "first");
+    const first = bench.cache.get("a")!;
+    bench.keep("a", [], [], "other");
+    expect([Buffer.from(first).toString(), bench.get("a")]).toEqual(["first", "other"]);
+  });
+
   test("one that would take much of the room is not kept", () => {
     const bench = new Bench();
     bench.keep("a", [], [], "x".repeat(2_000_000));
