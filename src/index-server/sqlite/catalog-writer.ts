@@ -139,15 +139,15 @@ export class CatalogWriter {
     return this.hidden.delete(slot);
   }
 
-  /** For whoever opens the file next: nobody is live in the view, and nothing was left half done. */
-  end(): void {
-    this.tables.statements.hideAll.run();
-    this.tables.statements.setClean.run(1);
-  }
-
-  /** Writes what could wait for longer; what opens the file next reads it from the entries otherwise. */
-  complete(): void {
-    this.tryTransaction(() => this.tables.completeAll());
+  /** For whoever opens the file next: nobody is live in the view. Returns what leaves it in doubt. */
+  end(): unknown {
+    const failure = this.complete();
+    const { hideAll, setClean } = this.tables.statements;
+    this.tryTransaction(() => {
+      hideAll.run();
+      setClean.run(failure === undefined ? 1 : 0);
+    });
+    return failure;
   }
 
   // --- changes ---
@@ -241,6 +241,19 @@ export class CatalogWriter {
   }
 
   // --- internal ---
+
+  /** Writes what could wait for longer; what opens the file next reads it from the entries otherwise. */
+  private complete(): unknown {
+    try {
+      this.tryTransaction(() => this.tables.completeAll());
+      return undefined;
+    } catch (error) {
+      const code = sqliteCode(error);
+      if (code === "") throw error;
+      // Nothing is lost by a full disk.
+      return code.startsWith("SQLITE_FULL") ? undefined : error;
+    }
+  }
 
   /** The peer has the rows of one that left from now on, and that one has its own. */
   private move(own: Holder, found: Holder): void {

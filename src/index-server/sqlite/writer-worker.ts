@@ -51,9 +51,12 @@ self.onmessage = ({ data }: MessageEvent<ToWriter>) => {
       tell({ kind: "probed", problem: writer === undefined ? "it is being opened" : writer.problem() });
       return;
     case "close":
-      writer?.close();
-      database?.close(true);
-      tell({ kind: "closed" });
+      try {
+        writer?.close();
+      } finally {
+        database?.close(true);
+        tell({ kind: "closed" });
+      }
       return;
   }
 };

@@ -15,7 +15,7 @@ import type { CatalogLimits, ChangeType } from "../catalog.ts";
 import type { WantedFiles } from "../wanted-files.ts";
 import { CatalogWriter } from "./catalog-writer.ts";
 import { ChangeStamps } from "./change-stamps.ts";
-import { codeForPeer, describeFailure, isDamage, sqliteCode } from "./database.ts";
+import { codeForPeer, describeFailure, isDamage } from "./database.ts";
 import { Departed } from "./departed.ts";
 import type { ChangeListener } from "./holding-tables.ts";
 import type { PeerPorts } from "./peer-ports.ts";
@@ -152,13 +152,8 @@ export class Writer implements ChangeListener {
     this.queue.stop();
     this.surveys.stop();
     this.learning.return();
-    this.catalog.end();
-    try {
-      this.catalog.complete();
-    } catch (error) {
-      // Nobody is to lose anything by it: a full disk, say.
-      if (sqliteCode(error) === "") throw error;
-    }
+    const failure = this.catalog.end();
+    if (failure !== undefined) this.options.tell({ kind: "trouble", line: describeFailure(failure) });
   }
 
   // --- what the tables tell ---

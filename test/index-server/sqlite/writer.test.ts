@@ -442,3 +442,38 @@ test("a full disk: each change is refused with a code, the log is told, and all 
   expect(bench.apply(1, { type: "UPDATE", id: 3, add })).toMatchObject({ kind: "applied", files: 501 });
   expect(bench.database.query("PRAGMA integrity_check").values()).toEqual([["ok"]]);
 });
+
+describe("the end", () => {
+  const isClean = ({ database }: Bench) => database.query("SELECT clean FROM totals").values()[0]![0] === 1;
+
+  test("leaves the file as one that nobody need look at", () => {
+    const bench = new Bench();
+    bench.peer(1, "a");
+    expect(isClean(bench)).toBe(false);
+    bench.writer.close();
+    expect([isClean(bench), bench.view]).toEqual([true, []]);
+  });
+
+  test("that cannot be written as a whole is told, and does not call the file clean", () => {
+    const bench = new Bench();
+    bench.peer(1, "a");
+    bench.database.run(
+      "CREATE TRIGGER refused BEFORE INSERT ON roots BEGIN SELECT RAISE(ABORT, 'refused'); END",
+    );
+    bench.writer.close();
+    expect(isClean(bench)).toBe(false);
+    expect(bench.told.at(-1)).toMatchObject({ kind: "trouble", line: expect.stringContaining("refused") });
+  });
+
+  test("while another program has it locked is the end all the same", () => {
+    const bench = new Bench();
+    bench.peer(1, "a");
+    bench.database.run("PRAGMA busy_timeout = 0");
+    const other = bench.another();
+    other.run("BEGIN IMMEDIATE");
+    bench.writer.close();
+    other.run("COMMIT");
+    other.close(true);
+    expect(isClean(bench)).toBe(false);
+  });
+});
