@@ -115,7 +115,7 @@ export async function change({ peer, held, slot, process, port, version, plan, i
   await rest();
   const files = put.map(({ file }) => file);
   const { named, others } = held.version === undefined ? texts.insert : texts.update;
-  const entries = await made(rest, [
+  const entries = await madeResting(rest, [
     () => plainArray(put.map(({ entry }) => entry)),
     () => textArray(files.map(({ name }) => name)),
     () => plainArray(put.map(({ lastKey }) => lastKey)),
@@ -148,7 +148,7 @@ export async function change({ peer, held, slot, process, port, version, plan, i
   };
 }
 
-async function made(rest: () => unknown, makers: readonly (() => string)[]): Promise<string[]> {
+async function madeResting(rest: () => unknown, makers: readonly (() => string)[]): Promise<string[]> {
   const all: string[] = [];
   for (const make of makers) {
     all.push(make());

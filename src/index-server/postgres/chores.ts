@@ -12,9 +12,10 @@ import { ignoreStoreError } from "./news.ts";
 const entriesAtOnce = 1_000;
 const holdingsAtOnce = 5_000;
 
-/** Connections of index processes (of one user), with a statement under way. */
+/** Connections of index processes (of one user; also of this one) with a statement under way. */
 const othersAtWork = `(SELECT count(*) FROM pg_stat_activity
-  WHERE datname = current_database() AND usename = current_user AND state = 'active' AND pid <> pg_backend_pid())`;
+  WHERE datname = current_database() AND usename = current_user AND state = 'active' AND pid <> pg_backend_pid()
+    AND application_name = current_setting('application_name'))`;
 
 /** Not EXISTS: that may be planned as a join with the whole table. */
 const holder = "(SELECT 1 FROM holdings WHERE entry = entries.id LIMIT 1)";

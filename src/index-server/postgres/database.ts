@@ -62,7 +62,8 @@ export class Pool {
   /** Runs a statement that may well be refused. */
   async attempt(text: string): Promise<void> {
     await byDeadline(this.sql.unsafe(text), deadlineMs).catch((error: unknown) => {
-      if (failureOf(error).kind !== "other") throw new StoreError("RETRY");
+      const { kind } = failureOf(error);
+      if (kind !== "other" && kind !== "slow") throw new StoreError("RETRY");
     });
   }
 
@@ -102,9 +103,7 @@ export class Pool {
         const mayRetry = isStale || (failure.kind === "collision" && attempt < maxAttempts);
         if (mayRetry && monotonicMs() < endMs) continue;
         this.options.onFailure(failure.line);
-        throw failure.kind === "deadline" || failure.kind === "connection"
-          ? new AwayError(failure.code)
-          : new StoreError(failure.code);
+        throw storeErrorOf(failure);
       }
     }
   }
@@ -119,8 +118,13 @@ export class Pool {
 
 export type Statements = (text: string, values?: unknown[]) => Promise<Row[]>;
 
-/** The database does not answer, or cannot be reached: whatever else it would be asked now waits as long. */
+/** The database does not answer in time, or cannot be reached: whatever else it would be asked now waits as long. */
 export class AwayError extends StoreError {}
+
+/** What its askers are told. */
+export function storeErrorOf({ kind, code }: Failure): StoreError {
+  return kind === "collision" || kind === "other" ? new StoreError(code) : new AwayError(code);
+}
 
 class DeadlineError extends Error {}
 
@@ -138,7 +142,8 @@ async function settled(promise: Promise<unknown>, ms: number): Promise<void> {
 }
 
 interface Failure {
-  kind: "connection" | "deadline" | "collision" | "other";
+  /** `slow`: it has stopped by itself what took too long. */
+  kind: "connection" | "deadline" | "slow" | "collision" | "other";
   code: ErrorCode;
   line: string;
 }
@@ -170,7 +175,8 @@ export function failureOf(error: unknown): Failure {
   const isGone = state === "" || state.startsWith("08") || /^57P0[1-5]$/.test(state);
   if (isGone) return { kind: "connection", code: "RETRY", line };
   if (state === "53100") return { kind: "other", code: "STORAGE_FULL", line };
-  const passes = state.startsWith("53") || state === "57014" || state === "25006" || state === "55P03";
+  if (state === "57014") return { kind: "slow", code: "RETRY", line };
+  const passes = state.startsWith("53") || state === "25006" || state === "55P03";
   return { kind: "other", code: passes ? "RETRY" : "INTERNAL", line };
 }
 

@@ -37,7 +37,7 @@ export class JointQuestions {
 
   /**
    * As they are at some moment after this, without their key. Rejects as `ask` does; with an AwayError also when it did
-   * so for somebody else while this one waited, which would take as long once more, and after a long wait.
+   * so for somebody else while this one waited, which would take as long once more, and with RETRY after a long wait.
    */
   rowsOf(key: string): Promise<Row[]> {
     let waiting = this.waiting.get(key);
