@@ -247,8 +247,9 @@ export class Connection implements FrameSink {
       read();
     } catch (error) {
       this.complain(error);
+    } finally {
+      this.outbox.uncork();
     }
-    this.outbox.uncork();
     this.user?.readingEnds?.();
     this.applyPause();
   }

@@ -44,6 +44,7 @@ export class Outbox {
   private enoughBytes = room.length;
   private isFull = false;
   private hasFailed = false;
+  private isClosed = false;
 
   /** On the monotonic clock: when the kernel last took something. */
   lastWriteMs = monotonicMs();
@@ -94,6 +95,7 @@ export class Outbox {
 
   /** From now on nothing is taken or kept. */
   close(): void {
+    this.isClosed = true;
     this.socket = undefined;
     if (lastCorked === this) lastCorked = undefined;
     this.queue = undefined;
@@ -113,12 +115,9 @@ export class Outbox {
 
   /** Some of `bytes`, which may be changed afterwards. */
   sendCopy(bytes: Buffer, from: number, to: number): void {
-    const length = to - from;
-    if (roomHolder === this && this.hasRoomFor(length)) {
-      bytes.copy(room, this.roomBytes, from, to);
-      this.roomBytes += length;
-      if (this.roomBytes >= this.enoughBytes) this.flush();
-    } else this.send(Buffer.from(bytes.subarray(from, to)));
+    if (roomHolder === this && this.hasRoomFor(to - from))
+      this.hasPut(bytes.copy(room, this.roomBytes, from, to));
+    else this.send(Buffer.from(bytes.subarray(from, to)));
   }
 
   /** Without queueing: returns how many bytes the kernel took, 0 while it is full. After a short count a drain follows. */
@@ -175,6 +174,7 @@ export class Outbox {
   }
 
   private enqueue(bytes: Uint8Array): void {
+    if (this.isClosed) return;
     this.queue ??= [];
     this.queue.push(bytes);
     this.queuedBytes += bytes.length;
@@ -202,13 +202,18 @@ export class Outbox {
   private putIn(data: string | Uint8Array): boolean {
     const mostBytes = typeof data === "string" ? utf8BytesPerUnit * data.length : data.length;
     if (!this.hasRoomFor(mostBytes)) return false;
-    if (typeof data === "string") this.roomBytes += room.write(data, this.roomBytes);
+    if (typeof data === "string") this.hasPut(room.write(data, this.roomBytes));
     else {
       room.set(data, this.roomBytes);
-      this.roomBytes += data.length;
+      this.hasPut(data.length);
     }
-    if (this.roomBytes >= this.enoughBytes) this.flush();
     return true;
+  }
+
+  /** So much more is in the room. */
+  private hasPut(byteCount: number): void {
+    this.roomBytes += byteCount;
+    if (this.roomBytes >= this.enoughBytes) this.flush();
   }
 
   /** What was there is sent if it must be, as far as possible. */

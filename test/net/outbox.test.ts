@@ -137,6 +137,25 @@ describe("corked", () => {
   });
 });
 
+test("closed while it is corked: nothing that comes then is kept", () => {
+  const { outbox, kernel } = open();
+  outbox.cork();
+  outbox.send("a");
+  outbox.close();
+  outbox.send("b");
+  outbox.sendCopy(Buffer.from("c"), 0, 1);
+  outbox.send("d".repeat(300_000));
+  outbox.uncork();
+  expect([outbox.bytes, kernel.writes]).toEqual([0, []]);
+  // Nor does it keep others from putting theirs together.
+  const other = open();
+  other.outbox.cork();
+  other.outbox.send("e");
+  other.outbox.send("f");
+  other.outbox.uncork();
+  expect(other.kernel.writes).toEqual(["ef"]);
+});
+
 test("several at once, corked within each other: each gets its own, whole and in order", () => {
   const whose = fc.nat({ max: 2 });
   const data = fc.oneof(
