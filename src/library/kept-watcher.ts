@@ -2,6 +2,7 @@
  * Keeps a folder watched: begins anew where another folder has taken its place, and some time after changes came faster
  * than they could be followed. What was missed meanwhile is for the receiver to look for.
  */
+import { systemCode } from "../errors.ts";
 import { folderIdentity } from "./shared-folder.ts";
 import { FolderWatcher, type Watch, type WatchListener } from "./watch.ts";
 
@@ -80,7 +81,8 @@ export class KeptWatcher {
       this.endRest = undefined;
       try {
         this.start();
-      } catch {
+      } catch (error) {
+        if (systemCode(error) === undefined) throw error;
         // What is the matter with the folder, whoever walks it says.
         this.rest();
       }
