@@ -279,7 +279,9 @@ export class SqliteCatalog implements Catalog {
   private lose(line: string, isDamaged: boolean): void {
     if (this.isLost) return;
     this.isLost = true;
-    this.options.listener.lost(line, isDamaged);
+    // Whoever closes it needs no other one; it is not called clean, and looked at before it is used again.
+    if (this.closing !== undefined) this.options.listener.failed(line);
+    else this.options.listener.lost(line, isDamaged);
   }
 
   /** For whoever asked; the log has heard. */

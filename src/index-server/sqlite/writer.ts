@@ -153,7 +153,7 @@ export class Writer implements ChangeListener {
     this.surveys.stop();
     this.learning.return();
     const failure = this.catalog.end();
-    if (failure !== undefined) this.options.tell({ kind: "trouble", line: describeFailure(failure) });
+    if (failure !== undefined) this.trouble(failure);
   }
 
   // --- what the tables tell ---
