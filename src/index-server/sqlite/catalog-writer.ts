@@ -141,13 +141,16 @@ export class CatalogWriter {
 
   /** For whoever opens the file next: nobody is live in the view. Returns what leaves it in doubt. */
   end(): unknown {
-    const failure = this.complete();
     const { hideAll, setClean } = this.tables.statements;
-    this.tryTransaction(() => {
+    const visible = this.failureOf(() => {
       hideAll.run();
-      setClean.run(failure === undefined ? 1 : 0);
+      setClean.run(1);
     });
-    return failure;
+    if (visible !== undefined) return visible;
+    // Takes longer, and could wait: what opens the file next reads it from the entries otherwise.
+    const unwritten = this.failureOf(() => this.tables.completeAll());
+    if (unwritten === undefined || sqliteCode(unwritten).startsWith("SQLITE_FULL")) return undefined;
+    return this.failureOf(() => void setClean.run(0)) ?? unwritten;
   }
 
   // --- changes ---
@@ -242,16 +245,14 @@ export class CatalogWriter {
 
   // --- internal ---
 
-  /** Writes what could wait for longer; what opens the file next reads it from the entries otherwise. */
-  private complete(): unknown {
+  /** Of the database, as it tries that; none when it is locked. */
+  private failureOf(work: () => void): unknown {
     try {
-      this.tryTransaction(() => this.tables.completeAll());
+      this.tryTransaction(work);
       return undefined;
     } catch (error) {
-      const code = sqliteCode(error);
-      if (code === "") throw error;
-      // Nothing is lost by a full disk.
-      return code.startsWith("SQLITE_FULL") ? undefined : error;
+      if (sqliteCode(error) === "") throw error;
+      return error;
     }
   }
 

@@ -465,6 +465,17 @@ describe("the end", () => {
     expect(bench.told.at(-1)).toMatchObject({ kind: "trouble", line: expect.stringContaining("refused") });
   });
 
+  test("that cannot even be marked is told", () => {
+    const bench = new Bench();
+    bench.peer(1, "a");
+    bench.database.run(
+      "CREATE TRIGGER refused BEFORE UPDATE ON totals WHEN NEW.clean = 1 BEGIN SELECT RAISE(ABORT, 'refused'); END",
+    );
+    bench.writer.close();
+    expect(isClean(bench)).toBe(false);
+    expect(bench.told.at(-1)).toMatchObject({ kind: "trouble", line: expect.stringContaining("refused") });
+  });
+
   test("while another program has it locked is the end all the same", () => {
     const bench = new Bench();
     bench.peer(1, "a");
