@@ -129,7 +129,7 @@ export class AnswerTable<About> implements ByteSlice {
     if (2 * (this.taken + 1) > this.slots.length / wordsOfSlot) this.grow();
     const isKnown = this.place(name);
     let number = this.abouts.length;
-    if (isKnown || this.isTaken()) {
+    if (isKnown || this.takeOver()) {
       this.drop();
       number = this.page.words[this.word + numberOf]!;
     } else this.taken++;
@@ -182,8 +182,11 @@ export class AnswerTable<About> implements ByteSlice {
     return this.slots[wordsOfSlot * slot + 1]!;
   }
 
-  /** After `place` has found nothing: whether another name's record must go from `slot`, which then is looked at. */
-  private isTaken(): boolean {
+  /**
+   * After `place` has found nothing. False: `slot` is free. True: it is another name's from now on, one that is dropped if
+   * there is any, and its record the one that is looked at.
+   */
+  private takeOver(): boolean {
     const home = this.slot;
     if (this.addressAt(home) === none) return false;
     const last = this.slots.length / wordsOfSlot - 1;
